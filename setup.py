@@ -1,0 +1,63 @@
+"""Packaging of deocclusion_d2. `make setup` installs it with all it needs, Detectron2 included."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+INIT = (Path(__file__).parent / "deocclusion_d2" / "__init__.py").read_text("utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE)[1]
+
+# Detectron2 is required but not listed: it is not on the package index under its own name, so pip
+# would fail for everyone, also for those who have it. Install it first, from its git repository or
+# with `pip install ./third_party/detectron2`.
+#
+# Not listed either, because pip would then replace or shadow a working build:
+# - torchvision: Detectron2 needs it, so it is there; each of its releases pins one of torch's.
+# - OpenCV: four distributions provide the module cv2 and overwrite each other. Whoever has none
+#   takes the extra `opencv`, whose headless build also imports on a machine without libGL.
+INSTALL_REQUIRES = [
+    "Pillow>=9.1",
+    "fvcore>=0.1.5,<0.1.6",
+    "iopath>=0.1.7",
+    "matplotlib>=3.5",
+    "networkx>=2.8",
+    "numpy>=1.23",
+    "pycocotools>=2.0.6",
+    "shapely>=2.1",
+    "tabulate>=0.9",
+    "torch>=2.0",
+    "tqdm>=4.60",
+]
+
+EXTRAS_REQUIRE = {
+    "opencv": ["opencv-python-headless>=4.6"],
+    # setuptools, unearth: the tests of the packaging build without an isolated environment.
+    "dev": ["pytest>=7.4", "ruff>=0.6", "setuptools>=77", "unearth>=0.17"],
+}
+
+setup(
+    name="deocclusion_d2",
+    version=VERSION,
+    description="Self-supervised scene de-occlusion for Detectron2: occlusion ordering, amodal and "
+    "content completion, and amodal datasets out of modal ones",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["deocclusion_d2", "deocclusion_d2.*"]),
+    python_requires=">=3.10",
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    keywords=["amodal segmentation", "detectron2", "instance segmentation", "occlusion"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+    zip_safe=False,
+)

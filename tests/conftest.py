@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+_BESIDE_THE_PROJECT = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real data (KITTI MOTS, COCOA scenes, COCO); the test skips where there is none.
+
+    It is $DEOCCLUSION_TEST_DATA, or ``shared/data`` beside the project.
+    """
+    folder = Path(os.environ.get("DEOCCLUSION_TEST_DATA", _BESIDE_THE_PROJECT))
+    if not (folder / "kitti_mots").is_dir():
+        pytest.skip(f"no real data in {folder}; set DEOCCLUSION_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    torch.manual_seed(0)
