@@ -1,0 +1,83 @@
+"""What a scene is before and after de-occlusion. Plain data, no behaviour of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .occlusion_graph import OcclusionGraph
+from .window_mask import WindowMask
+
+
+@dataclass
+class Scene:
+    """The modal masks of one image. N instances; crowd regions are not part of a scene.
+
+    Attributes:
+        height, width: image size in pixels.
+        modal_masks: N masks.
+        category_ids: (N,) int64, ids *of the data set* (KINS 1-8), not contiguous ones: the target
+            mask is multiplied by them. All 1 for data sets without categories.
+        instance_ids: N annotation ids (any hashable; the row number where there are none).
+        image: (H, W, 3) uint8 RGB, or None when the model needs no colours.
+        image_id, file_name: where the scene comes from, for messages and results.
+    """
+
+    height: int
+    width: int
+    modal_masks: list[WindowMask]
+    category_ids: np.ndarray
+    instance_ids: list = field(default_factory=list)
+    image: np.ndarray | None = None
+    image_id: int | str | None = None
+    file_name: str = ""
+
+    def __post_init__(self) -> None:
+        self.category_ids = np.asarray(self.category_ids, dtype=np.int64)
+        if not self.instance_ids:
+            self.instance_ids = list(range(len(self.modal_masks)))
+        counts = {len(self.modal_masks), len(self.category_ids), len(self.instance_ids)}
+        if len(counts) != 1:
+            raise ValueError(
+                f"scene {self.image_id!r}: {len(self.modal_masks)} masks, "
+                f"{len(self.category_ids)} categories and {len(self.instance_ids)} ids; "
+                "give one of each per instance"
+            )
+
+    def __len__(self) -> int:
+        return len(self.modal_masks)
+
+
+@dataclass
+class SceneTruth:
+    """What is known about the hidden parts of a scene, for evaluation only.
+
+    Everything is aligned with the scene's N instances; None where the data set does not know it.
+
+    Attributes:
+        amodal_masks: N masks.
+        amodal_boxes: (N, 4) float, (x0, y0, x1, y1) in pixels, NaN rows where unknown.
+        occlusion_levels: (N,) int, the annotator's level (KITTI 0-3), -1 where unknown.
+        depths: (N,) float in metres, NaN where unknown.
+        depth_constraints: pairs (i, j): instance i is in front of j (COCOA).
+    """
+
+    amodal_masks: list[WindowMask] | None = None
+    amodal_boxes: np.ndarray | None = None
+    occlusion_levels: np.ndarray | None = None
+    depths: np.ndarray | None = None
+    depth_constraints: list[tuple[int, int]] | None = None
+
+
+@dataclass
+class Deocclusion:
+    """What the method says about a scene of N instances.
+
+    Attributes:
+        graph: who hides whom; its nodes are the rows 0..N-1 of the scene.
+        amodal_masks: N completed masks.
+    """
+
+    graph: OcclusionGraph
+    amodal_masks: list[WindowMask]

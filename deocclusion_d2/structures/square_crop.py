@@ -1,0 +1,146 @@
+"""The square around an instance that PCNet looks at, and the way back into the image.
+
+Every patch of the method, in training and in inference, is a square around the modal box of an
+instance, resized to S x S pixels. This module is the only place that knows its geometry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .window_mask import Box, WindowMask
+
+
+@dataclass(frozen=True)
+class SquareCrop:
+    """A square of an image, in whole pixels. It may leave the image; there it is zero padded.
+
+    Attributes:
+        x0, y0: top left pixel.
+        side: side in pixels, at least 1.
+    """
+
+    x0: int
+    y0: int
+    side: int
+
+    @classmethod
+    def around(
+        cls,
+        box: Box,
+        enlarge: float = 3.0,
+        shift: tuple[float, float] = (0.0, 0.0),
+        scale: float = 1.0,
+    ) -> SquareCrop:
+        """The square of a modal box.
+
+        Its side is max(sqrt(enlarge * w * h), 1.1 w, 1.1 h), and it shares the box's centre
+        (supplement A: "an adaptive square"; the numbers are those of the released runs). Position
+        and side are cut to whole pixels towards zero, as in the released runs.
+
+        Args:
+            box: modal box (x0, y0, x1, y1) in pixels.
+            enlarge: share of the square's area to the box's area.
+            shift: displacement of the centre in x and y, in sides (before ``scale``).
+            scale: factor by which the object grows in the patch: the side is divided by it.
+        """
+        centre_x = (box[0] + box[2]) / 2.0
+        centre_y = (box[1] + box[3]) / 2.0
+        side = adaptive_side(box, enlarge)
+        centre_x += shift[0] * side
+        centre_y += shift[1] * side
+        side /= scale
+        return cls(int(centre_x - side / 2.0), int(centre_y - side / 2.0), max(int(side), 1))
+
+    @property
+    def box(self) -> Box:
+        return (self.x0, self.y0, self.x0 + self.side, self.y0 + self.side)
+
+    def sample(self, mask: WindowMask, size: int, flip: bool = False) -> np.ndarray:
+        """Crop and resize a mask by nearest neighbour, in one gather.
+
+        Equal to cropping the square and calling ``cv2.resize(..., INTER_NEAREST)``, but its cost
+        does not depend on the square's side.
+
+        Args:
+            mask: any mask of the image.
+            size: side S of the patch in pixels.
+            flip: mirror left and right.
+
+        Returns:
+            (S, S) bool.
+        """
+        out = np.zeros((size, size), dtype=bool)
+        if mask.is_empty:
+            return out
+        index = nearest_source_index(self.side, size)
+        rows = index + (self.y0 - mask.y0)
+        columns = (index[::-1] if flip else index) + (self.x0 - mask.x0)
+        h, w = mask.array.shape
+        row_ok = np.flatnonzero((rows >= 0) & (rows < h))
+        column_ok = np.flatnonzero((columns >= 0) & (columns < w))
+        if row_ok.size and column_ok.size:
+            r0, r1 = row_ok[0], row_ok[-1] + 1
+            c0, c1 = column_ok[0], column_ok[-1] + 1
+            out[r0:r1, c0:c1] = mask.array[rows[r0:r1, None], columns[None, c0:c1]]
+        return out
+
+    def resize_bilinear(self, mask: WindowMask, size: int) -> np.ndarray:
+        """Crop a mask and resize it bilinearly, cut at 0.5. Returns (S, S) bool."""
+        return _resize_cut(mask.crop(self.box), size)
+
+    def resize_image(self, image: np.ndarray, size: int, flip: bool = False) -> np.ndarray:
+        """Crop and resize an image by bicubic interpolation, zero padded outside.
+
+        Args:
+            image: (H, W, C) uint8.
+
+        Returns:
+            (S, S, C) uint8.
+        """
+        height, width = image.shape[:2]
+        patch = np.zeros((self.side, self.side, image.shape[2]), dtype=image.dtype)
+        x0, y0, x1, y1 = self.box
+        left, right = max(x0, 0), min(x1, width)
+        top, bottom = max(y0, 0), min(y1, height)
+        if left < right and top < bottom:
+            patch[top - y0 : bottom - y0, left - x0 : right - x0] = image[top:bottom, left:right]
+        patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_CUBIC)
+        return patch[:, ::-1] if flip else patch
+
+    def paste(self, patch: np.ndarray, height: int, width: int) -> WindowMask:
+        """Put a binary patch back into the image: bilinear to the square's side, cut at 0.5.
+
+        Args:
+            patch: (S, S) bool.
+            height, width: image size; pixels outside it are dropped.
+        """
+        square = _resize_cut(patch, self.side)
+        top, left = max(-self.y0, 0), max(-self.x0, 0)
+        bottom, right = min(height - self.y0, self.side), min(width - self.x0, self.side)
+        if top >= bottom or left >= right:
+            return WindowMask.empty()
+        return WindowMask.from_array(square[top:bottom, left:right], self.x0 + left, self.y0 + top)
+
+
+def adaptive_side(box: Box, enlarge: float = 3.0) -> float:
+    """Side of the square of a box before rounding, in pixels."""
+    w, h = box[2] - box[0], box[3] - box[1]
+    return max((enlarge * w * h) ** 0.5, 1.1 * w, 1.1 * h)
+
+
+def nearest_source_index(source: int, target: int) -> np.ndarray:
+    """Source pixel of each target pixel under OpenCV's INTER_NEAREST: (target,) int64."""
+    # The reciprocal of the ratio, not the ratio: OpenCV rounds this way, and floor() shows it.
+    step = 1.0 / (target / source)
+    return np.minimum(np.floor(np.arange(target) * step).astype(np.int64), source - 1)
+
+
+def _resize_cut(mask: np.ndarray, size: int) -> np.ndarray:
+    if mask.shape == (size, size):
+        return mask.astype(bool)
+    resized = cv2.resize(mask.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+    return resized > 0.5

@@ -1,0 +1,215 @@
+"""A binary mask kept as the smallest window that holds its foreground.
+
+Street scenes hold many small objects in a large image; keeping, dilating and intersecting only the
+windows makes all of this proportional to the objects, not to the image.
+
+Shape shorthand: H, W: image height and width in pixels; h, w: window height and width.
+Boxes are (x0, y0, x1, y1) in pixels, integer, x1 and y1 exclusive, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from pycocotools import mask as mask_util
+
+Box = tuple[int, int, int, int]
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class WindowMask:
+    """A binary mask of an image, stored as a window of it.
+
+    Attributes:
+        x0: column of the window's left edge in the image. May be negative or beyond the image.
+        y0: row of the window's top edge in the image.
+        array: (h, w) bool, the window's pixels; everything outside the window is background. An
+            empty mask has shape (0, 0).
+    """
+
+    x0: int
+    y0: int
+    array: np.ndarray
+
+    # ---------------------------------------------------------------- construction
+
+    @classmethod
+    def empty(cls) -> WindowMask:
+        """A mask without foreground."""
+        return cls(0, 0, np.zeros((0, 0), dtype=bool))
+
+    @classmethod
+    def from_array(cls, array: np.ndarray, x0: int = 0, y0: int = 0) -> WindowMask:
+        """Keep the tight window of an array.
+
+        Args:
+            array: (H, W), any dtype; non-zero is foreground.
+            x0, y0: image position of the array's top left pixel.
+        """
+        foreground = np.asarray(array) != 0
+        rows = np.flatnonzero(foreground.any(axis=1))
+        if rows.size == 0:
+            return cls.empty()
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        columns = np.flatnonzero(foreground[top:bottom].any(axis=0))
+        left, right = int(columns[0]), int(columns[-1]) + 1
+        # A copy, so that a small window does not keep a full image alive.
+        return cls(x0 + left, y0 + top, foreground[top:bottom, left:right].copy())
+
+    @classmethod
+    def from_rle(cls, rle: dict) -> WindowMask:
+        """Decode a compressed COCO RLE dict (``size`` [H, W], ``counts`` bytes or str)."""
+        x, y, w, h = (int(v) for v in mask_util.toBbox(rle))
+        if w == 0 or h == 0:
+            return cls.empty()
+        window = mask_util.decode(rle)[y : y + h, x : x + w]
+        return cls(x, y, np.ascontiguousarray(window).view(bool))
+
+    # ---------------------------------------------------------------- properties
+
+    @property
+    def box(self) -> Box:
+        """Tight box; (0, 0, 0, 0) when empty."""
+        h, w = self.array.shape
+        return (self.x0, self.y0, self.x0 + w, self.y0 + h)
+
+    @property
+    def xywh(self) -> list[int]:
+        """Tight box as COCO's [x, y, width, height] in pixels."""
+        h, w = self.array.shape
+        return [self.x0, self.y0, w, h]
+
+    @property
+    def is_empty(self) -> bool:
+        return self.array.size == 0
+
+    @property
+    def area(self) -> int:
+        """Number of foreground pixels."""
+        return int(np.count_nonzero(self.array))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WindowMask):
+            return NotImplemented
+        return self.box == other.box and np.array_equal(self.array, other.array)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # ---------------------------------------------------------------- conversion
+
+    def to_array(self, height: int, width: int) -> np.ndarray:
+        """(height, width) bool mask of the full image; what lies outside the image is cut."""
+        return self.crop((0, 0, width, height))
+
+    def to_rle(self, height: int, width: int) -> dict:
+        """Compressed COCO RLE of the full image, ``counts`` as str (ready for JSON)."""
+        full = np.asfortranarray(self.to_array(height, width).view(np.uint8))
+        rle = mask_util.encode(full)
+        return {"size": [int(height), int(width)], "counts": rle["counts"].decode("ascii")}
+
+    def crop(self, box: Box) -> np.ndarray:
+        """The mask inside a box, zero padded where the box leaves the window.
+
+        Returns:
+            (y1 - y0, x1 - x0) bool, a new array.
+        """
+        x0, y0, x1, y1 = box
+        out = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+        h, w = self.array.shape
+        left, right = max(x0, self.x0), min(x1, self.x0 + w)
+        top, bottom = max(y0, self.y0), min(y1, self.y0 + h)
+        if left < right and top < bottom:
+            out[top - y0 : bottom - y0, left - x0 : right - x0] = self.array[
+                top - self.y0 : bottom - self.y0, left - self.x0 : right - self.x0
+            ]
+        return out
+
+    # ---------------------------------------------------------------- set operations
+
+    def intersection_area(self, other: WindowMask) -> int:
+        """Number of pixels that both masks hold."""
+        box = intersect_boxes(self.box, other.box)
+        if box is None:
+            return 0
+        return int(np.count_nonzero(self.crop(box) & other.crop(box)))
+
+    def __and__(self, other: WindowMask) -> WindowMask:
+        box = intersect_boxes(self.box, other.box)
+        if box is None:
+            return WindowMask.empty()
+        return WindowMask.from_array(self.crop(box) & other.crop(box), box[0], box[1])
+
+    def __or__(self, other: WindowMask) -> WindowMask:
+        return union([self, other])
+
+    def __sub__(self, other: WindowMask) -> WindowMask:
+        """Pixels of this mask that the other does not hold."""
+        if intersect_boxes(self.box, other.box) is None:
+            return self
+        return WindowMask.from_array(self.array & ~other.crop(self.box), self.x0, self.y0)
+
+    def dilate(self, kernel_size: int) -> WindowMask:
+        """Dilate by a square kernel.
+
+        Args:
+            kernel_size: side of the kernel in pixels, odd; 0 or 1 changes nothing.
+        """
+        if kernel_size <= 1 or self.is_empty:
+            return self
+        return self._dilate(np.ones((kernel_size, kernel_size), np.uint8))
+
+    def touches(self, other: WindowMask, dilation: int = 0) -> bool:
+        """Whether two masks are neighbours: they meet after a dilation of one of them.
+
+        The method's neighbour test dilates by the 3x3 cross: pixels that share an edge, or overlap.
+
+        Args:
+            dilation: side of a square kernel that is applied before, odd, or 0. It bridges gaps of
+                ``dilation // 2`` pixels between predicted masks.
+        """
+        reach = neighbour_reach(dilation)
+        x0, y0, x1, y1 = self.box
+        box = intersect_boxes((x0 - reach, y0 - reach, x1 + reach, y1 + reach), other.box)
+        if box is None or self.is_empty:
+            return False
+        # Only pixels within `reach` of the common window can reach into it.
+        near = (box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach)
+        part = WindowMask(near[0], near[1], self.crop(near)).dilate(dilation)
+        return bool(np.any(part._dilate(_CROSS).crop(box) & other.crop(box)))
+
+    def _dilate(self, kernel: np.ndarray) -> WindowMask:
+        margin = kernel.shape[0] // 2
+        padded = np.pad(self.array.view(np.uint8), margin)
+        grown = cv2.dilate(padded, kernel).view(bool)
+        return WindowMask(self.x0 - margin, self.y0 - margin, grown)
+
+
+def neighbour_reach(dilation: int = 0) -> int:
+    """How far, in pixels along either axis, a neighbour's pixel can be; see ``touches``."""
+    return dilation // 2 + 1
+
+
+def intersect_boxes(a: Box, b: Box) -> Box | None:
+    """Common part of two boxes, or None when they have none."""
+    x0, y0, x1, y1 = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def union(masks: Iterable[WindowMask]) -> WindowMask:
+    """Pixels that any of the masks holds; empty for no masks."""
+    parts: Sequence[WindowMask] = [m for m in masks if not m.is_empty]
+    if len(parts) <= 1:
+        return parts[0] if parts else WindowMask.empty()
+    boxes = np.array([m.box for m in parts])
+    x0, y0 = (int(v) for v in boxes[:, :2].min(axis=0))
+    x1, y1 = (int(v) for v in boxes[:, 2:].max(axis=0))
+    out = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+    for m in parts:
+        h, w = m.array.shape
+        out[m.y0 - y0 : m.y0 - y0 + h, m.x0 - x0 : m.x0 - x0 + w] |= m.array
+    return WindowMask(x0, y0, out)

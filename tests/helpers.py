@@ -1,0 +1,76 @@
+"""Scenes and stand-ins that several tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from deocclusion_d2.modeling import PCNetM, UNet
+from deocclusion_d2.structures import Scene, WindowMask
+
+
+def scene_of(arrays: list[np.ndarray], categories: list[int] | None = None) -> Scene:
+    """A scene from (H, W) masks."""
+    height, width = arrays[0].shape
+    return Scene(
+        height,
+        width,
+        [WindowMask.from_array(a) for a in arrays],
+        np.array(categories or [1] * len(arrays)),
+    )
+
+
+def box_mask(height: int, width: int, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    """(height, width) bool, True inside the box."""
+    mask = np.zeros((height, width), bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+class RuleNetwork(nn.Module):
+    """Stands for a U-Net: logits from a rule on (visible, eraser), each (N, S, S) float.
+
+    The rule returns the foreground, 0/1; the logits make its probability 0.9997 or 0.0003.
+    """
+
+    def __init__(self, rule: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.rule = rule
+        self.head = nn.Conv2d(1, 1, 1)  # the model asks it for its dtype
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        foreground = self.rule(x[:, 0].float(), x[:, 1].float()).float()
+        return torch.stack([-8 * (foreground - 0.5), 8 * (foreground - 0.5)], dim=1)
+
+
+def rule_model(rule, **options) -> PCNetM:
+    """A PCNet-M whose network follows a rule."""
+    return PCNetM(network=RuleNetwork(rule), use_category=False, **options).eval()
+
+
+def random_model(width: float = 0.25, seed: int = 0, **options) -> PCNetM:
+    """A small PCNet-M with random weights and random batch norm statistics."""
+    torch.manual_seed(seed)
+    model = PCNetM(network=UNet(5 if options.get("use_rgb") else 2, width), **options)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2.0)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    # A head of random weights gives all pixels nearly the same probability, on one side of 0.5.
+    head = model.eval().network.head
+    head.weight.data.mul_(30)
+    masks = (torch.rand(4, head_inputs(model), 4, 4) < 0.5).float().repeat_interleave(8, 2)
+    with torch.no_grad():
+        logits = model.network(masks.repeat_interleave(8, 3))
+    head.bias.data[1] -= (logits[:, 1] - logits[:, 0]).median()
+    return model
+
+
+def head_inputs(model: PCNetM) -> int:
+    """Channels of the network's input."""
+    return model.network.stem[0].in_channels

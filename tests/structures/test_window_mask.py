@@ -1,0 +1,95 @@
+"""Window masks against plain full-size arrays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as mask_util
+
+from deocclusion_d2.structures import WindowMask
+from deocclusion_d2.structures.window_mask import union
+
+HEIGHT, WIDTH = 40, 50
+
+
+def random_masks(count: int, seed: int) -> list[np.ndarray]:
+    """Blobs of random boxes, some empty, some at the border."""
+    rng = np.random.default_rng(seed)
+    masks = []
+    for k in range(count):
+        full = np.zeros((HEIGHT, WIDTH), bool)
+        if k % 7:
+            y, x = rng.integers(0, HEIGHT - 3), rng.integers(0, WIDTH - 3)
+            h, w = rng.integers(1, 15, 2)
+            full[y : y + h, x : x + w] = rng.random(full[y : y + h, x : x + w].shape) < 0.7
+        masks.append(full)
+    return masks
+
+
+def test_round_trips_and_box():
+    for full in random_masks(30, 0):
+        mask = WindowMask.from_array(full)
+        assert np.array_equal(mask.to_array(HEIGHT, WIDTH), full)
+        assert mask.area == full.sum()
+        rle = mask.to_rle(HEIGHT, WIDTH)
+        assert np.array_equal(mask_util.decode(rle), full)
+        assert WindowMask.from_rle(rle) == mask
+        if full.any():
+            ys, xs = np.nonzero(full)
+            assert mask.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+        else:
+            assert mask.is_empty and mask.box == (0, 0, 0, 0)
+
+
+def test_set_operations_equal_those_of_full_arrays():
+    masks = random_masks(16, 1)
+    windows = [WindowMask.from_array(m) for m in masks]
+    for a, wa in zip(masks, windows, strict=True):
+        for b, wb in zip(masks, windows, strict=True):
+            assert np.array_equal((wa & wb).to_array(HEIGHT, WIDTH), a & b)
+            assert np.array_equal((wa | wb).to_array(HEIGHT, WIDTH), a | b)
+            assert np.array_equal((wa - wb).to_array(HEIGHT, WIDTH), a & ~b)
+            assert wa.intersection_area(wb) == (a & b).sum()
+    assert np.array_equal(union(windows).to_array(HEIGHT, WIDTH), np.any(masks, axis=0))
+    assert union([]).is_empty
+
+
+@pytest.mark.parametrize("dilation", [0, 3, 5, 7])
+def test_touching_equals_dilation_of_the_full_image(dilation):
+    masks = random_masks(40, 2)
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+    kernel = np.ones((max(dilation, 1),) * 2, np.uint8)
+    found = 0
+    for a in masks:
+        grown = cv2.dilate(a.astype(np.uint8), kernel)
+        window = WindowMask.from_array(a).dilate(dilation)
+        assert np.array_equal(window.to_array(HEIGHT, WIDTH), grown > 0)
+        reached = cv2.dilate(grown, cross) > 0
+        for b in masks:
+            expected = bool((reached & b).any())
+            assert WindowMask.from_array(a).touches(WindowMask.from_array(b), dilation) == expected
+            found += expected
+    assert 100 < found < 1500  # both answers occur
+
+
+@pytest.mark.parametrize(("gap", "dilation"), [(0, 0), (1, 3), (2, 5), (3, 7)])
+def test_a_dilation_bridges_gaps_of_half_its_side(gap, dilation):
+    first = WindowMask.from_array(np.ones((4, 4)))
+    second = WindowMask.from_array(np.ones((4, 4)), x0=4 + gap)
+    farther = WindowMask.from_array(np.ones((4, 4)), x0=5 + gap)
+    assert first.touches(second, dilation) and second.touches(first, dilation)
+    assert not first.touches(farther, dilation)
+
+
+def test_diagonal_pixels_touch_only_with_a_dilation():
+    first = WindowMask.from_array(np.ones((1, 1)))
+    second = WindowMask.from_array(np.ones((1, 1)), x0=1, y0=1)
+    assert not first.touches(second)
+    assert first.touches(second, dilation=3)
+
+
+def test_a_window_does_not_keep_the_image_alive():
+    full = np.zeros((1000, 1000), bool)
+    full[5:8, 5:8] = True
+    assert WindowMask.from_array(full).array.base is None
