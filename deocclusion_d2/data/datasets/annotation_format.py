@@ -1,0 +1,328 @@
+"""What every annotation format has in common, and the registry of formats.
+
+A format reads *one raw item at a time* (an element of the file's ``annotations`` list), so that a
+file of any size can be streamed; of the whole document it needs only ``categories`` and ``images``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+
+from .segmentation import InvalidAnnotation, box_of, is_empty, to_rle
+
+View = str  # "amodal" or "modal"
+VIEWS = ("amodal", "modal")
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """An image of an annotation file.
+
+    Attributes:
+        id: the file's image id.
+        height, width: size in pixels.
+        file_name: path below the image root.
+    """
+
+    id: int | str
+    height: int
+    width: int
+    file_name: str
+
+
+@dataclass
+class ParsedAnnotation:
+    """One instance, whatever the format it came in.
+
+    Attributes:
+        id: annotation id; unique in its file.
+        image_id: the file's image id.
+        category_id: the file's category id; 1 where the format has no categories.
+        iscrowd: a region of many instances: neither trained on nor completed.
+        modal: visible pixels, compressed RLE with str counts, of the image's size. It may be
+            without foreground (an object entirely hidden).
+        amodal: visible and hidden pixels likewise; None where the format does not know them.
+        modal_bbox, amodal_bbox: the file's boxes [x, y, w, h] in pixels; None where it has none.
+        extras: further facts the format knows (``order``, ``name``, ``occluder_ids`` ...).
+        raw: the COCO-style annotation this was, every key untouched.
+    """
+
+    id: int | str
+    image_id: int | str
+    category_id: int
+    iscrowd: bool
+    modal: dict | None
+    amodal: dict | None
+    extras: dict = field(default_factory=dict)
+    raw: dict = field(default_factory=dict)
+    modal_bbox: list[float] | None = None
+    amodal_bbox: list[float] | None = None
+
+    def segmentation(self, view: View) -> dict:
+        """The RLE that a model of this view trains on (a crowd's region has only one)."""
+        first, second = (self.amodal, self.modal) if view == "amodal" else (self.modal, self.amodal)
+        return first if first is not None else second
+
+    def bbox(self, view: View) -> list[float]:
+        """Box [x, y, w, h] of this view in pixels: the file's where it has one, else the mask's."""
+        box = self.amodal_bbox if view == "amodal" else self.modal_bbox
+        return list(box) if box is not None else box_of(self.segmentation(view))
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether no pixel of it is visible."""
+        return self.modal is not None and is_empty(self.modal)
+
+
+class AnnotationFormat(ABC):
+    """How one kind of JSON writes images, instances and their masks.
+
+    Attributes:
+        name: key in ``ANNOTATION_FORMATS``.
+        knows_amodal: whether amodal masks are in the file.
+        has_images_key: whether a file must have an ``images`` list.
+        one_item_per_image: whether an item holds all instances of its image.
+        coco_views: the views of which the file itself is COCO ground truth: pycocotools reads
+            the view's masks and boxes under ``segmentation`` and ``bbox``.
+        evaluator_type: what registers as ``MetadataCatalog.get(name).evaluator_type``.
+    """
+
+    name: str
+    knows_amodal: bool = True
+    has_images_key: bool = True
+    one_item_per_image: bool = False
+    coco_views: frozenset[View] = frozenset()
+    evaluator_type: str = "amodal"
+
+    def categories(self, document: Mapping) -> list[dict]:
+        """COCO categories (``id``, ``name``), sorted by id.
+
+        Args:
+            document: the parsed JSON, or any mapping that has its ``categories``.
+        """
+        categories = list_of(document, "categories")
+        ids = set()
+        for category in categories:
+            if not isinstance(category, Mapping) or "id" not in category:
+                raise InvalidAnnotation("a category has no key 'id'")
+            if not _is_int(category["id"]) or not isinstance(category.get("name"), str):
+                raise InvalidAnnotation(
+                    f"category {category['id']!r}: 'id' must be an integer and 'name' a text"
+                )
+            if category["id"] in ids:
+                raise InvalidAnnotation(f"category id {category['id']} occurs twice")
+            ids.add(category["id"])
+        return sorted(categories, key=lambda c: c["id"])
+
+    def images_of(self, raw_image: Mapping) -> ImageInfo:
+        """Read one element of ``images``.
+
+        The file name is ``file_name``; where it is missing (LVIS), the last two parts of
+        ``coco_url``, such as ``train2017/000000391895.jpg``.
+
+        Raises:
+            InvalidAnnotation: naming the image.
+        """
+        if not isinstance(raw_image, Mapping) or "id" not in raw_image:
+            raise InvalidAnnotation("an image has no key 'id'")
+        image_id = raw_image["id"]
+        where = f"image {image_id!r}"
+        _check_id(image_id, where)
+        file_name = raw_image.get("file_name")
+        if file_name is None and isinstance(raw_image.get("coco_url"), str):
+            file_name = "/".join(raw_image["coco_url"].split("/")[-2:])
+        if not isinstance(file_name, str) or not file_name:
+            raise InvalidAnnotation(f"{where}: it has neither 'file_name' nor 'coco_url'")
+        where = f"image {image_id!r} ({file_name})"
+        for key in ("height", "width"):
+            if key not in raw_image:
+                raise InvalidAnnotation(f"{where}: it has no key '{key}'")
+            if not _is_int(raw_image[key]) or raw_image[key] < 1:
+                raise InvalidAnnotation(
+                    f"{where}: '{key}' is {raw_image[key]!r}, not a positive integer"
+                )
+        return ImageInfo(image_id, int(raw_image["height"]), int(raw_image["width"]), file_name)
+
+    def image_id_of(self, raw_item: Mapping) -> int | str:
+        """Image id of a raw item, to look up its ``ImageInfo``.
+
+        Raises:
+            InvalidAnnotation: naming the annotation.
+        """
+        if not isinstance(raw_item, Mapping):
+            raise InvalidAnnotation(f"an annotation is a {type(raw_item).__name__}, not an object")
+        if "image_id" not in raw_item:
+            raise InvalidAnnotation(f"annotation {raw_item.get('id')!r}: it has no key 'image_id'")
+        _check_id(raw_item["image_id"], f"annotation {raw_item.get('id')!r}: 'image_id'")
+        return raw_item["image_id"]
+
+    @abstractmethod
+    def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
+        """Read one element of ``annotations``.
+
+        Args:
+            raw_item: the element; left untouched.
+            image: the image it belongs to.
+
+        Returns:
+            Its instances: one, but for COCOA, whose elements hold all regions of an image.
+
+        Raises:
+            InvalidAnnotation: naming image and annotation (the caller adds the file).
+        """
+
+    def depth_constraints(
+        self, raw_item: Mapping, image: ImageInfo
+    ) -> list[tuple[int, int]] | None:
+        """Pairs (i, j), 0-based rows of what ``parse`` returns: i is in front of j.
+
+        None when the item does not say.
+        """
+        return None
+
+    def open_document(
+        self, document: object, image_root: str, json_file: str
+    ) -> tuple[list[ImageInfo], list[Mapping]]:
+        """Images and raw items of a whole parsed JSON.
+
+        Args:
+            document: the parsed JSON.
+            image_root, json_file: where it stands; COCOA entries may take their image from there.
+
+        Raises:
+            InvalidAnnotation: when ``images`` or ``annotations`` is missing, an image is not sound.
+        """
+        images = [self.images_of(raw) for raw in list_of(document, "images")]
+        return images, list_of(document, "annotations")
+
+
+class CocoStyleFormat(AnnotationFormat):
+    """Formats with one instance per annotation, which differ in the names of the keys.
+
+    Attributes:
+        modal_key, amodal_key: where the masks are; ``amodal_key`` None when there is none.
+        modal_bbox_key, amodal_bbox_key: where the boxes are, if they are given.
+        extra_keys: keys that are kept in ``extras`` when present.
+    """
+
+    modal_key: str = "segmentation"
+    amodal_key: str | None = None
+    modal_bbox_key: str | None = None
+    amodal_bbox_key: str | None = None
+    extra_keys: tuple[str, ...] = ()
+
+    def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
+        where = locate(image, raw_item.get("id"))
+        for key in ("id", "category_id"):
+            if key not in raw_item:
+                raise InvalidAnnotation(f"{where}: it has no key '{key}'")
+        _check_id(raw_item["id"], where)
+        if not _is_int(raw_item["category_id"]):
+            raise InvalidAnnotation(
+                f"{where}: 'category_id' is {raw_item['category_id']!r}, not an integer"
+            )
+        iscrowd = raw_item.get("iscrowd", 0)
+        if iscrowd not in (0, 1):
+            raise InvalidAnnotation(f"{where}: 'iscrowd' is {iscrowd!r}, not 0 or 1")
+        amodal = None
+        if self.amodal_key is not None:
+            amodal = read_mask(raw_item, self.amodal_key, image, where)
+        return [
+            ParsedAnnotation(
+                id=raw_item["id"],
+                image_id=image.id,
+                category_id=int(raw_item["category_id"]),
+                iscrowd=bool(iscrowd),
+                modal=self._modal(raw_item, image, where, amodal, bool(iscrowd)),
+                amodal=amodal,
+                extras={key: raw_item[key] for key in self.extra_keys if key in raw_item},
+                raw=dict(raw_item),
+                modal_bbox=read_box(raw_item, self.modal_bbox_key, where),
+                amodal_bbox=read_box(raw_item, self.amodal_bbox_key, where),
+            )
+        ]
+
+    def _modal(
+        self, raw_item: Mapping, image: ImageInfo, where: str, amodal: dict | None, iscrowd: bool
+    ) -> dict | None:
+        if iscrowd and amodal is not None and self.modal_key not in raw_item:
+            return None
+        return read_mask(raw_item, self.modal_key, image, where)
+
+
+# -------------------------------------------------------------------- helpers for formats
+
+
+def list_of(document: object, key: str) -> list:
+    """A top-level list of a document."""
+    if not isinstance(document, Mapping):
+        raise InvalidAnnotation(f"the file holds a {type(document).__name__}, not an object")
+    if not isinstance(document.get(key), list):
+        raise InvalidAnnotation(f"the file has no list '{key}'")
+    return document[key]
+
+
+def locate(image: ImageInfo, annotation_id: object) -> str:
+    """The place of an annotation, as messages name it."""
+    return f"image {image.id!r} ({image.file_name}), annotation {annotation_id!r}"
+
+
+def read_mask(raw: Mapping, key: str, image: ImageInfo, where: str) -> dict:
+    """``to_rle`` of a key, with its place in the message."""
+    if key not in raw:
+        raise InvalidAnnotation(f"{where}: it has no key '{key}'")
+    try:
+        return to_rle(raw[key], image.height, image.width)
+    except InvalidAnnotation as error:
+        raise InvalidAnnotation(f"{where}: '{key}': {error}") from None
+
+
+def read_box(raw: Mapping, key: str | None, where: str) -> list[float] | None:
+    """A box [x, y, w, h] in pixels; None when the key is absent or its value null."""
+    if key is None or raw.get(key) is None:
+        return None
+    box = raw[key]
+    good = (
+        isinstance(box, Sequence)
+        and len(box) == 4
+        and all(isinstance(v, Real) and math.isfinite(v) for v in box)
+    )
+    if not good or box[2] < 0 or box[3] < 0:
+        raise InvalidAnnotation(f"{where}: '{key}' is {box!r}, not [x, y, width, height] in pixels")
+    return [float(v) for v in box]
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _check_id(value: object, where: str) -> None:
+    if not _is_int(value) and not isinstance(value, str):
+        raise InvalidAnnotation(f"{where}: an id must be an integer or a text, not {value!r}")
+
+
+# -------------------------------------------------------------------- registry
+
+ANNOTATION_FORMATS: dict[str, AnnotationFormat] = {}
+
+
+def register_format(format_class: type[AnnotationFormat]) -> type[AnnotationFormat]:
+    """Class decorator: put an instance of the format into ``ANNOTATION_FORMATS``."""
+    ANNOTATION_FORMATS[format_class.name] = format_class()
+    return format_class
+
+
+def get_format(name: str) -> AnnotationFormat:
+    """The format of a name.
+
+    Raises:
+        ValueError: naming the formats there are.
+    """
+    if name not in ANNOTATION_FORMATS:
+        known = ", ".join(sorted(ANNOTATION_FORMATS))
+        raise ValueError(f"unknown annotation format {name!r}; the known ones are {known}")
+    return ANNOTATION_FORMATS[name]

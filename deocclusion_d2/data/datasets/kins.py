@@ -1,0 +1,29 @@
+"""KINS: amodal street scenes, first release and the 2020 release."""
+
+from __future__ import annotations
+
+from .annotation_format import CocoStyleFormat, register_format
+
+
+@register_format
+class Kins(CocoStyleFormat):
+    """First release: amodal under COCO's keys, modal under ``inmodal_seg`` and ``inmodal_bbox``."""
+
+    name = "kins"
+    modal_key = "inmodal_seg"
+    amodal_key = "segmentation"
+    modal_bbox_key = "inmodal_bbox"
+    amodal_bbox_key = "bbox"
+    coco_views = frozenset({"amodal"})
+
+
+@register_format
+class Kins2020(CocoStyleFormat):
+    """2020 release: ``a_*`` amodal, ``i_*`` modal; the clusters and their order are kept."""
+
+    name = "kins2020"
+    modal_key = "i_segm"
+    amodal_key = "a_segm"
+    modal_bbox_key = "i_bbox"
+    amodal_bbox_key = "a_bbox"
+    extra_keys = ("oco_id", "ico_id")

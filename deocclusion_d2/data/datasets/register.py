@@ -1,0 +1,97 @@
+"""Registering data sets in Detectron2's catalogs, also by a name made up on the fly."""
+
+from __future__ import annotations
+
+import os
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils.file_io import PathManager
+
+from .annotation_format import View, get_format
+from .load import check_view, load_dataset_dicts
+
+NAME_PATTERN = "FORMAT[.modal]:JSON[@IMAGE_ROOT]"
+
+
+def register_amodal_dataset(
+    name: str,
+    json_file: str,
+    image_root: str,
+    format: str = "kins",
+    view: View = "amodal",
+    labels_json: str | None = None,
+    evaluator_type: str | None = None,
+) -> None:
+    """Register a data set; nothing is read before it is used.
+
+    Its metadata holds ``annotation_json``, ``annotation_format``, ``view``, ``image_root`` and
+    ``evaluator_type`` from now on; ``thing_classes``, ``thing_dataset_id_to_contiguous_id`` and,
+    where the file is COCO ground truth of the view, ``json_file`` once it has been loaded.
+
+    Args:
+        name: name for ``DatasetCatalog`` and configs.
+        json_file, image_root: annotation file and folder of the images.
+        format: a name of ``ANNOTATION_FORMATS``.
+        view: "amodal" or "modal": what Mask R-CNN trains on.
+        labels_json: see ``load_dataset_dicts``.
+        evaluator_type: in place of the format's own.
+
+    Raises:
+        ValueError: for an unknown format, or an amodal view of a format without amodal masks.
+    """
+    annotation_format = get_format(format)
+    check_view(annotation_format, view)
+    DatasetCatalog.register(
+        name,
+        lambda: load_dataset_dicts(json_file, image_root, format, view, labels_json, name),
+    )
+    MetadataCatalog.get(name).set(
+        annotation_json=json_file,
+        annotation_format=format,
+        view=view,
+        image_root=image_root,
+        evaluator_type=evaluator_type or annotation_format.evaluator_type,
+    )
+
+
+def register_modal_dataset(
+    name: str, json_file: str, image_root: str, labels_json: str | None = None
+) -> None:
+    """Register a modal COCO JSON (COCO, LVIS, KITTI MOTS); see ``register_amodal_dataset``."""
+    register_amodal_dataset(name, json_file, image_root, "coco", "modal", labels_json)
+
+
+def ensure_registered(name: str) -> str:
+    """Register a data set named on the fly; a name that is registered is left alone.
+
+    Args:
+        name: ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``, such as
+            ``kins.modal:/d/instances_train.json@/d/training/image_2`` or ``coco:my.json``. The
+            default image root is the JSON's folder. ``coco`` has only a modal view, with or without
+            ``.modal``. The last ``@`` separates.
+
+    Returns:
+        The name.
+
+    Raises:
+        ValueError: for an unknown name or format.
+        FileNotFoundError: when there is no such JSON.
+    """
+    if name in DatasetCatalog:
+        return name
+    kind, colon, rest = name.partition(":")
+    if not colon or not rest:
+        raise ValueError(
+            f"data set {name!r} is not registered; register it, or name a JSON as {NAME_PATTERN}"
+        )
+    json_file, _, image_root = rest.rpartition("@") if "@" in rest else (rest, "", "")
+    format_name, dot, suffix = kind.partition(".")
+    if dot and suffix != "modal":
+        raise ValueError(f"data set {name!r}: after the format only '.modal' may stand")
+    annotation_format = get_format(format_name)
+    if not json_file or not PathManager.isfile(json_file):
+        raise FileNotFoundError(f"data set {name!r}: there is no file {json_file!r}")
+    view = "amodal" if annotation_format.knows_amodal and not dot else "modal"
+    image_root = image_root or os.path.dirname(json_file) or "."
+    register_amodal_dataset(name, json_file, image_root, format_name, view)
+    return name
