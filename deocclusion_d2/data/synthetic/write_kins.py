@@ -1,0 +1,283 @@
+"""Writes synthetic street scenes in the folder layout and JSON schema of KINS (first release).
+
+    DIR/training/image_2/000000.jpg ...    DIR/instances_train.json
+    DIR/testing/image_2/000000.jpg ...     DIR/instances_val.json
+
+While a split is being made, the annotations of every finished image lie in ``DIR/.parts_<split>/``;
+an interrupted run continues from there. The JSON file appears at the very end, complete.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pycocotools import mask as mask_api
+from tqdm import tqdm
+
+from .categories import kins_categories
+from .render import RenderedObject, RenderedScene, render_scene
+
+MIN_SIDE = 32
+MAX_IMAGES = 1_000_000
+MAX_OBJECTS = 1000
+"""Annotation ids are ``image id * MAX_OBJECTS + rank + 1``: they depend on the image alone."""
+
+_SPLITS = {"train": (0, "training"), "val": (1, "testing")}  # number in the seed, KINS's folder
+_RECIPE = (
+    1  # changes when the same seed gives other pictures; parts of another recipe are not reused
+)
+
+
+@dataclass(frozen=True)
+class SyntheticKinsConfig:
+    """What to make.
+
+    Attributes:
+        height: image height in pixels, at least `MIN_SIDE`.
+        width: image width in pixels, at least `MIN_SIDE`.
+        seed: image ``i`` of a split depends on (seed, split, i, height, width) and nothing else.
+        image_format: ``jpg`` or ``png``.
+        jpeg_quality: 1 to 100.
+    """
+
+    height: int = 375
+    width: int = 1242
+    seed: int = 0
+    image_format: str = "jpg"
+    jpeg_quality: int = 90
+
+    def __post_init__(self) -> None:
+        if self.height < MIN_SIDE or self.width < MIN_SIDE:
+            raise ValueError(
+                f"height and width must be at least {MIN_SIDE}, got {self.height} x {self.width}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if self.image_format not in ("jpg", "png"):
+            raise ValueError(f"image_format must be jpg or png, got {self.image_format!r}")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ValueError(f"jpeg_quality must lie in 1 ... 100, got {self.jpeg_quality}")
+
+
+def split_paths(output: Path, split: str) -> tuple[Path, Path]:
+    """Image folder and JSON file of a split (``train`` or ``val``)."""
+    return output / _SPLITS[split][1] / "image_2", output / f"instances_{split}.json"
+
+
+def scene_of(config: SyntheticKinsConfig, split: str, index: int) -> RenderedScene:
+    """Image ``index`` of a split, the same whatever else is rendered."""
+    seed = np.random.SeedSequence(config.seed, spawn_key=(_SPLITS[split][0], index))
+    return render_scene(seed, config.height, config.width)
+
+
+def _runs(mask: np.ndarray) -> dict:
+    """(H, W) bool mask to pycocotools' compressed run-length code."""
+    return mask_api.encode(np.asfortranarray(mask, dtype=np.uint8))
+
+
+def _annotation(item: RenderedObject, image_id: int, layer: int) -> dict:
+    amodal, modal = _runs(item.amodal), _runs(item.modal)
+    return {
+        "id": image_id * MAX_OBJECTS + layer + 1,
+        "image_id": image_id,
+        "category_id": item.category_id,
+        "iscrowd": 0,
+        "segmentation": item.polygons,
+        "bbox": [float(v) for v in mask_api.toBbox(amodal)],
+        "area": float(mask_api.area(amodal)),
+        "inmodal_seg": {"size": list(modal["size"]), "counts": modal["counts"].decode("ascii")},
+        "inmodal_bbox": [float(v) for v in mask_api.toBbox(modal)],
+        "depth": round(item.depth, 3),
+        "layer": layer,
+    }
+
+
+def annotations_of(scene: RenderedScene, image_id: int) -> list[dict]:
+    """KINS annotations of a scene, front-most first.
+
+    Beside KINS's keys every annotation has ``depth``, metres to the middle of the object, and
+    ``layer``, its rank from the front: an object can hide only objects of a higher layer.
+    """
+    return [_annotation(item, image_id, layer) for layer, item in enumerate(scene.objects)]
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    partial_path = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial_path.write_bytes(data)
+    partial_path.replace(path)
+
+
+def _make_image(output: Path, split: str, config: SyntheticKinsConfig, index: int) -> int:
+    """Renders one image and writes it, and then its annotations; returns its index."""
+    cv2.setNumThreads(1)
+    part = output / f".parts_{split}" / f"{index:06d}.json"
+    image_path = split_paths(output, split)[0] / f"{index:06d}.{config.image_format}"
+    if part.exists() and image_path.exists():
+        return index
+    scene = scene_of(config, split, index)
+    options = (
+        [cv2.IMWRITE_JPEG_QUALITY, config.jpeg_quality] if config.image_format == "jpg" else []
+    )
+    done, data = cv2.imencode(f".{config.image_format}", scene.image, options)
+    if not done:
+        raise OSError(f"cannot encode {image_path}")
+    _write_atomically(image_path, data.tobytes())
+    _write_atomically(part, json.dumps(annotations_of(scene, index)).encode())
+    return index
+
+
+def _prepare_parts(output: Path, split: str, config: SyntheticKinsConfig, overwrite: bool) -> Path:
+    """Folder for the annotations of finished images, with the settings they were made with."""
+    parts = output / f".parts_{split}"
+    settings = {"recipe": _RECIPE, **asdict(config)}
+    note = parts / "settings.json"
+    if parts.exists() and (not note.exists() or json.loads(note.read_text()) != settings):
+        if not overwrite:
+            raise FileExistsError(
+                f"{parts} holds an unfinished run with other settings; --overwrite discards it"
+            )
+        shutil.rmtree(parts)
+    parts.mkdir(parents=True, exist_ok=True)
+    _write_atomically(note, json.dumps(settings).encode())
+    return parts
+
+
+def _map_images(task: partial, count: int, processes: int) -> Iterator[int]:
+    """Runs a task for every index, in this process or in several."""
+    if processes <= 1 or count <= 1:
+        yield from map(task, range(count))
+        return
+    # A fork server imports this module once, and needs no thread-safe fork of the caller.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload([__name__])
+    with ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(min(processes, count), mp_context=context))
+        stack.callback(pool.shutdown, cancel_futures=True)
+        yield from pool.map(task, range(count))
+
+
+def _check(output: Path, split: str, count: int, overwrite: bool) -> None:
+    """Raises what `write_split` says it raises, before anything is written."""
+    if split not in _SPLITS:
+        raise ValueError(f"split must be one of {', '.join(_SPLITS)}, got {split!r}")
+    if not 1 <= count <= MAX_IMAGES:
+        raise ValueError(f"a split has 1 to {MAX_IMAGES} images, got {count}")
+    target = split_paths(output, split)[1]
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; give --overwrite to replace it")
+
+
+def write_splits(
+    output: Path,
+    counts: dict[str, int],
+    config: SyntheticKinsConfig,
+    processes: int = 1,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> list[Path]:
+    """Writes several splits; refuses before it renders anything if one of them may not be written.
+
+    Args:
+        output: see `write_split`.
+        counts: split to number of images, at least one split.
+        config: see `write_split`.
+        processes: see `write_split`, at least 1.
+        overwrite: see `write_split`.
+        progress: see `write_split`.
+
+    Returns:
+        Paths of the JSON files.
+
+    Raises:
+        FileExistsError: as `write_split`.
+        ValueError: as `write_split`, or there is no split, or ``processes`` is under 1.
+    """
+    if not counts:
+        raise ValueError("nothing to do: no split has an image")
+    if processes < 1:
+        raise ValueError(f"at least 1 process is needed, got {processes}")
+    for split, count in counts.items():
+        _check(output, split, count, overwrite)
+    return [
+        write_split(output, split, count, config, processes, overwrite, progress)
+        for split, count in counts.items()
+    ]
+
+
+def write_split(
+    output: Path,
+    split: str,
+    count: int,
+    config: SyntheticKinsConfig,
+    processes: int = 1,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Renders a split and writes its images and its JSON file.
+
+    Args:
+        output: the folder that plays the part of ``KINS/``; made if it does not exist.
+        split: ``train`` or ``val``.
+        count: number of images, at least 1.
+        config: what to make.
+        processes: how many processes render; the result does not depend on it.
+        overwrite: whether an existing JSON file, or an unfinished run with other settings, is
+            replaced.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Path of the JSON file.
+
+    Raises:
+        FileExistsError: the JSON file (or an unfinished run with other settings) exists and
+            ``overwrite`` is False.
+        ValueError: ``split`` is unknown or ``count`` is not 1 to `MAX_IMAGES`.
+    """
+    _check(output, split, count, overwrite)
+    images, target = split_paths(output, split)
+    parts = _prepare_parts(output, split, config, overwrite)
+    target.unlink(missing_ok=True)
+    images.mkdir(parents=True, exist_ok=True)
+    task = partial(_make_image, output, split, config)
+    done = _map_images(task, count, processes)
+    for _ in tqdm(done, total=count, desc=split, unit="image", disable=not progress):
+        pass
+
+    annotations: list[dict] = []
+    for index in range(count):
+        annotations += json.loads((parts / f"{index:06d}.json").read_text())
+    data = {
+        "info": {
+            "description": "Synthetic street scenes with exact amodal masks, in the format of KINS",
+            "split": split,
+            **asdict(config),
+        },
+        "licenses": [],
+        "categories": kins_categories(),
+        "images": [
+            {
+                "id": index,
+                "file_name": f"{index:06d}.{config.image_format}",
+                "height": config.height,
+                "width": config.width,
+            }
+            for index in range(count)
+        ],
+        "annotations": annotations,
+    }
+    _write_atomically(target, json.dumps(data).encode())
+    shutil.rmtree(parts)
+    return target
