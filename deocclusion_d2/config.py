@@ -1,0 +1,130 @@
+"""Every configuration key that this package adds to Detectron2's, with its default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import torch
+import yaml
+from detectron2.config import CfgNode as CN
+from detectron2.config import get_cfg
+
+from .errors import UserError
+
+
+def add_deocclusion_config(cfg: CN) -> None:
+    """Add the package's keys to a Detectron2 config, in place."""
+    # ---- data -------------------------------------------------------------------------------
+    # What the training loader maps: "detectron2" (images, Detectron2's own mapper) or "pcnet_m"
+    # (self-supervised samples over instances).
+    cfg.INPUT.DATASET_MAPPER_NAME = "detectron2"
+
+    # The self-supervised sampler (Fig. 3a; numbers of the released runs).
+    cfg.INPUT.PARTIAL_COMPLETION = CN()
+    # Side of a patch in pixels, a multiple of 16 (supplement A: 256). Inference uses it too.
+    cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 256
+    # Area of the square patch over the area of the modal box. Inference uses it too.
+    cfg.INPUT.PARTIAL_COMPLETION.ENLARGE_BOX = 3.0
+    # Shift of the target's crop in x and y, as a share of the square's side: uniform in +-SHIFT.
+    cfg.INPUT.PARTIAL_COMPLETION.SHIFT = 0.2
+    # Scale of either instance in its patch: uniform in this range.
+    cfg.INPUT.PARTIAL_COMPLETION.SCALE = (0.8, 1.2)
+    cfg.INPUT.PARTIAL_COMPLETION.FLIP_PROB = 0.5
+    # gamma of eq. 1: the probability of case 1 (the eraser covers part of the target).
+    cfg.INPUT.PARTIAL_COMPLETION.GAMMA = 0.8
+    # Overlap of the two patches, as a share of a patch.
+    cfg.INPUT.PARTIAL_COMPLETION.OVERLAP = (0.4, 1.0)
+    # Share of the target that the eraser covers: placements outside [min, max) are drawn again.
+    cfg.INPUT.PARTIAL_COMPLETION.ERASED_SHARE = (0.001, 0.9)
+    cfg.INPUT.PARTIAL_COMPLETION.MAX_PLACEMENTS = 100
+    # Instances whose square is smaller than this, in pixels, are not used.
+    cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 5.0
+
+    # ---- PCNet-M ----------------------------------------------------------------------------
+    cfg.MODEL.PCNET_M = CN()
+    # Widening factor w of the U-Net (supplement A: 2).
+    cfg.MODEL.PCNET_M.WIDTH = 2.0
+    # Feed the image, erased under the eraser, beside the masks (the paper's runs do not).
+    cfg.MODEL.PCNET_M.USE_RGB = False
+    # Multiply the target mask by its category id (Fig. 3). Off for data sets without categories.
+    cfg.MODEL.PCNET_M.USE_CATEGORY = True
+    # Loss weight of the pixels under the eraser (released runs).
+    cfg.MODEL.PCNET_M.LOSS_WEIGHT_IN_ERASER = 5.0
+    # ImageNet statistics of RGB values in [0, 1].
+    cfg.MODEL.PCNET_M.PIXEL_MEAN = (0.485, 0.456, 0.406)
+    cfg.MODEL.PCNET_M.PIXEL_STD = (0.229, 0.224, 0.225)
+
+    # ---- inference --------------------------------------------------------------------------
+    cfg.DEOCCLUSION = CN()
+    # "dual_completion" (eq. 3), or a baseline: "area", "y_axis", "convex".
+    cfg.DEOCCLUSION.ORDERING = "dual_completion"
+    # "og" (eq. 4), "nog", or a baseline: "raw", "convex", "convex_r".
+    cfg.DEOCCLUSION.COMPLETION = "og"
+    # Foreground probability above which a pixel counts as completed, in ordering and completion.
+    cfg.DEOCCLUSION.ORDER_THRESHOLD = 0.1
+    cfg.DEOCCLUSION.AMODAL_THRESHOLD = 0.2
+    # Side in pixels of the kernel that grows erasers and the neighbour test, to close the gaps
+    # between predicted masks: 0 (none), 3, 5 or 7.
+    cfg.DEOCCLUSION.DILATION = 0
+    # Keep visible pixels exact, and add pixels only under the eraser. False: the raw paste.
+    cfg.DEOCCLUSION.CONSTRAIN = True
+    # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
+    cfg.DEOCCLUSION.LARGER_IN_FRONT = True
+    # Exactly the released protocol: float32, unfused, raw paste, no dilation.
+    cfg.DEOCCLUSION.PAPER_PROTOCOL = False
+    # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
+    cfg.DEOCCLUSION.PRECISION = "auto"
+    # Patches per forward.
+    cfg.DEOCCLUSION.PATCHES_PER_BATCH = 64
+
+    # ---- running ----------------------------------------------------------------------------
+    # Train under bfloat16 autocast, channels last, when MODEL.DEVICE is "cpu" and the processor has
+    # the instructions (SOLVER.AMP is for GPUs). Works for every meta-architecture.
+    cfg.SOLVER.CPU_BFLOAT16 = False
+    # Scenes per step of evaluation.
+    cfg.TEST.IMS_PER_BATCH = 16
+
+
+def load_config(config_file: str, opts: Sequence[str] = ()) -> CN:
+    """Read a config file, with Detectron2's and this package's defaults and KEY VALUE overrides.
+
+    Args:
+        config_file: path of a YAML file.
+        opts: alternating keys and values, as on a command line.
+
+    Raises:
+        UserError: the file does not exist, or it or an override names an unknown key or a value of
+            a wrong type.
+    """
+    if not os.path.isfile(config_file):
+        raise UserError(f"config file {config_file!r} does not exist")
+    cfg = get_cfg()
+    add_deocclusion_config(cfg)
+    try:
+        cfg.merge_from_file(config_file)
+    except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
+        raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
+    try:
+        cfg.merge_from_list(list(opts))
+    except (KeyError, ValueError, AssertionError) as error:
+        raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
+    use_available_device(cfg)
+    return cfg
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error.args[0]) if error.args else type(error).__name__
+    return text.strip().splitlines()[0]
+
+
+def use_available_device(cfg: CN) -> None:
+    """On a machine without a GPU, turn a config for GPUs into one for CPUs, in place.
+
+    MODEL.DEVICE becomes "cpu", and mixed precision becomes bfloat16 on the CPU.
+    """
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        cfg.MODEL.DEVICE = "cpu"
+    if cfg.MODEL.DEVICE == "cpu" and cfg.SOLVER.AMP.ENABLED:
+        cfg.SOLVER.AMP.ENABLED = False
+        cfg.SOLVER.CPU_BFLOAT16 = True

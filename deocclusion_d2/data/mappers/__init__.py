@@ -1,0 +1,6 @@
+"""Dataset mappers: from dataset dicts to what models and evaluators take."""
+
+from .partial_completion_mapper import PartialCompletionMapper
+from .scene_mapper import SceneMapper, scene_from_record
+
+__all__ = ["PartialCompletionMapper", "SceneMapper", "scene_from_record"]

@@ -1,0 +1,137 @@
+"""The self-supervised sample of PCNet (Fig. 3a): two instances, one laid over the other.
+
+Pure functions of masks and a random generator; nothing here knows about data sets or networks.
+Shape shorthand: S: side of the patch in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...structures.square_crop import SquareCrop
+from ...structures.window_mask import WindowMask
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """Numbers of the sampler; the defaults are those of the released runs (see ``config.py``)."""
+
+    patch_size: int = 256
+    enlarge: float = 3.0
+    shift: float = 0.2
+    scale: tuple[float, float] = (0.8, 1.2)
+    flip_prob: float = 0.5
+    gamma: float = 0.8
+    overlap: tuple[float, float] = (0.4, 1.0)
+    erased_share: tuple[float, float] = (0.001, 0.9)
+    max_placements: int = 100
+
+    @classmethod
+    def from_config(cls, cfg) -> SamplerSettings:
+        options = cfg.INPUT.PARTIAL_COMPLETION
+        return cls(
+            patch_size=options.PATCH_SIZE,
+            enlarge=options.ENLARGE_BOX,
+            shift=options.SHIFT,
+            scale=tuple(options.SCALE),
+            flip_prob=options.FLIP_PROB,
+            gamma=options.GAMMA,
+            overlap=tuple(options.OVERLAP),
+            erased_share=tuple(options.ERASED_SHARE),
+            max_placements=options.MAX_PLACEMENTS,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PartialCompletionSample:
+    """One training sample.
+
+    Attributes:
+        modal_mask: (S, S) bool, A: the target. The network sees ``modal_mask & ~eraser``, which is
+            A \\ B in case 1 and all of A in case 2.
+        eraser: (S, S) bool, B in case 1, B \\ A in case 2.
+        case: 1 or 2.
+        crop: square of A in its image.
+        flip: whether A's patch is mirrored.
+    """
+
+    modal_mask: np.ndarray
+    eraser: np.ndarray
+    case: int
+    crop: SquareCrop
+    flip: bool
+
+
+def draw_sample(
+    target: WindowMask, other: WindowMask, settings: SamplerSettings, rng: np.random.Generator
+) -> PartialCompletionSample:
+    """Draw a training sample from the modal masks of A (``target``) and B (``other``).
+
+    Args:
+        target, other: non-empty masks, each in the coordinates of its own image.
+    """
+    size = settings.patch_size
+    shift = (
+        rng.uniform(-settings.shift, settings.shift),
+        rng.uniform(-settings.shift, settings.shift),
+    )
+    crop = SquareCrop.around(
+        target.box, settings.enlarge, shift=shift, scale=rng.uniform(*settings.scale)
+    )
+    flip = bool(rng.random() < settings.flip_prob)
+    modal_mask = crop.sample(target, size, flip)
+
+    other_crop = SquareCrop.around(other.box, settings.enlarge, scale=rng.uniform(*settings.scale))
+    other_mask = other_crop.sample(other, size, bool(rng.random() < settings.flip_prob))
+
+    eraser = place_eraser(modal_mask, other_mask, settings, rng)
+    case = 1 if rng.random() < settings.gamma else 2
+    if case == 2:
+        eraser &= ~modal_mask
+    return PartialCompletionSample(modal_mask, eraser, case, crop, flip)
+
+
+def place_eraser(
+    modal_mask: np.ndarray,
+    other_mask: np.ndarray,
+    settings: SamplerSettings,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Shift B over A until the erased share of A lies in the wanted range.
+
+    After ``max_placements`` tries the last placement is used as it is.
+
+    Args:
+        modal_mask, other_mask: (S, S) bool.
+
+    Returns:
+        (S, S) bool, B shifted, zero padded.
+    """
+    size = modal_mask.shape[0]
+    area = int(np.count_nonzero(modal_mask))
+    low, high = settings.erased_share
+    windows = (WindowMask.from_array(modal_mask), WindowMask.from_array(other_mask))
+    placed = windows[1]
+    # A target that vanished in the resize can't be erased, wherever the eraser goes.
+    for _ in range(settings.max_placements if area else 1):
+        dx, dy = draw_offset(settings.overlap, rng)
+        placed = WindowMask(
+            windows[1].x0 - int(dx * size), windows[1].y0 - int(dy * size), windows[1].array
+        )
+        if area and low <= windows[0].intersection_area(placed) / area < high:
+            break
+    return placed.crop((0, 0, size, size))
+
+
+def draw_offset(overlap: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+    """Offset of B's patch from A's, as shares of the patch, so that they overlap by o.
+
+    o ~ U(overlap), dx ~ U(o - 1, 1 - o), |dy| = 1 - o / (1 - |dx|), with a random sign: the common
+    area (1 - |dx|) (1 - |dy|) is o.
+    """
+    o = rng.uniform(*overlap)
+    dx = rng.uniform(o - 1, 1 - o)
+    dy = 1 - o / (1 - abs(dx))
+    return dx, dy if rng.random() < 0.5 else -dy
