@@ -1,0 +1,97 @@
+"""Amodal completion: how well do the completed masks agree with the true amodal masks?"""
+
+from __future__ import annotations
+
+from ..structures import Deocclusion, Scene, SceneTruth, WindowMask
+from .base import SceneEvaluator
+from .occlusion_groups import hidden_share_group
+
+
+def completion_areas(
+    predicted: WindowMask, true: WindowMask, modal: WindowMask
+) -> tuple[int, int, int, int]:
+    """Pixels by which a completed mask and its invisible part are judged.
+
+    Args:
+        predicted: completed amodal mask.
+        true: true amodal mask.
+        modal: visible pixels.
+
+    Returns:
+        Intersection and union of ``predicted`` and ``true``, then intersection and union of their
+        invisible parts, ``predicted \\ modal`` and ``true \\ modal``. All in pixels; an invisible
+        union of 0 means that neither mask holds a hidden pixel.
+    """
+    both = predicted & true
+    intersection, predicted_area, true_area = both.area, predicted.area, true.area
+    invisible_intersection = intersection - both.intersection_area(modal)
+    invisible_predicted = predicted_area - predicted.intersection_area(modal)
+    invisible_true = true_area - true.intersection_area(modal)
+    return (
+        intersection,
+        predicted_area + true_area - intersection,
+        invisible_intersection,
+        invisible_predicted + invisible_true - invisible_intersection,
+    )
+
+
+class AmodalCompletionEvaluator(SceneEvaluator):
+    """IoU of completed masks, whole and of the invisible part alone (the paper's Table 2).
+
+    Results, in percent, under ``completion``:
+
+    - ``mIoU_sum``: sum of intersections / sum of unions, the form of the released code;
+    - ``mIoU_mean``: mean of the instances' IoUs;
+    - ``invisible_IoU_sum``, ``invisible_IoU_mean``: the same two forms for predicted \\ modal
+      against true \\ modal, over truly occluded instances only;
+    - ``instances``: how many were measured.
+
+    Each also by true hidden share (``mIoU_mean-hidden0``, ``-hidden0-25``, ..., see
+    ``occlusion_groups.hidden_share_group``) and over all truly occluded instances (``-occluded``).
+
+    Conventions:
+
+    - An instance is truly occluded when its true amodal mask holds a pixel that its modal mask
+      does not.
+    - Fully hidden instances (empty modal mask; COCOA has some) are left out and counted: a method
+      that starts from visible pixels has nothing to complete. So are instances with an empty true
+      amodal mask, for which no IoU exists.
+    - An empty completion of a visible instance has IoU 0, and a completion that adds nothing to a
+      truly occluded instance has invisible IoU 0.
+    - The invisible IoU of an instance that is not occluded is undefined and not counted; pixels
+      wrongly added to it lower mIoU only.
+    """
+
+    task = "completion"
+    metrics = ("mIoU_sum", "mIoU_mean", "invisible_IoU_sum", "invisible_IoU_mean")
+    unit = "instances"
+
+    def process_scene(self, scene: Scene, truth: SceneTruth, output: Deocclusion) -> None:
+        if truth.amodal_masks is None:
+            if len(scene):
+                self.leave_out("images without true amodal masks")
+            return
+        for modal, true, predicted in zip(
+            scene.modal_masks, truth.amodal_masks, output.amodal_masks, strict=True
+        ):
+            if true.is_empty:
+                self.leave_out("instances with an empty true amodal mask")
+            elif modal.is_empty:
+                self.leave_out("fully hidden instances")
+            else:
+                self._add_instance(modal, true, predicted)
+
+    def _add_instance(self, modal: WindowMask, true: WindowMask, predicted: WindowMask) -> None:
+        total = true.area
+        hidden = total - true.intersection_area(modal)
+        intersection, union, inv_intersection, inv_union = completion_areas(predicted, true, modal)
+        ratios = {
+            "mIoU_sum": (intersection, union),
+            "mIoU_mean": (intersection / union, 1),
+        }
+        groups = [hidden_share_group(hidden, total)]
+        if hidden:
+            groups.append("occluded")
+            ratios["invisible_IoU_sum"] = (inv_intersection, inv_union)
+            ratios["invisible_IoU_mean"] = (inv_intersection / inv_union, 1)
+        self.add(ratios, groups)

@@ -1,0 +1,153 @@
+"""Ordering recovery by dual completion (Sec. 3.2, eq. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+from ..structures import OcclusionGraph, Scene, SquareCrop, WindowMask
+from ..structures.window_mask import neighbour_reach
+from .patch_completer import Patch, PatchCompleter
+
+
+def neighbour_pairs(masks: Sequence[WindowMask], dilation: int = 0) -> list[tuple[int, int]]:
+    """All pairs (i, j), i < j, of masks that touch (Sec. 3.2), sorted.
+
+    Args:
+        dilation: see ``WindowMask.touches``.
+    """
+    count = len(masks)
+    if count < 2:
+        return []
+    boxes = np.array([m.box for m in masks])
+    reach = neighbour_reach(dilation)
+    low, high = boxes[:, None, :2] - reach, boxes[:, None, 2:] + reach
+    near = (low < boxes[None, :, 2:]).all(-1) & (high > boxes[None, :, :2]).all(-1)
+    filled = np.array([not m.is_empty for m in masks])
+    near &= filled[:, None] & filled[None, :]
+    candidates = np.argwhere(np.triu(near, k=1))
+    return [(int(i), int(j)) for i, j in candidates if masks[i].touches(masks[j], dilation)]
+
+
+def grow_eraser(eraser: WindowMask, target: WindowMask, dilation: int) -> WindowMask:
+    """Dilate an eraser over the gap between predicted masks, but never over the target."""
+    return eraser.dilate(dilation) - target if dilation > 1 else eraser
+
+
+class DualCompletion:
+    """Orders neighbours by completing each of them with the other as the eraser.
+
+    Args:
+        completer: runs PCNet-M.
+        patch_size: S in pixels.
+        enlarge: see ``SquareCrop.around``.
+        threshold: probability above which a pixel is completed.
+        dilation: see ``grow_eraser``; used in the neighbour test too.
+    """
+
+    def __init__(
+        self,
+        completer: PatchCompleter,
+        *,
+        patch_size: int = 256,
+        enlarge: float = 3.0,
+        threshold: float = 0.1,
+        dilation: int = 0,
+    ) -> None:
+        self.completer = completer
+        self.patch_size = patch_size
+        self.enlarge = enlarge
+        self.threshold = threshold
+        self.dilation = dilation
+
+    def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
+        """The occlusion graph of every scene. All pairs of all scenes share the batches."""
+        pairs = [neighbour_pairs(s.modal_masks, self.dilation) for s in scenes]
+        squares: list[SquareCrop] = []
+        gains = np.fromiter(
+            self.completer.run(self._patches(scenes, pairs, squares), self._gain), dtype=np.float64
+        )
+        # A patch pixel stands for (side / S)^2 pixels of the image.
+        gains *= (np.array([s.side for s in squares]) / self.patch_size) ** 2
+        gains = gains.reshape(-1, 2)
+        graphs, start = [], 0
+        for scene, scene_pairs in zip(scenes, pairs, strict=True):
+            stop = start + len(scene_pairs)
+            graphs.append(
+                OcclusionGraph.from_increments(len(scene), scene_pairs, gains[start:stop])
+            )
+            start = stop
+        return graphs
+
+    def _gain(
+        self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
+    ) -> torch.Tensor:
+        """|Delta| of eq. 3 in patch pixels: new pixels inside the eraser, (P,).
+
+        The target was zeroed under the eraser, so every completed pixel there is new.
+        """
+        return ((probability > self.threshold) & eraser).sum(dim=(1, 2))
+
+    def _patches(
+        self,
+        scenes: Sequence[Scene],
+        pairs: Sequence[list[tuple[int, int]]],
+        squares: list[SquareCrop],
+    ) -> Iterator[Patch]:
+        for scene, scene_pairs in zip(scenes, pairs, strict=True):
+            crops = _TargetCrops(scene, self.patch_size, self.enlarge)
+            for i, j in scene_pairs:
+                for target, other in ((i, j), (j, i)):
+                    square = crops.square(target)
+                    eraser = grow_eraser(
+                        scene.modal_masks[other], scene.modal_masks[target], self.dilation
+                    )
+                    squares.append(square)
+                    yield Patch(
+                        crops.mask(target),
+                        square.sample(eraser, self.patch_size),
+                        int(scene.category_ids[target]),
+                        crops.image(target) if self.completer.uses_rgb else None,
+                    )
+
+
+class _TargetCrops:
+    """What all patches of one target share, made once."""
+
+    def __init__(self, scene: Scene, size: int, enlarge: float) -> None:
+        self._scene, self._size, self._enlarge = scene, size, enlarge
+        self._squares: dict[int, SquareCrop] = {}
+        self._masks: dict[int, np.ndarray] = {}
+        self._images: dict[int, np.ndarray] = {}
+
+    def square(self, i: int) -> SquareCrop:
+        if i not in self._squares:
+            self._squares[i] = SquareCrop.around(self._scene.modal_masks[i].box, self._enlarge)
+        return self._squares[i]
+
+    def mask(self, i: int) -> np.ndarray:
+        if i not in self._masks:
+            self._masks[i] = self.square(i).sample(self._scene.modal_masks[i], self._size)
+        return self._masks[i]
+
+    def image(self, i: int) -> np.ndarray:
+        if i not in self._images:
+            self._images[i] = self.square(i).resize_image(require_image(self._scene), self._size)
+        return self._images[i]
+
+
+def require_image(scene: Scene) -> np.ndarray:
+    """The scene's image, for networks that use colours.
+
+    Raises:
+        UserError: the scene has none.
+    """
+    if scene.image is None:
+        raise UserError(
+            f"image {scene.image_id!r} ({scene.file_name}): the model uses colours "
+            "(MODEL.PCNET_M.USE_RGB) but the scene holds no image"
+        )
+    return scene.image

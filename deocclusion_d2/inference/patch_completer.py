@@ -1,0 +1,141 @@
+"""Runs PCNet-M over many (target, eraser) patches, in batches.
+
+Shape shorthand: P: patches of a batch, S: side of a patch in pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """One input of PCNet-M.
+
+    Attributes:
+        target: (S, S) bool, the modal mask of the instance to complete.
+        eraser: (S, S) bool, what may hide it.
+        category_id: the target's category id.
+        image: (S, S, 3) uint8 RGB, or None when the network uses no colours.
+    """
+
+    target: np.ndarray
+    eraser: np.ndarray
+    category_id: int
+    image: np.ndarray | None = None
+
+
+# (probability, target, eraser), each (P, S, S) -> (P, ...), computed where the network runs.
+Reduction = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class PatchCompleter:
+    """Completes patches with a trained PCNet-M.
+
+    What a patch gives does not depend on the patches beside it: see ``_padded_size``.
+
+    Args:
+        model: a trained PCNet-M. It is not changed: the completer works on a copy.
+        batch_size: patches per forward.
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware computes it.
+        fuse: fold the batch norms into the convolutions.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        batch_size: int = 64,
+        precision: str = "auto",
+        fuse: bool = True,
+    ) -> None:
+        if precision == "auto":
+            precision = "bfloat16" if has_bfloat16(model.device) else "float32"
+        if precision not in ("float32", "bfloat16"):
+            raise UserError(f"DEOCCLUSION.PRECISION = {precision!r}: use auto, float32 or bfloat16")
+        if batch_size < 1:
+            raise UserError(f"DEOCCLUSION.PATCHES_PER_BATCH = {batch_size}: use 1 or more")
+        self.model = copy.deepcopy(model).eval()
+        if fuse:
+            fold_batch_norms(self.model.network)
+        self.model.network.to(dtype=getattr(torch, precision), memory_format=torch.channels_last)
+        self.batch_size = batch_size
+        self.precision = precision
+        self.uses_rgb = model.use_rgb
+
+    @torch.inference_mode()
+    def run(self, patches: Iterable[Patch], reduce: Reduction) -> Iterator[np.ndarray]:
+        """Complete patches and yield what ``reduce`` makes of each, in order.
+
+        Args:
+            patches: any number; they are taken a batch at a time.
+            reduce: see ``Reduction``; what it returns per patch is yielded as a numpy array.
+        """
+        patches = iter(patches)
+        while chunk := list(islice(patches, self.batch_size)):
+            batch = self._stack(chunk)
+            probability = self.model(batch)["probability"]
+            out = reduce(
+                probability,
+                batch["modal_mask"].bool(),
+                batch["eraser"].bool(),
+            )
+            yield from out[: len(chunk)].cpu().numpy()
+
+    def _padded_size(self, count: int) -> int:
+        """Patches of a forward of ``count`` patches, with empty ones added.
+
+        GPU libraries choose their kernels, and with them the last bits of the result, by the shape
+        of the batch, so a GPU always gets a full one. On a CPU the result is the same to the bit
+        for every size but 1, where another kernel is taken.
+        """
+        return self.batch_size if self.model.device.type == "cuda" else max(count, 2)
+
+    def _stack(self, chunk: list[Patch]) -> dict[str, torch.Tensor]:
+        size, count = chunk[0].target.shape[0], self._padded_size(len(chunk))
+        masks = np.zeros((2, count, size, size), dtype=np.uint8)
+        categories = np.ones(count, dtype=np.int64)
+        for k, patch in enumerate(chunk):
+            masks[0, k], masks[1, k] = patch.target, patch.eraser
+            categories[k] = patch.category_id
+        batch = {
+            "modal_mask": torch.from_numpy(masks[0]),
+            "eraser": torch.from_numpy(masks[1]),
+            "category_id": torch.from_numpy(categories),
+        }
+        if self.uses_rgb:
+            images = np.zeros((count, size, size, 3), dtype=np.uint8)
+            for k, patch in enumerate(chunk):
+                images[k] = patch.image
+            batch["image"] = torch.from_numpy(images)
+        return {k: v.to(self.model.device, non_blocking=True) for k, v in batch.items()}
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Fold every batch norm that follows a convolution in a Sequential into it, in place."""
+    for sequence in [m for m in module.modules() if isinstance(m, nn.Sequential)]:
+        for k in range(len(sequence) - 1):
+            if isinstance(sequence[k], nn.Conv2d) and isinstance(sequence[k + 1], nn.BatchNorm2d):
+                sequence[k] = fuse_conv_bn_eval(sequence[k], sequence[k + 1])
+                sequence[k + 1] = nn.Identity()
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes bfloat16 faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        # oneDNN emulates bfloat16 on processors without these instructions, slowly.
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
