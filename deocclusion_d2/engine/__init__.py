@@ -1,0 +1,5 @@
+"""Training and evaluation loops."""
+
+from .trainer import Trainer
+
+__all__ = ["Trainer"]

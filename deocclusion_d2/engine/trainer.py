@@ -1,0 +1,110 @@
+"""The trainer of every meta-architecture of this package and of Detectron2's own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from detectron2.data import build_detection_test_loader, build_detection_train_loader
+from detectron2.engine import DefaultTrainer
+from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
+from torch import nn
+
+from ..data.datasets import ensure_registered
+from ..data.loaders import build_pcnet_m_train_loader, build_scene_test_loader
+from ..errors import UserError
+from ..evaluation import build_evaluators
+from ..inference import Deoccluder
+from ..inference.patch_completer import has_bfloat16
+from .hooks import TrainingPictures
+
+# INPUT.DATASET_MAPPER_NAME -> train loader. The next method's samples are one more entry.
+TRAIN_LOADERS: dict[str, Callable[[Any], Iterable]] = {
+    "detectron2": build_detection_train_loader,
+    "pcnet_m": build_pcnet_m_train_loader,
+}
+# Meta-architectures that are evaluated on scenes, through the Deoccluder.
+SCENE_MODELS = frozenset({"PCNetM"})
+
+
+class Trainer(DefaultTrainer):
+    """Detectron2's trainer with this package's loaders and evaluators, and bfloat16 on CPUs."""
+
+    @classmethod
+    def build_model(cls, cfg) -> nn.Module:
+        model = super().build_model(cfg)
+        device = torch.device(cfg.MODEL.DEVICE)
+        if cfg.SOLVER.CPU_BFLOAT16 and device.type == "cpu" and has_bfloat16(device):
+            run_in_bfloat16(model)
+        return model
+
+    @classmethod
+    def build_train_loader(cls, cfg) -> Iterable:
+        for name in cfg.DATASETS.TRAIN:
+            ensure_registered(name)
+        name = cfg.INPUT.DATASET_MAPPER_NAME
+        if name not in TRAIN_LOADERS:
+            raise UserError(
+                f"INPUT.DATASET_MAPPER_NAME = {name!r}: use one of {', '.join(TRAIN_LOADERS)}"
+            )
+        return TRAIN_LOADERS[name](cfg)
+
+    @classmethod
+    def build_test_loader(cls, cfg, dataset_name: str) -> Iterable:
+        ensure_registered(dataset_name)
+        if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
+            return build_scene_test_loader(cfg, dataset_name)
+        return build_detection_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_evaluator(cls, cfg, dataset_name: str) -> DatasetEvaluator:
+        ensure_registered(dataset_name)
+        output_dir = os.path.join(cfg.OUTPUT_DIR, "inference", catalog_file_name(dataset_name))
+        if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
+            return build_evaluators(dataset_name, output_dir)
+        # The fast implementation needs Detectron2's C++ part. A cached ground truth may be another
+        # file's: names on the fly say nothing about its contents.
+        return COCOEvaluator(
+            dataset_name,
+            ("bbox", "segm"),
+            output_dir=output_dir,
+            use_fast_impl=False,
+            allow_cached_coco=False,
+        )
+
+    @classmethod
+    def test(cls, cfg, model, evaluators=None) -> dict:
+        if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
+            inner = model.module if hasattr(model, "module") else model
+            model = Deoccluder.from_config(cfg, inner)
+        return super().test(cfg, model, evaluators)
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        super().resume_or_load(resume)
+        loader = self._trainer.data_loader
+        if hasattr(loader, "first_iteration"):
+            loader.first_iteration = self.start_iter
+
+    def build_hooks(self) -> list:
+        hooks = super().build_hooks()
+        if self.cfg.VIS_PERIOD > 0 and self.cfg.INPUT.DATASET_MAPPER_NAME == "pcnet_m":
+            # Before the writers, which come last.
+            hooks.insert(-1, TrainingPictures(self.cfg.VIS_PERIOD))
+        return hooks
+
+
+def run_in_bfloat16(model: nn.Module) -> None:
+    """Make a model compute under CPU bfloat16 autocast with channels-last weights, in place.
+
+    Its parameters stay float32; checkpoints do not change.
+    """
+    model.to(memory_format=torch.channels_last)
+    model.forward = torch.autocast("cpu", dtype=torch.bfloat16)(model.forward)
+
+
+def catalog_file_name(dataset_name: str) -> str:
+    """A data set's name as a folder name: names on the fly hold paths."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", dataset_name).strip("_")
