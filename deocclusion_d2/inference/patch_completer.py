@@ -135,7 +135,8 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     if device.type == "cpu":
-        # oneDNN emulates bfloat16 on processors without these instructions, slowly.
-        capabilities = torch.cpu.get_capabilities()
+        # oneDNN emulates bfloat16 on processors without these instructions, slowly. Releases of
+        # torch that cannot be asked get float32.
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
+from ...errors import UserError
 from .segmentation import InvalidAnnotation, box_of, is_empty, to_rle
 
 View = str  # "amodal" or "modal"
@@ -320,9 +321,9 @@ def get_format(name: str) -> AnnotationFormat:
     """The format of a name.
 
     Raises:
-        ValueError: naming the formats there are.
+        UserError: naming the formats there are.
     """
     if name not in ANNOTATION_FORMATS:
         known = ", ".join(sorted(ANNOTATION_FORMATS))
-        raise ValueError(f"unknown annotation format {name!r}; the known ones are {known}")
+        raise UserError(f"unknown annotation format {name!r}; the known ones are {known}")
     return ANNOTATION_FORMATS[name]

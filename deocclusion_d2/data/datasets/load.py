@@ -14,6 +14,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
 from detectron2.utils.file_io import PathManager
 
+from ...errors import UserError
 from .annotation_format import (
     VIEWS,
     AnnotationFormat,
@@ -66,8 +67,8 @@ def load_dataset_dicts(
 
     Raises:
         InvalidAnnotation: one line naming file, image and annotation.
-        FileNotFoundError: when the file does not exist.
-        ValueError: for an unknown format, or an amodal view of a format without amodal masks.
+        UserError: when the file does not exist.
+        UserError: for an unknown format, or an amodal view of a format without amodal masks.
     """
     annotation_format = get_format(format)
     check_view(annotation_format, view)
@@ -105,7 +106,7 @@ def read_json(json_file: str) -> object:
     """
     local = PathManager.get_local_path(json_file)
     if not os.path.isfile(local):
-        raise FileNotFoundError(f"{json_file}: there is no such annotation file")
+        raise UserError(f"{json_file}: there is no such annotation file")
     try:
         with open(local, encoding="utf-8") as file:
             return json.load(file)
@@ -116,9 +117,9 @@ def read_json(json_file: str) -> object:
 def check_view(annotation_format: AnnotationFormat, view: View) -> None:
     """Raise ValueError unless the format has this view."""
     if view not in VIEWS:
-        raise ValueError(f"unknown view {view!r}; it is 'amodal' or 'modal'")
+        raise UserError(f"unknown view {view!r}; it is 'amodal' or 'modal'")
     if view == "amodal" and not annotation_format.knows_amodal:
-        raise ValueError(
+        raise UserError(
             f"format {annotation_format.name!r} has no amodal masks: take its modal view"
         )
 

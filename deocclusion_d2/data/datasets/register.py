@@ -7,6 +7,7 @@ import os
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.file_io import PathManager
 
+from ...errors import UserError
 from .annotation_format import View, get_format
 from .load import check_view, load_dataset_dicts
 
@@ -37,7 +38,7 @@ def register_amodal_dataset(
         evaluator_type: in place of the format's own.
 
     Raises:
-        ValueError: for an unknown format, or an amodal view of a format without amodal masks.
+        UserError: for an unknown format, or an amodal view of a format without amodal masks.
     """
     annotation_format = get_format(format)
     check_view(annotation_format, view)
@@ -74,23 +75,23 @@ def ensure_registered(name: str) -> str:
         The name.
 
     Raises:
-        ValueError: for an unknown name or format.
-        FileNotFoundError: when there is no such JSON.
+        UserError: for an unknown name or format.
+        UserError: when there is no such JSON.
     """
     if name in DatasetCatalog:
         return name
     kind, colon, rest = name.partition(":")
     if not colon or not rest:
-        raise ValueError(
+        raise UserError(
             f"data set {name!r} is not registered; register it, or name a JSON as {NAME_PATTERN}"
         )
     json_file, _, image_root = rest.rpartition("@") if "@" in rest else (rest, "", "")
     format_name, dot, suffix = kind.partition(".")
     if dot and suffix != "modal":
-        raise ValueError(f"data set {name!r}: after the format only '.modal' may stand")
+        raise UserError(f"data set {name!r}: after the format only '.modal' may stand")
     annotation_format = get_format(format_name)
     if not json_file or not PathManager.isfile(json_file):
-        raise FileNotFoundError(f"data set {name!r}: there is no file {json_file!r}")
+        raise UserError(f"data set {name!r}: there is no file {json_file!r}")
     view = "amodal" if annotation_format.knows_amodal and not dot else "modal"
     image_root = image_root or os.path.dirname(json_file) or "."
     register_amodal_dataset(name, json_file, image_root, format_name, view)

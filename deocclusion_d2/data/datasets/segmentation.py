@@ -15,13 +15,15 @@ import numpy as np
 import shapely
 from pycocotools import mask as mask_util
 
+from ...errors import UserError
+
 # Characters that a compressed RLE is made of: 6 bits each, offset by 48 ('0' to 'o').
 _FIRST, _LAST = 48, 111
 # 7 groups of 5 bits hold any run of an image that fits in memory, far inside int64.
 _MAX_GROUPS = 7
 
 
-class InvalidAnnotation(ValueError):
+class InvalidAnnotation(UserError):
     """An annotation, image or file that cannot be read; the message is one line for the user."""
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from detectron2.data import detection_utils
 
-from ...structures import Scene, SceneTruth, WindowMask
+from ...errors import UserError
+from ...structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
 
 
 def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, SceneTruth]:
@@ -30,6 +31,35 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         file_name=record["file_name"],
     )
     return scene, _truth(record, annotations, {row: i for i, row in enumerate(rows)})
+
+
+def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> Deocclusion:
+    """The result that a converted JSON holds for one image: its masks, ``occluder_ids`` as graph.
+
+    Args:
+        record: dataset dict of format "pseudo_amodal".
+        scene, truth: what ``scene_from_record`` makes of it.
+
+    Raises:
+        UserError: an occluder is not in the image, is the instance itself, or is hidden by it.
+    """
+    row_of = {instance: row for row, instance in enumerate(scene.instance_ids)}
+    graph = OcclusionGraph(len(scene))
+    for annotation in record["annotations"]:
+        where = f"image {record['image_id']} ({record['file_name']}), annotation {annotation['id']}"
+        if annotation["id"] not in row_of:
+            continue
+        for occluder in annotation.get("occluder_ids", ()):
+            if occluder == annotation["id"]:
+                raise UserError(f"{where}: it occludes itself")
+            if occluder not in row_of:
+                raise UserError(f"{where}: its occluder {occluder} is not in this image")
+            try:
+                graph.add_occlusion(row_of[occluder], row_of[annotation["id"]])
+            except ValueError:
+                raise UserError(f"{where}: it and {occluder} occlude each other") from None
+    masks = truth.amodal_masks if truth.amodal_masks is not None else scene.modal_masks
+    return Deocclusion(graph, masks)
 
 
 class SceneMapper:

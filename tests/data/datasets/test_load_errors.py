@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deocclusion_d2.data.datasets import InvalidAnnotation, load_dataset_dicts
+from deocclusion_d2.errors import UserError
 
 GOOD = {
     "images": [{"id": 7, "file_name": "b.png", "height": 6, "width": 8}],
@@ -204,13 +205,13 @@ def test_not_an_object(tmp_path: Path, document: object) -> None:
 
 
 def test_no_file_format_or_view(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no such annotation file"):
+    with pytest.raises(UserError, match="there is no such annotation file"):
         load_dataset_dicts(str(tmp_path / "x.json"), "", "kins")
-    with pytest.raises(ValueError, match="unknown annotation format 'kinz'; the known ones are"):
+    with pytest.raises(UserError, match="unknown annotation format 'kinz'; the known ones are"):
         load_dataset_dicts("x.json", "", "kinz")
-    with pytest.raises(ValueError, match="unknown view 'both'"):
+    with pytest.raises(UserError, match="unknown view 'both'"):
         load_dataset_dicts("x.json", "", "kins", "both")
-    with pytest.raises(ValueError, match="'coco' has no amodal masks: take its modal view"):
+    with pytest.raises(UserError, match="'coco' has no amodal masks: take its modal view"):
         load_dataset_dicts("x.json", "", "coco", "amodal")
 
 

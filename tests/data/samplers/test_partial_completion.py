@@ -112,7 +112,7 @@ def test_crop_jitter_lies_in_its_ranges():
 
 def test_flip_mirrors_the_target():
     target = WindowMask.from_array(np.tril(np.ones((30, 30), bool)))
-    still = dict(patch_size=64, shift=0.0, scale=(1.0, 1.0))
+    still = {"patch_size": 64, "shift": 0.0, "scale": (1.0, 1.0)}
     one = draw_sample(target, target, SamplerSettings(flip_prob=0.0, **still), _rng())
     two = draw_sample(target, target, SamplerSettings(flip_prob=1.0, **still), _rng())
     assert np.array_equal(one.modal_mask, two.modal_mask[:, ::-1])

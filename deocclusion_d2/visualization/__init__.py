@@ -1,0 +1,40 @@
+"""Pictures of scenes, occlusion graphs, amodal masks and training samples. All colours are RGB."""
+
+from .palette import instance_color
+from .render import (
+    METHODS,
+    as_converted,
+    build_deoccluder,
+    by_deoccluder,
+    render_records,
+    select_records,
+)
+from .samples import overlay_prediction, sample_grid, split_batch, training_image
+from .scene import (
+    draw_amodal_boxes,
+    draw_amodal_masks,
+    draw_modal_masks,
+    draw_occlusion_graph,
+    draw_scene,
+    scene_panels,
+)
+
+__all__ = [
+    "METHODS",
+    "as_converted",
+    "build_deoccluder",
+    "by_deoccluder",
+    "draw_amodal_boxes",
+    "draw_amodal_masks",
+    "draw_modal_masks",
+    "draw_occlusion_graph",
+    "draw_scene",
+    "instance_color",
+    "overlay_prediction",
+    "render_records",
+    "sample_grid",
+    "scene_panels",
+    "select_records",
+    "split_batch",
+    "training_image",
+]

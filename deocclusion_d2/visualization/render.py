@@ -1,0 +1,177 @@
+"""Pictures of whole data sets: which images, what is said about them, and the PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePath
+
+from detectron2.utils.file_io import PathManager
+from PIL import Image
+
+from ..config import load_config
+from ..data.mappers import deocclusion_from_record, scene_from_record
+from ..errors import UserError
+from ..inference import BASELINES, Deoccluder
+from ..structures import Deocclusion, Scene, SceneTruth
+from .scene import scene_panels
+
+METHODS = ("pcnet", "pcnet_nog", *BASELINES)
+
+Method = Callable[[dict, Scene, SceneTruth], tuple[Deocclusion, SceneTruth | None]]
+"""Says what to draw of a dataset dict and its scene: the de-occlusion, and the truth if known."""
+
+
+def select_records(
+    records: Sequence[dict],
+    image_ids: Sequence[str] = (),
+    name_part: str = "",
+    frames: str = "",
+    max_images: int | None = None,
+) -> list[dict]:
+    """Choose images of a data set, in the order of their file names.
+
+    Args:
+        records: dataset dicts.
+        image_ids: ids to keep, as text; all when empty.
+        name_part: keep files whose path contains this, such as "0000/".
+        frames: a slice "START:STOP:STEP" of what is left, parts optional, such as "::8"; or one
+            position.
+        max_images: keep the first so many of what is left then.
+
+    Raises:
+        UserError: an id is not in the data set, ``frames`` cannot be read, or nothing is left.
+    """
+    chosen = sorted(records, key=lambda r: (r["file_name"], str(r["image_id"])))
+    if image_ids:
+        known = {str(r["image_id"]) for r in chosen}
+        unknown = [i for i in image_ids if i not in known]
+        if unknown:
+            raise UserError(f"--image-ids: the data set has no image {unknown[0]}")
+        chosen = [r for r in chosen if str(r["image_id"]) in set(image_ids)]
+    chosen = [r for r in chosen if name_part in r["file_name"]]
+    if frames:
+        chosen = chosen[_parse_slice(frames)]
+    if max_images is not None:
+        if max_images < 1:
+            raise UserError(f"--max-images {max_images}: give 1 or more")
+        chosen = chosen[:max_images]
+    if not chosen:
+        raise UserError(
+            f"no image is left of {len(records)}: loosen --filter, --frames or --max-images"
+        )
+    return chosen
+
+
+def build_deoccluder(
+    method: str, config_file: str = "", weights: str = "", opts: Sequence[str] = ()
+) -> Deoccluder:
+    """The method of a name.
+
+    Args:
+        method: "pcnet" and "pcnet_nog" need a config; "raw", "convex" and "convex_r" nothing.
+        config_file, weights, opts: of the trained PCNet-M; ``opts`` are KEY VALUE pairs.
+
+    Raises:
+        UserError: one line naming the option or config key.
+    """
+    if method in BASELINES:
+        return Deoccluder.baseline(method)
+    if not config_file:
+        raise UserError(
+            f"--method {method} needs --config-file and --weights; "
+            f"without them use --method {', '.join(BASELINES[:-1])} or {BASELINES[-1]}"
+        )
+    cfg = load_config(config_file, opts)
+    if weights:
+        cfg.MODEL.WEIGHTS = weights
+    if method == "pcnet_nog":
+        cfg.DEOCCLUSION.COMPLETION = "nog"
+    cfg.freeze()
+    return Deoccluder.from_config(cfg)
+
+
+def by_deoccluder(deoccluder: Deoccluder) -> Method:
+    """Draw what a de-occluder makes of the modal masks, beside the truth of the data set."""
+
+    def method(
+        record: dict, scene: Scene, truth: SceneTruth
+    ) -> tuple[Deocclusion, SceneTruth | None]:
+        return deoccluder([scene])[0], truth
+
+    return method
+
+
+def as_converted(
+    record: dict, scene: Scene, truth: SceneTruth
+) -> tuple[Deocclusion, SceneTruth | None]:
+    """Draw what conversion has written."""
+    return deocclusion_from_record(record, scene, truth), None
+
+
+def render_records(
+    records: Sequence[dict],
+    method: Method,
+    output_dir: str | Path,
+    amodal_title: str,
+    needs_image: bool = False,
+    scale: float | None = None,
+) -> Iterator[Path]:
+    """Write ``scene_panels`` of images to PNG files, one after the other.
+
+    Args:
+        records: dataset dicts.
+        method: what to draw.
+        output_dir: folder, made when it is missing. A file is named after its image and the
+            image's folder.
+        amodal_title, scale: see ``scene_panels``.
+        needs_image: whether the method looks at the image; otherwise a missing file is drawn dark.
+
+    Yields:
+        The path of each file, when it is written.
+
+    Raises:
+        UserError, FileNotFoundError: naming the image.
+    """
+    if scale is not None and scale <= 0:
+        raise UserError(f"--scale {scale}: give a positive number")
+    folder = Path(output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for record in records:
+        exists = PathManager.isfile(record["file_name"])
+        if needs_image and not exists:
+            raise FileNotFoundError(
+                f"image {record['image_id']}: the model uses colours, but there is no file "
+                f"{record['file_name']}"
+            )
+        scene, truth = scene_from_record(record, load_image=exists)
+        deocclusion, known = method(record, scene, truth)
+        picture = scene_panels(scene, deocclusion, known, scale, amodal_title)
+        path = folder / _png_name(record, taken)
+        Image.fromarray(picture).save(path)
+        yield path
+
+
+def _png_name(record: dict, taken: set[str]) -> str:
+    """``FOLDER_STEM.png``, with the image id where two images would share it."""
+    path = PurePath(record["file_name"])
+    stem = "_".join([*path.parent.parts[-1:], path.stem]).strip("_/")
+    name = stem if stem not in taken else f"{stem}_{record['image_id']}"
+    taken.add(name)
+    return f"{name}.png"
+
+
+def _parse_slice(text: str) -> slice:
+    parts = text.split(":")
+    try:
+        numbers = [int(p) if p else None for p in parts]
+        if len(numbers) == 1 and numbers[0] is not None:
+            first = numbers[0]
+            return slice(first, first + 1 if first != -1 else None)
+        if not 2 <= len(numbers) <= 3 or numbers[2:] == [0]:
+            raise ValueError
+    except ValueError:
+        raise UserError(
+            f"--frames {text!r}: give START:STOP:STEP, such as 0:100:5 or ::8"
+        ) from None
+    return slice(*numbers)

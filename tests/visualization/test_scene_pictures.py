@@ -1,0 +1,335 @@
+"""Pictures of scenes: exact pixels of the fills, and where arrows, tags and panels end up."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
+from deocclusion_d2.visualization import (
+    draw_amodal_boxes,
+    draw_amodal_masks,
+    draw_modal_masks,
+    draw_occlusion_graph,
+    instance_color,
+    scene_panels,
+)
+from deocclusion_d2.visualization.palette import ARROW, BACKGROUND, CYCLE
+from deocclusion_d2.visualization.placement import (
+    Node,
+    arc_points,
+    choose_bend,
+    interior_node,
+    place_tags,
+)
+from deocclusion_d2.visualization.scene import arrow_ends, page_columns, title_height, titled_grid
+
+
+def rectangle(x0: int, y0: int, x1: int, y1: int) -> WindowMask:
+    return WindowMask(x0, y0, np.ones((y1 - y0, x1 - x0), dtype=bool))
+
+
+def scene_of(masks: list[WindowMask], height: int = 120, width: int = 160, **more) -> Scene:
+    return Scene(height, width, masks, np.ones(len(masks)), **more)
+
+
+def count_color(picture: np.ndarray, color: tuple[int, int, int], tolerance: int = 12) -> int:
+    return int((np.abs(picture.astype(int) - color).max(axis=-1) <= tolerance).sum())
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> int:
+    return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
+
+
+@pytest.fixture
+def pair() -> tuple[Scene, list[WindowMask]]:
+    """Instance 0 at x 20-80; instance 1 visible at 80-140, hidden at 50-80 and 140-150."""
+    scene = scene_of([rectangle(20, 20, 80, 100), rectangle(80, 40, 140, 80)])
+    return scene, [scene.modal_masks[0], rectangle(50, 40, 150, 80)]
+
+
+class TestAmodalMasks:
+    def test_hidden_part_differs_from_visible_part_occluder_and_background(self, pair):
+        scene, amodal = pair
+        modal_picture = draw_modal_masks(scene)
+        picture = draw_amodal_masks(scene, amodal)
+        assert picture.shape == (120, 160, 3) and picture.dtype == np.uint8
+        background, occluder, visible = picture[110, 150], picture[90, 40], picture[60, 110]
+        assert tuple(background) == BACKGROUND
+        np.testing.assert_array_equal(occluder, modal_picture[90, 40])
+        np.testing.assert_array_equal(visible, modal_picture[60, 110])
+        over_occluder, over_nothing = picture[45:75, 56:74], picture[45:75, 143:147]
+        for hidden, others in (
+            (over_occluder, (occluder, visible)),
+            (over_nothing, (background, visible)),
+        ):
+            for other in others:
+                apart = np.abs(hidden.astype(int) - other).max(axis=-1)
+                assert (apart > 20).mean() > 0.95
+        # Hatched: two levels, both often.
+        levels, counts = np.unique(over_occluder.reshape(-1, 3), axis=0, return_counts=True)
+        assert len(levels) == 2 and counts.min() > 0.3 * counts.sum()
+
+    def test_instance_has_one_color_in_every_picture(self, pair):
+        scene, amodal = pair
+        pictures = [
+            draw_modal_masks(scene),
+            draw_amodal_masks(scene, amodal),
+            draw_amodal_boxes(scene, np.full((2, 4), np.nan)),
+        ]
+        for point in ((90, 40), (60, 110)):
+            assert len({tuple(p[point]) for p in pictures}) == 1
+        graph = draw_occlusion_graph(scene, OcclusionGraph(2))
+        for i in range(2):
+            assert count_color(graph, instance_color(i), 2) > 40  # the tag
+
+    def test_small_mask_stays_visible_on_a_larger_one_that_overlaps_it(self):
+        small, large = rectangle(60, 40, 90, 70), rectangle(10, 10, 150, 110)
+        picture = draw_modal_masks(scene_of([small, large]))
+        assert distance(picture[55, 75], picture[100, 20]) > 40
+
+    def test_completely_hidden_instance_is_hatched(self):
+        scene = scene_of([rectangle(20, 20, 140, 100), WindowMask.empty()])
+        picture = draw_amodal_masks(scene, [scene.modal_masks[0], rectangle(50, 40, 110, 80)])
+        apart = np.abs(picture[45:75, 55:105].astype(int) - picture[30, 30]).max(axis=-1)
+        assert (apart > 20).mean() > 0.9
+
+    def test_boxes_are_drawn_where_known(self):
+        scene = scene_of([rectangle(60, 50, 80, 70), rectangle(100, 50, 120, 70)])
+        boxes = np.array([[20, 20, 90, 100], [np.nan] * 4])
+        changed = (draw_amodal_boxes(scene, boxes) != BACKGROUND).any(axis=-1)
+        assert changed[25:95, 18:23].all(axis=0).any()  # a vertical line at x = 20
+        assert not changed[:, 125:].any()
+
+
+class TestInteriorNode:
+    def test_is_inside_a_mask_whose_centroid_is_not(self):
+        array = np.zeros((60, 60), dtype=bool)
+        array[5:55, 5:17] = array[5:55, 43:55] = array[43:55, 5:55] = True
+        rows, columns = np.nonzero(array)
+        assert not array[int(rows.mean()), int(columns.mean())]
+        node = interior_node(WindowMask.from_array(array, 100, 200))
+        assert array[int(node.y) - 200, int(node.x) - 100]
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_everything_within_the_radius_is_foreground(self, seed):
+        noise = np.random.default_rng(seed).random((50, 70)).astype(np.float32)
+        mask = WindowMask.from_array(cv2.GaussianBlur(noise, (0, 0), 5) > 0.5, 7, 9)
+        node = interior_node(mask)
+        full = mask.to_array(80, 100)
+        rows, columns = np.mgrid[:80, :100]
+        near = np.hypot(columns + 0.5 - node.x, rows + 0.5 - node.y) <= node.radius
+        assert full[near].all() and full[int(node.y), int(node.x)]
+        assert node.radius >= 2
+
+    def test_single_pixel_and_empty(self):
+        assert interior_node(rectangle(3, 4, 4, 5)) == Node(3.5, 4.5, 0.5)
+        assert interior_node(WindowMask.empty()) is None
+
+
+class TestOcclusionGraph:
+    def test_arrow_ends_are_inside_the_masks(self):
+        shapes = [rectangle(5, 5, 45, 60), rectangle(50, 20, 53, 23), rectangle(70, 70, 71, 71)]
+        ring = np.zeros((40, 40), dtype=bool)
+        ring[:] = True
+        ring[8:32, 8:32] = False
+        shapes.append(WindowMask.from_array(ring, 100, 10))
+        size, checked = (14.0, 16.0), 0
+        for scale in (1.0, 2.5):
+            for a, b in itertools.permutations(shapes, 2):
+                nodes = [interior_node(m).scaled(scale) for m in (a, b)]
+                for end, mask in zip(
+                    arrow_ends(*nodes, size, size, dot_radius=4.0), (a, b), strict=True
+                ):
+                    x, y = int(end[0] / scale), int(end[1] / scale)
+                    assert mask.to_array(120, 160)[y, x]
+                    checked += 1
+        assert checked == 48
+
+    def test_arrow_points_from_occluder_to_occludee(self):
+        scene = scene_of([rectangle(10, 30, 75, 90), rectangle(75, 30, 150, 90)])
+
+        def arrow_pixels_per_column(edge: tuple[int, int]) -> np.ndarray:
+            graph = OcclusionGraph(2)
+            graph.add_occlusion(*edge)
+            picture = draw_occlusion_graph(scene, graph, scale=3.0).astype(int)
+            return (np.abs(picture - ARROW).max(axis=-1) < 12).sum(axis=0)
+
+        # The head is wider than the shaft, and lies at the occludee's end.
+        forth, back = arrow_pixels_per_column((0, 1)), arrow_pixels_per_column((1, 0))
+        middle = 75 * 3
+        assert forth[middle - 40 : middle].max() < forth[middle:].max()
+        assert back[:middle].max() > back[middle : middle + 40].max()
+
+    def test_only_cycles_are_red(self):
+        masks = [rectangle(10, 10, 70, 60), rectangle(70, 10, 140, 60), rectangle(40, 60, 110, 110)]
+        scene = scene_of(masks)
+        chain, cycle = OcclusionGraph(3), OcclusionGraph(3)
+        for i, j in ((0, 1), (1, 2)):
+            chain.add_occlusion(i, j)
+            cycle.add_occlusion(i, j)
+        cycle.add_occlusion(2, 0)
+        white = count_color(draw_occlusion_graph(scene, chain), ARROW)
+        assert count_color(draw_occlusion_graph(scene, chain), CYCLE) == 0 and white > 50
+        assert count_color(draw_occlusion_graph(scene, cycle), CYCLE) > 50
+
+    def test_neighbours_without_order_are_joined_by_dots(self):
+        scene = scene_of([rectangle(10, 30, 75, 90), rectangle(75, 30, 150, 90)])
+        alone, touching = OcclusionGraph(2), OcclusionGraph(2)
+        touching.add_neighbours(0, 1)
+        changed = draw_occlusion_graph(scene, alone) != draw_occlusion_graph(scene, touching)
+        rows, columns, _ = np.nonzero(changed)
+        assert rows.size and rows.min() > 50 and rows.max() < 70
+        assert columns.min() < 75 < columns.max()
+
+    def test_edge_of_an_invisible_instance_is_left_out(self):
+        graph = OcclusionGraph(2)
+        graph.add_occlusion(0, 1)
+        picture = draw_occlusion_graph(
+            scene_of([rectangle(10, 10, 90, 90), WindowMask.empty()]), graph
+        )
+        assert count_color(picture, ARROW) < 20 < count_color(picture, instance_color(0), 2)
+
+    def test_bent_arrow_keeps_clear_of_a_node_on_its_way(self):
+        start, end, between = Node(0, 0, 5), Node(100, 0, 5), Node(50, 2, 5)
+        assert choose_bend(start, end, [Node(50, 60, 5)], 10) == 0.0
+        bend = choose_bend(start, end, [between], 10)
+        arc = arc_points((0, 0), (100, 0), bend)
+        assert np.hypot(arc[:, 0] - 50, arc[:, 1] - 2).min() >= 10
+        np.testing.assert_allclose(arc[[0, -1]], [[0, 0], [100, 0]], atol=1e-9)
+
+    def test_tags_of_a_crowd_do_not_cover_each_other(self):
+        rng = np.random.default_rng(0)
+        nodes = [Node(*rng.uniform((300, 200), (480, 260)), 3.0) for _ in range(18)]
+        nodes += [Node(2.0, 2.0, 1.0), Node(639.0, 359.0, 1.0)]
+        size = (18.0, 15.0)
+        centres = np.array(place_tags(nodes, [size] * 20, [], (360, 640), 3.0))
+        for a, b in itertools.combinations(centres, 2):
+            assert abs(a[0] - b[0]) >= size[0] - 1e-6 or abs(a[1] - b[1]) >= size[1] - 1e-6
+        assert (centres >= np.array(size) / 2 - 1e-6).all()
+        assert (centres <= np.array((640, 360)) - np.array(size) / 2 + 1e-6).all()
+        nodes_at = np.array([[n.x, n.y] for n in nodes])
+        assert np.hypot(*(centres - nodes_at).T).max() < 110
+
+
+class TestPanels:
+    @pytest.mark.parametrize(
+        ("height", "width", "columns", "rows"), [(40, 120, 1, 5), (60, 80, 2, 3), (90, 40, 3, 2)]
+    )
+    def test_size_and_content(self, height, width, columns, rows):
+        masks = [rectangle(5, 10, 20, 30), rectangle(20, 10, 35, 30)]
+        scene = scene_of(masks, height, width, file_name="a/b.png")
+        result = Deocclusion(OcclusionGraph(2), [masks[0], rectangle(15, 10, 35, 30)])
+        truth = SceneTruth(amodal_masks=[masks[0], rectangle(10, 10, 35, 30)])
+        page = scene_panels(scene, result, truth, scale=2.0)
+        title = title_height(2 * height, 2 * width)
+        margin = title // 4
+        assert page.dtype == np.uint8 and page.shape == (
+            rows * (2 * height + title + margin) + margin,
+            columns * (2 * width + margin) + margin,
+            3,
+        )
+        wanted = {
+            0: np.full((2 * height, 2 * width, 3), BACKGROUND, np.uint8),
+            1: draw_modal_masks(scene, 2.0),
+            2: draw_occlusion_graph(scene, result.graph, 2.0),
+            3: draw_amodal_masks(scene, result.amodal_masks, 2.0),
+            4: draw_amodal_masks(scene, truth.amodal_masks, 2.0),
+        }
+        for k, picture in wanted.items():
+            top = margin + title + (k // columns) * (2 * height + title + margin)
+            left = margin + (k % columns) * (2 * width + margin)
+            found = page[top : top + 2 * height, left : left + 2 * width]
+            np.testing.assert_array_equal(found, picture)
+            caption = page[top - title : top, left : left + 2 * width]
+            assert (caption < 180).any() and (caption[:, -1] > 200).all()
+
+    def test_columns_follow_the_shape(self):
+        street, photo, portrait = (375, 1242), (480, 640), (640, 480)
+        assert [page_columns(5, *size) for size in (street, photo, portrait)] == [1, 2, 3]
+        assert [page_columns(4, *size) for size in (street, photo, portrait)] == [1, 2, 2]
+
+    def test_truth_decides_the_last_panel(self):
+        masks = [rectangle(5, 10, 20, 30)]
+        scene = scene_of(masks, 40, 120)
+        result = Deocclusion(OcclusionGraph(1), masks)
+        heights = [
+            scene_panels(scene, result, truth, scale=1.0).shape[0]
+            for truth in (
+                None,
+                SceneTruth(),
+                SceneTruth(amodal_boxes=np.array([[5, 5, 30, 35]])),
+                SceneTruth(amodal_masks=masks),
+            )
+        ]
+        assert heights[0] == heights[1] < heights[2] == heights[3]
+
+    def test_scale_is_chosen_by_the_shape(self):
+        for height, width, panel_width in ((128, 416, 1600), (375, 1242, 1600), (480, 640, 900)):
+            page = scene_panels(scene_of([], height, width), Deocclusion(OcclusionGraph(0), []))
+            columns = 1 if width > 2 * height else 2
+            margin = title_height(round(height * panel_width / width), panel_width) // 4
+            assert page.shape[1] == columns * (panel_width + margin) + margin
+
+    def test_image_is_drawn_in_rgb(self):
+        image = np.zeros((40, 120, 3), dtype=np.uint8)
+        image[..., 0] = 200
+        scene = scene_of([], 40, 120, image=image)
+        page = scene_panels(scene, Deocclusion(OcclusionGraph(0), []), scale=1.0)
+        title = title_height(40, 120)
+        np.testing.assert_array_equal(page[title // 4 + title + 20, 60], (200, 0, 0))
+
+    def test_titles_shrink_to_fit(self):
+        panels = [("a long title that goes on and on " * 3, np.zeros((30, 200, 3), np.uint8))]
+        page = titled_grid(panels, 1)
+        title, margin = title_height(30, 200), title_height(30, 200) // 4
+        assert (page[margin : margin + title, 120:200] < 150).any()
+        assert (page[:, -margin:] > 200).all()
+
+    def test_same_input_same_picture(self, pair):
+        scene, amodal = pair
+        result = Deocclusion(OcclusionGraph(2), amodal)
+        first, second = (scene_panels(scene, result, scale=1.0) for _ in range(2))
+        np.testing.assert_array_equal(first, second)
+
+
+class TestInput:
+    def test_empty_scene(self):
+        scene = scene_of([])
+        for picture in (
+            draw_modal_masks(scene),
+            draw_amodal_masks(scene, []),
+            draw_occlusion_graph(scene, OcclusionGraph(0)),
+            draw_amodal_boxes(scene, np.zeros((0, 4))),
+        ):
+            assert picture.shape == (120, 160, 3) and (picture == BACKGROUND).all()
+
+    def test_mask_beyond_the_border_is_cut(self):
+        picture = draw_modal_masks(scene_of([rectangle(-30, -20, 40, 50)]), scale=1.5)
+        assert picture.shape == (180, 240, 3)
+        assert distance(picture[20, 20], BACKGROUND) > 40
+        assert tuple(picture[100, 100]) == BACKGROUND
+
+    def test_one_pixel_instance_is_drawn_at_any_scale(self):
+        for scale in (0.5, 1.0, 3.0):
+            picture = draw_modal_masks(scene_of([rectangle(51, 50, 52, 51)]), scale)
+            assert (picture != BACKGROUND).any()
+
+    def test_wrong_counts_and_sizes_are_named(self):
+        scene = scene_of([rectangle(0, 0, 5, 5)], file_name="street.png")
+        with pytest.raises(UserError, match=r"street.png.*1 instances.*2 amodal masks"):
+            draw_amodal_masks(scene, [WindowMask.empty()] * 2)
+        with pytest.raises(UserError, match=r"street.png.*3 nodes"):
+            draw_occlusion_graph(scene, OcclusionGraph(3))
+        scene.image = np.zeros((60, 80, 3), np.uint8)
+        with pytest.raises(UserError, match=r"street.png.*120 x 160"):
+            draw_modal_masks(scene)
+
+    def test_first_colors_are_far_apart(self):
+        colors = np.array([[instance_color(i) for i in range(20)]], dtype=np.float32) / 255
+        lab = cv2.cvtColor(colors, cv2.COLOR_RGB2LAB)[0]
+        apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)]
+        assert min(apart) > 25
+        assert instance_color(64) == instance_color(0)
