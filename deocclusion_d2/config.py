@@ -81,7 +81,7 @@ def add_deocclusion_config(cfg: CN) -> None:
     # ---- running ----------------------------------------------------------------------------
     # Train under bfloat16 autocast, channels last, when MODEL.DEVICE is "cpu" and the processor has
     # the instructions (SOLVER.AMP is for GPUs). Works for every meta-architecture.
-    cfg.SOLVER.CPU_BFLOAT16 = False
+    cfg.SOLVER.CPU_BFLOAT16 = True
     # Scenes per step of evaluation.
     cfg.TEST.IMS_PER_BATCH = 16
 
@@ -121,10 +121,10 @@ def _first_line(error: Exception) -> str:
 def use_available_device(cfg: CN) -> None:
     """On a machine without a GPU, turn a config for GPUs into one for CPUs, in place.
 
-    MODEL.DEVICE becomes "cpu", and mixed precision becomes bfloat16 on the CPU.
+    MODEL.DEVICE becomes "cpu"; SOLVER.AMP, which is for GPUs, is turned off there
+    (SOLVER.CPU_BFLOAT16 is its counterpart).
     """
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         cfg.MODEL.DEVICE = "cpu"
-    if cfg.MODEL.DEVICE == "cpu" and cfg.SOLVER.AMP.ENABLED:
+    if cfg.MODEL.DEVICE == "cpu":
         cfg.SOLVER.AMP.ENABLED = False
-        cfg.SOLVER.CPU_BFLOAT16 = True

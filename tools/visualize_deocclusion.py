@@ -21,10 +21,9 @@ from tqdm import tqdm
 
 from deocclusion_d2.data.datasets import ensure_registered
 from deocclusion_d2.errors import one_line_errors
+from deocclusion_d2.inference import METHODS, build_deoccluder
 from deocclusion_d2.visualization import (
-    METHODS,
     as_converted,
-    build_deoccluder,
     by_deoccluder,
     render_records,
     select_records,

@@ -11,6 +11,7 @@ import torch
 from detectron2.data import build_detection_test_loader, build_detection_train_loader
 from detectron2.engine import DefaultTrainer
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
+from detectron2.utils import comm
 from torch import nn
 
 from ..data.datasets import ensure_registered
@@ -18,7 +19,7 @@ from ..data.loaders import build_pcnet_m_train_loader, build_scene_test_loader
 from ..errors import UserError
 from ..evaluation import build_evaluators
 from ..inference import Deoccluder
-from ..inference.patch_completer import has_bfloat16
+from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from .hooks import TrainingPictures
 
 # INPUT.DATASET_MAPPER_NAME -> train loader. The next method's samples are one more entry.
@@ -65,14 +66,14 @@ class Trainer(DefaultTrainer):
         output_dir = os.path.join(cfg.OUTPUT_DIR, "inference", catalog_file_name(dataset_name))
         if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
             return build_evaluators(dataset_name, output_dir)
-        # The fast implementation needs Detectron2's C++ part. A cached ground truth may be another
-        # file's: names on the fly say nothing about its contents.
+        # Detectron2 would take the ground truth that an earlier run wrote, of whatever labels the
+        # name stood for then.
+        stale = os.path.join(output_dir, f"{dataset_name}_coco_format.json")
+        if comm.is_main_process() and os.path.exists(stale):
+            os.remove(stale)
+        # The fast implementation needs Detectron2's C++ part.
         return COCOEvaluator(
-            dataset_name,
-            ("bbox", "segm"),
-            output_dir=output_dir,
-            use_fast_impl=False,
-            allow_cached_coco=False,
+            dataset_name, ("bbox", "segm"), output_dir=output_dir, use_fast_impl=False
         )
 
     @classmethod
@@ -82,11 +83,26 @@ class Trainer(DefaultTrainer):
             model = Deoccluder.from_config(cfg, inner)
         return super().test(cfg, model, evaluators)
 
+    def train(self) -> dict | None:
+        """Train; returns the results of the last evaluation, None where there was none."""
+        super().train()
+        return getattr(self, "_last_eval_results", None)
+
     def resume_or_load(self, resume: bool = True) -> None:
         super().resume_or_load(resume)
         loader = self._trainer.data_loader
         if hasattr(loader, "first_iteration"):
             loader.first_iteration = self.start_iter
+
+    # Detectron2 0.6 forgets the optimizer's state, and momentum starts anew on resuming; its main
+    # branch keeps it under this very key.
+    def state_dict(self) -> dict:
+        return {**super().state_dict(), "_trainer": self._trainer.state_dict()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        super().load_state_dict(state_dict)
+        if "_trainer" in state_dict:
+            self._trainer.load_state_dict(state_dict["_trainer"])
 
     def build_hooks(self) -> list:
         hooks = super().build_hooks()
@@ -94,15 +110,6 @@ class Trainer(DefaultTrainer):
             # Before the writers, which come last.
             hooks.insert(-1, TrainingPictures(self.cfg.VIS_PERIOD))
         return hooks
-
-
-def run_in_bfloat16(model: nn.Module) -> None:
-    """Make a model compute under CPU bfloat16 autocast with channels-last weights, in place.
-
-    Its parameters stay float32; checkpoints do not change.
-    """
-    model.to(memory_format=torch.channels_last)
-    model.forward = torch.autocast("cpu", dtype=torch.bfloat16)(model.forward)
 
 
 def catalog_file_name(dataset_name: str) -> str:

@@ -3,12 +3,15 @@
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
 from .deoccluder import BASELINES, COMPLETIONS, ORDERINGS, Deoccluder, load_model
+from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
 from .ordering import DualCompletion, neighbour_pairs
 from .patch_completer import Patch, PatchCompleter
 
 __all__ = [
     "BASELINES",
     "COMPLETIONS",
+    "METHODS",
+    "NETWORK_METHODS",
     "ORDERINGS",
     "ConvexCompletion",
     "Deoccluder",
@@ -18,7 +21,9 @@ __all__ = [
     "Patch",
     "PatchCompleter",
     "RawCompletion",
+    "build_deoccluder",
     "convex_hull",
     "load_model",
+    "method_config",
     "neighbour_pairs",
 ]

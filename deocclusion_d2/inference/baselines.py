@@ -108,9 +108,14 @@ def convex_hull(mask: WindowMask) -> WindowMask:
     """The convex hull of a mask's pixels, as a mask in the same window."""
     if mask.is_empty:
         return mask
-    points = cv2.findNonZero(mask.array.view(np.uint8))
+    # The hull of all pixels is the hull of the two ends of every row.
+    rows = np.flatnonzero(mask.array.any(axis=1))
+    filled = mask.array[rows]
+    left = filled.argmax(axis=1)
+    right = filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
+    ends = np.stack([np.concatenate([left, right]), np.concatenate([rows, rows])], axis=1)
     hull = np.zeros(mask.array.shape, dtype=np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+    cv2.fillConvexPoly(hull, cv2.convexHull(ends.astype(np.int32)), 1)
     # The filled outline may miss a pixel of its own vertices' rows; a hull never loses any.
     return WindowMask(mask.x0, mask.y0, hull.view(bool) | mask.array)
 

@@ -5,7 +5,6 @@ Shape shorthand: P: patches of a batch, S: side of a patch in pixels.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +15,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import UserError
+from ..modeling.precision import has_bfloat16, plain_copy
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class PatchCompleter:
             raise UserError(f"DEOCCLUSION.PRECISION = {precision!r}: use auto, float32 or bfloat16")
         if batch_size < 1:
             raise UserError(f"DEOCCLUSION.PATCHES_PER_BATCH = {batch_size}: use 1 or more")
-        self.model = copy.deepcopy(model).eval()
+        self.model = plain_copy(model)
         if fuse:
             fold_batch_norms(self.model.network)
         self.model.network.to(dtype=getattr(torch, precision), memory_format=torch.channels_last)
@@ -128,15 +128,3 @@ def fold_batch_norms(module: nn.Module) -> None:
             if isinstance(sequence[k], nn.Conv2d) and isinstance(sequence[k + 1], nn.BatchNorm2d):
                 sequence[k] = fuse_conv_bn_eval(sequence[k], sequence[k + 1])
                 sequence[k + 1] = nn.Identity()
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes bfloat16 faster than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device.type == "cpu":
-        # oneDNN emulates bfloat16 on processors without these instructions, slowly. Releases of
-        # torch that cannot be asked get float32.
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    return False

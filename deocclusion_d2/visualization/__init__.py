@@ -2,9 +2,7 @@
 
 from .palette import instance_color
 from .render import (
-    METHODS,
     as_converted,
-    build_deoccluder,
     by_deoccluder,
     render_records,
     select_records,
@@ -20,9 +18,7 @@ from .scene import (
 )
 
 __all__ = [
-    "METHODS",
     "as_converted",
-    "build_deoccluder",
     "by_deoccluder",
     "draw_amodal_boxes",
     "draw_amodal_masks",

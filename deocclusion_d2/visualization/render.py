@@ -8,14 +8,11 @@ from pathlib import Path, PurePath
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
-from ..config import load_config
 from ..data.mappers import deocclusion_from_record, scene_from_record
 from ..errors import UserError
-from ..inference import BASELINES, Deoccluder
+from ..inference import Deoccluder
 from ..structures import Deocclusion, Scene, SceneTruth
 from .scene import scene_panels
-
-METHODS = ("pcnet", "pcnet_nog", *BASELINES)
 
 Method = Callable[[dict, Scene, SceneTruth], tuple[Deocclusion, SceneTruth | None]]
 """Says what to draw of a dataset dict and its scene: the de-occlusion, and the truth if known."""
@@ -60,34 +57,6 @@ def select_records(
             f"no image is left of {len(records)}: loosen --filter, --frames or --max-images"
         )
     return chosen
-
-
-def build_deoccluder(
-    method: str, config_file: str = "", weights: str = "", opts: Sequence[str] = ()
-) -> Deoccluder:
-    """The method of a name.
-
-    Args:
-        method: "pcnet" and "pcnet_nog" need a config; "raw", "convex" and "convex_r" nothing.
-        config_file, weights, opts: of the trained PCNet-M; ``opts`` are KEY VALUE pairs.
-
-    Raises:
-        UserError: one line naming the option or config key.
-    """
-    if method in BASELINES:
-        return Deoccluder.baseline(method)
-    if not config_file:
-        raise UserError(
-            f"--method {method} needs --config-file and --weights; "
-            f"without them use --method {', '.join(BASELINES[:-1])} or {BASELINES[-1]}"
-        )
-    cfg = load_config(config_file, opts)
-    if weights:
-        cfg.MODEL.WEIGHTS = weights
-    if method == "pcnet_nog":
-        cfg.DEOCCLUSION.COMPLETION = "nog"
-    cfg.freeze()
-    return Deoccluder.from_config(cfg)
 
 
 def by_deoccluder(deoccluder: Deoccluder) -> Method:

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.inference import build_deoccluder
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.visualization import (
     as_converted,
-    build_deoccluder,
     by_deoccluder,
     render_records,
     select_records,

@@ -125,7 +125,8 @@ def entry_image(entry: Mapping, image_root: str, alternative: str = "") -> Image
     if not names:
         raise InvalidAnnotation(f"{where}: it has neither 'file_name' nor 'url'")
     file_name = (found or names)[0]
-    for region in entry.get("regions") or ():
+    regions = entry.get("regions")
+    for region in regions if isinstance(regions, list) else ():
         for key in ("visible_mask", "invisible_mask", "segmentation"):
             mask = region.get(key) if isinstance(region, Mapping) else None
             size = mask.get("size") if isinstance(mask, Mapping) else None

@@ -82,11 +82,8 @@ def box_of(rle: dict) -> list[float]:
 def _check_rle(rle: dict, height: int, width: int) -> dict:
     if "size" not in rle or "counts" not in rle:
         raise InvalidAnnotation("the RLE has no 'size' or no 'counts'")
-    try:
-        size = [int(v) for v in rle["size"]]
-    except (TypeError, ValueError):
-        size = None
-    if size != [height, width]:
+    size = [height, width]
+    if not isinstance(rle["size"], (list, tuple)) or list(rle["size"]) != size:
         raise InvalidAnnotation(
             f"the RLE's size {rle['size']} is not the image's [{height}, {width}] (height, width)"
         )

@@ -1,0 +1,286 @@
+"""One shard's annotations: raw items -> scenes -> pseudo-amodal COCO annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from detectron2.data.detection_utils import read_image
+
+from ..data.datasets import AnnotationFormat, ImageInfo, InvalidAnnotation
+from ..data.datasets.annotation_format import ParsedAnnotation, locate
+from ..errors import UserError
+from ..structures import Deocclusion, Scene, WindowMask
+from .document_index import DocumentIndex
+from .tally import Tally
+
+# Keys of an input that tell the *true* amodal mask or follow from it. They get our values, so that
+# no file holds one object's true and pseudo-amodal mask under keys that read alike.
+_AMODAL_KEYS = {
+    "kins2020": {"a_segm": "segmentation", "a_bbox": "bbox", "a_area": "area"},
+    "cocoa": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
+    "cocoa_cls": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
+}
+
+
+@dataclass
+class SourceImage:
+    """An image of a shard and its annotations, read and checked.
+
+    Attributes:
+        info: id, size and file name.
+        scene: the N instances that take part.
+        instances: the annotation of each row of the scene.
+        parts: for every item of the input, its annotations in their order: what goes out as it
+            is (a dict), or the scene's row of an instance (an int).
+    """
+
+    info: ImageInfo
+    scene: Scene
+    instances: list[ParsedAnnotation]
+    parts: dict[int, list[dict | int]]
+
+    @property
+    def annotations(self) -> int:
+        """Number of annotations, whether they take part or not."""
+        return sum(map(len, self.parts.values()))
+
+
+@dataclass
+class SourceShard:
+    """The images of a shard, and what was met in reading them."""
+
+    images: list[SourceImage] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+
+class ShardReader:
+    """Reads the items of a shard from the input, and nothing else of it.
+
+    Args:
+        index: of the input.
+        image_root: folder of the images; None when the method looks at masks alone.
+        skip_invalid: keep annotations that cannot be used as they are, instead of raising.
+    """
+
+    def __init__(self, index: DocumentIndex, image_root: Path | None, skip_invalid: bool) -> None:
+        self.index = index
+        self.image_root = image_root
+        self.skip_invalid = skip_invalid
+        self._category_ids = {category["id"] for category in index.categories}
+
+    def read(self, items: np.ndarray) -> SourceShard:
+        """
+        Args:
+            items: numbers of the shard's items, those of an image together.
+
+        Raises:
+            UserError: naming file, image and annotation.
+        """
+        shard = SourceShard()
+        images = self.index.image_of_item[items]
+        starts = np.flatnonzero(np.diff(images, prepend=-1))
+        with self.index.path.open("rb") as file:
+            for group in np.split(items, starts[1:]):
+                image = int(self.index.image_of_item[group[0]])
+                shard.images.append(self._read_image(file, image, group.tolist(), shard.tally))
+        return shard
+
+    def _read_image(
+        self, file: BinaryIO, image: int, items: list[int], tally: Tally
+    ) -> SourceImage:
+        info = self.index.image_info(file, image)
+        instances: list[ParsedAnnotation] = []
+        parts: dict[int, list[dict | int]] = {}
+        for item in items:
+            parts[item] = []
+            raw = self.index.read_annotation(file, item)
+            for parsed in self._parse(raw, info, tally):
+                if isinstance(parsed, dict):
+                    parts[item].append(parsed)
+                elif parsed.iscrowd:
+                    tally.crowds += 1
+                    parts[item].append(parsed.raw)
+                else:
+                    parts[item].append(len(instances))
+                    instances.append(parsed)
+        scene = Scene(
+            info.height,
+            info.width,
+            [WindowMask.from_rle(p.modal) for p in instances],
+            np.array([p.category_id for p in instances], np.int64),
+            [p.id for p in instances],
+            image=self._pixels(info) if instances and self.image_root is not None else None,
+            image_id=info.id,
+            file_name=info.file_name,
+        )
+        return SourceImage(info, scene, instances, parts)
+
+    def _parse(self, raw: Any, info: ImageInfo, tally: Tally) -> Iterator[ParsedAnnotation | dict]:
+        """Annotations of an item; a dict is one that cannot be used."""
+        try:
+            parsed = self.index.format.parse(raw, info)
+            for annotation in parsed:
+                self._check_category(annotation, info)
+        except InvalidAnnotation as error:
+            if not self.skip_invalid:
+                raise UserError(f"{self.index.path}: {error}") from None
+            if self.index.format.one_item_per_image and isinstance(raw.get("regions"), list):
+                yield from _parse_regions(self.index.format, raw, info, tally)
+                return
+            tally.skip(str(error))
+            yield raw
+            return
+        yield from parsed
+
+    def _check_category(self, annotation: ParsedAnnotation, info: ImageInfo) -> None:
+        if annotation.category_id not in self._category_ids:
+            raise InvalidAnnotation(
+                f"{locate(info, annotation.id)}: 'category_id' {annotation.category_id} is not "
+                "among the categories"
+            )
+
+    def _pixels(self, info: ImageInfo) -> np.ndarray:
+        path = self.image_root / info.file_name
+        where = f"{self.index.path}: image {info.id!r}"
+        try:
+            pixels = read_image(str(path), "RGB")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(f"{where}: {path}: {reason}: check --image-root") from None
+        if pixels.shape[:2] != (info.height, info.width):
+            raise UserError(
+                f"{where}: {path} is {pixels.shape[1]} x {pixels.shape[0]} pixels, the annotation "
+                f"file says {info.width} x {info.height}"
+            )
+        return pixels
+
+
+def _parse_regions(
+    annotation_format: AnnotationFormat, entry: dict, info: ImageInfo, tally: Tally
+) -> Iterator[ParsedAnnotation | dict]:
+    """The regions of a COCOA entry of which some cannot be used.
+
+    A region's id is made from its place in the entry, so an empty one stands in for each that
+    cannot be used.
+    """
+    empty: dict[str, Any] = {"segmentation": []}
+    sound = list(entry["regions"])
+    bad: set[int] = set()
+    for place, region in enumerate(entry["regions"]):
+        try:
+            annotation_format.parse({**entry, "regions": [region]}, info)
+        except InvalidAnnotation:
+            before = [empty] * place
+            try:
+                annotation_format.parse({**entry, "regions": [*before, region]}, info)
+            except InvalidAnnotation as error:
+                tally.skip(str(error))
+            sound[place] = empty
+            bad.add(place)
+    try:
+        parsed = annotation_format.parse({**entry, "regions": sound}, info)
+    except InvalidAnnotation as error:  # the entry itself
+        tally.skip(str(error))
+        yield entry
+        return
+    for place, annotation in enumerate(parsed):
+        if place not in bad:
+            yield annotation
+        elif isinstance(entry["regions"][place], dict):
+            made = {k: v for k, v in annotation.raw.items() if k not in empty}
+            yield {**entry["regions"][place], **made}
+
+
+def convert_shard(
+    shard: SourceShard,
+    deoccluder: Callable[[list[Scene]], list[Deocclusion]],
+    annotation_format: AnnotationFormat,
+    at_once: int,
+    progress: Callable[[int], object],
+) -> Iterator[tuple[int, str]]:
+    """De-occlude a shard.
+
+    Args:
+        shard: it is emptied, and its tally completed.
+        at_once: annotations (about) that one call of the deoccluder gets.
+        progress: called with the number of annotations done.
+
+    Yields:
+        (item, line): the number of an item, and the JSON of its annotations on one line.
+    """
+    images, tally = shard.images, shard.tally
+    total = sum(image.annotations for image in images)
+    # Calls of even size: a small rest would make small batches.
+    share = max(1, total / max(1, round(total / at_once)))
+    while images:
+        count, end = 0, 0
+        while end < len(images) and count < share:
+            count += images[end].annotations
+            end += 1
+        chunk = images[:end]
+        del images[:end]
+        for image, result in zip(chunk, deoccluder([i.scene for i in chunk]), strict=True):
+            tally.images += bool(image.instances)
+            tally.cycles += len(result.graph.cycles())
+            rows = [
+                _converted(image, result, row, annotation_format, tally)
+                for row in range(len(image.scene))
+            ]
+            for item, parts in image.parts.items():
+                out = [rows[part] if isinstance(part, int) else part for part in parts]
+                yield item, ", ".join(map(json.dumps, out))
+        progress(count)
+
+
+def _converted(
+    image: SourceImage,
+    result: Deocclusion,
+    row: int,
+    annotation_format: AnnotationFormat,
+    tally: Tally,
+) -> dict[str, Any]:
+    """The annotation of one instance: the input's, with what we say in it.
+
+    ``occlusion_rate`` is the hidden share of the amodal area, 0 for an empty mask.
+    """
+    scene, source = image.scene, image.instances[row]
+    modal, amodal = scene.modal_masks[row], result.amodal_masks[row]
+    occluders = result.graph.occluders(row)
+    unchanged = amodal is modal or amodal == modal
+    hidden = WindowMask.empty() if unchanged else amodal - modal
+    modal_area, area, added = modal.area, amodal.area, hidden.area
+    tally.instances += 1
+    tally.hidden += modal.is_empty
+    tally.occluded += bool(occluders)
+    if added:
+        tally.grown += 1
+        tally.added_pixels += added
+        tally.grown_modal_pixels += modal_area
+    ours = {
+        "segmentation": source.modal if unchanged else amodal.to_rle(scene.height, scene.width),
+        "bbox": amodal.xywh,
+        "area": area,
+        "modal_segmentation": _modal_as_given(source, annotation_format),
+        "modal_bbox": modal.xywh,
+        "occluder_ids": [scene.instance_ids[k] for k in occluders],
+        "occlusion_rate": round(added / area, 4) if area else 0.0,
+    }
+    for key, value in _AMODAL_KEYS.get(annotation_format.name, {}).items():
+        if key in source.raw:
+            ours[key] = (
+                hidden.to_rle(scene.height, scene.width) if value == "hidden" else ours[value]
+            )
+    return {**source.raw, **ours}
+
+
+def _modal_as_given(source: ParsedAnnotation, annotation_format: AnnotationFormat) -> Any:
+    """The modal mask as the input writes it, or as RLE where it only follows from other keys."""
+    if annotation_format.name in ("cocoa", "cocoa_cls"):
+        given = source.raw.get("visible_mask")
+        return source.modal if given is None else given
+    return source.raw[annotation_format.modal_key]

@@ -1,0 +1,179 @@
+"""A file of modal annotations -> pseudo-amodal COCO JSON, by one process or many.
+
+Every process reads the index of the input, takes every W-th shard, and writes what it has finished;
+when all shards are there, the first process puts them together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from detectron2.utils import comm
+from tqdm import tqdm
+
+import deocclusion_d2
+
+from ..errors import UserError
+from ..inference import Deoccluder
+from .annotations import ShardReader, convert_shard
+from .document_index import DocumentIndex, read_index
+from .job import ConversionJob, Method
+from .merge import merge
+from .shards import ShardFolder, ShardPlan
+from .tally import Tally
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+# Instances in one call of the deoccluder: enough patches for full batches, and a bar that moves.
+_INSTANCES_AT_ONCE = 256
+
+
+def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
+    """Convert a file; called by every process of a group, or by one alone.
+
+    Args:
+        job: the same in all processes.
+        deoccluder: used instead of the one that the job describes.
+
+    Returns:
+        What was done, in the first process; in the others an empty tally.
+
+    Raises:
+        UserError: in all processes, when one of them meets it. There is no output then;
+            finished shards stay for the next run.
+    """
+    start = time.perf_counter()
+    main = comm.is_main_process()
+
+    def prepare() -> tuple[DocumentIndex, Method]:
+        job.check()
+        index = read_index(job.input, job.format, job.image_root, job.skip_invalid)
+        if main:
+            how = "" if job.format else " (told from its keys)"
+            print(f"{job.input}: {len(index.item_places):,} items, format {index.format.name}{how}")
+        if deoccluder is not None:
+            return index, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
+        return index, Method.build(job)
+
+    index, method = _together(prepare)
+    plan = ShardPlan.make(
+        index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
+    )
+    info = {
+        "version": deocclusion_d2.__version__,
+        "input": job.input.name,
+        "input_sha256": index.sha256,
+        "format": index.format.name,
+        **method.settings,
+    }
+    folder = ShardFolder(job.shard_folder)
+
+    def open_folder() -> None:
+        if main:
+            fingerprint = {**info, "input_size": index.size, "shard_size": job.shard_size}
+            del fingerprint["input"]
+            folder.open({**fingerprint, "config": method.config}, job.overwrite)
+
+    _together(open_folder)
+    done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, method.deoccluder))
+    done_now = sum(comm.gather(done_now))
+    total = Tally()
+
+    def finish() -> None:
+        if not main:
+            return
+        total.add(index.skipped)
+        for number in range(len(plan)):
+            header = folder.header(number)
+            if header is None:
+                raise UserError(
+                    f"{folder.shard(number)} is missing: do all machines share this folder?"
+                )
+            total.add(Tally.from_dict(header["tally"]))
+        merge(index, plan, folder, info, job.output)
+        folder.remove()
+        print(total.table(time.perf_counter() - start, done_now))
+        print(f"written: {job.output}")
+
+    _together(finish)
+    return total
+
+
+def _convert_own_shards(
+    job: ConversionJob,
+    index: DocumentIndex,
+    plan: ShardPlan,
+    folder: ShardFolder,
+    deoccluder: Deoccluder,
+) -> int:
+    """Convert this process's share of the shards. Returns the instances converted."""
+    rank, world = comm.get_rank(), comm.get_world_size()
+    image_root = (job.image_root or job.input.parent) if deoccluder.uses_rgb else None
+    reader = ShardReader(index, image_root, job.skip_invalid)
+    own = range(rank, len(plan), world)
+    todo = [number for number in own if not _is_finished(folder, number, job.skip_invalid)]
+    wanted = set(todo)
+    items = {n: shard for n, shard in enumerate(plan.items_by_shard()) if n in wanted}
+    instances = int(plan.instances[own].sum())
+    converted = 0
+    with tqdm(
+        total=instances,
+        initial=instances - int(plan.instances[todo].sum()),
+        desc="converting" if world == 1 else f"converting (process 1 of {world})",
+        unit="inst",
+        disable=rank != 0,
+    ) as bar:
+        try:
+            for number, shard in _read_ahead(lambda n: reader.read(items.pop(n)), todo):
+                if folder.asked_to_stop():
+                    break
+                lines = sorted(
+                    convert_shard(shard, deoccluder, index.format, _INSTANCES_AT_ONCE, bar.update)
+                )
+                folder.write(number, {"tally": shard.tally.to_dict()}, (line for _, line in lines))
+                converted += shard.tally.instances
+        except UserError:
+            # On a full disk the others find out for themselves.
+            with contextlib.suppress(OSError):
+                folder.ask_to_stop()
+            raise
+    return converted
+
+
+def _is_finished(folder: ShardFolder, number: int, skip_invalid: bool) -> bool:
+    """Whether a shard of an earlier run can stay: not if it skipped what must now be an error."""
+    header = folder.header(number)
+    return header is not None and (skip_invalid or not header["tally"]["skipped"])
+
+
+def _read_ahead(read: Callable[[S], T], keys: Iterable[S]) -> Iterator[tuple[S, T]]:
+    """(key, read(key)) for all keys; the next one is read while the caller works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending = None
+        for key in keys:
+            following = (key, pool.submit(read, key))
+            if pending is not None:
+                yield pending[0], pending[1].result()
+            pending = following
+        if pending is not None:
+            yield pending[0], pending[1].result()
+
+
+def _together(action: Callable[[], T]) -> T:
+    """Do something in every process; when one of them fails, all raise its error."""
+    result, error = None, None
+    try:
+        result = action()
+    except UserError as failure:
+        error = str(failure)
+    # `synchronize` waits as long as the group's timeout allows, which the gather does not.
+    comm.synchronize()
+    errors = [e for e in comm.all_gather(error) if e is not None]
+    if errors:
+        raise UserError(errors[0])
+    return result

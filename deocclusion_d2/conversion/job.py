@@ -1,0 +1,178 @@
+"""What to convert and how: the settings of a conversion, checked, and the method they name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detectron2.utils.file_io import PathManager
+
+from ..data.datasets import ANNOTATION_FORMATS
+from ..errors import UserError
+from ..inference import METHODS, NETWORK_METHODS, Deoccluder, method_config
+
+# What a broken checkpoint, or one of another model, makes torch and Detectron2 raise.
+_UNUSABLE = (
+    AssertionError,
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
+
+@dataclass(frozen=True)
+class ConversionJob:
+    """What to convert, and how.
+
+    Attributes:
+        input: COCO-like JSON with modal masks.
+        output: JSON to write.
+        method: one of ``METHODS``.
+        format: a name of ``ANNOTATION_FORMATS``; None to tell it from the first annotation.
+        config_file, weights: of PCNet-M; weights None for the config's ``MODEL.WEIGHTS``. The
+            methods without network take neither.
+        opts: alternating config keys and values.
+        image_root: folder of the images, for models that look at colours and COCOA files without
+            image sizes; the input's folder when None.
+        shard_size: instances (about) that are lost at most when the process is killed.
+        overwrite: replace an existing output, and shards that another conversion has left.
+        skip_invalid: leave annotations that cannot be used as they are, instead of stopping.
+    """
+
+    input: Path
+    output: Path
+    method: str = "pcnet"
+    format: str | None = None
+    config_file: str | None = None
+    weights: str | None = None
+    opts: tuple[str, ...] = ()
+    image_root: Path | None = None
+    shard_size: int = 1000
+    overwrite: bool = False
+    skip_invalid: bool = False
+
+    @property
+    def uses_network(self) -> bool:
+        return self.method in NETWORK_METHODS
+
+    @property
+    def shard_folder(self) -> Path:
+        return self.output.with_name(self.output.name + ".shards")
+
+    def check(self) -> None:
+        """Find what would stop the conversion later, before anything is computed.
+
+        Raises:
+            UserError: saying what to do.
+        """
+        if self.method not in METHODS:
+            raise UserError(f"unknown method {self.method!r}: use {', '.join(METHODS)}")
+        if self.format is not None and self.format not in ANNOTATION_FORMATS:
+            known = ", ".join(sorted(ANNOTATION_FORMATS))
+            raise UserError(f"unknown format {self.format!r}: use {known}")
+        if self.shard_size < 1:
+            raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
+        if not self.input.is_file():
+            raise UserError(f"{self.input}: there is no such file")
+        if self.output.exists():
+            if self.output.is_dir():
+                raise UserError(f"{self.output} is a folder: name a file as --output")
+            if os.path.samefile(self.input, self.output):
+                raise UserError(f"{self.output} is the input: name another file as --output")
+            if not self.overwrite:
+                raise UserError(f"{self.output} exists: pass --overwrite to replace it")
+        try:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the folder {self.output.parent} cannot be made: {error.strerror}"
+            ) from None
+        if not os.access(self.output.parent, os.W_OK | os.X_OK):
+            raise UserError(f"the folder {self.output.parent} is not writable")
+        if self.uses_network:
+            self.weights_file(self.load_config())
+        elif self.config_file or self.weights or self.opts:
+            raise UserError(
+                f"--method {self.method} uses no network: leave out --config-file, --weights "
+                "and config overrides"
+            )
+
+    def load_config(self):
+        """The config, with weights and method in it. Raises UserError."""
+        return method_config(self.method, self.config_file, self.weights, self.opts)
+
+    def weights_file(self, cfg) -> Path:
+        """The local file of the weights. Raises UserError."""
+        name = cfg.MODEL.WEIGHTS
+        if not name:
+            raise UserError("--weights is missing, and MODEL.WEIGHTS is empty")
+        try:
+            path = Path(PathManager.get_local_path(name))
+        except (OSError, ValueError) as error:
+            raise UserError(f"weights {name}: {_one_line(error)}") from None
+        if not path.is_file():
+            raise UserError(f"weights {name}: there is no such file")
+        return path
+
+
+@dataclass(frozen=True)
+class Method:
+    """The deoccluder of a job.
+
+    Attributes:
+        deoccluder: de-occludes a list of scenes.
+        settings: all that decides the result beside the input, JSON-able; for the output's info.
+        config: hash of the config, for the shards alone.
+    """
+
+    deoccluder: Deoccluder
+    settings: dict[str, Any]
+    config: str = ""
+
+    @classmethod
+    def build(cls, job: ConversionJob) -> Method:
+        if not job.uses_network:
+            deoccluder = Deoccluder.baseline(job.method)
+            return cls(deoccluder, {"method": job.method, **deoccluder.describe()})
+        cfg = job.load_config()
+        weights = job.weights_file(cfg)
+        try:
+            deoccluder = Deoccluder.from_config(cfg)
+        except _UNUSABLE as error:
+            raise UserError(f"{job.config_file}, {weights}: {_one_line(error)}") from error
+        settings = {
+            "method": job.method,
+            **deoccluder.describe(),
+            "weights": weights.name,
+            "weights_sha256": _sha256(weights),
+        }
+        return cls(deoccluder, settings, _config_hash(cfg))
+
+
+def _one_line(error: Exception) -> str:
+    # A KeyError's own text is its message in quotes.
+    return " ".join(str(error.args[0] if len(error.args) == 1 else error).split())
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _config_hash(cfg) -> str:
+    """Hash of what a config says about the model and its use, without what only costs time."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.DEVICE, cfg.MODEL.WEIGHTS, cfg.DEOCCLUSION.PATCHES_PER_BATCH = "", "", 0
+    text = "".join(n.dump() for n in (cfg.MODEL, cfg.DEOCCLUSION, cfg.INPUT.PARTIAL_COMPLETION))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,253 @@
+"""Shards: the unit of work that a killed conversion does not lose.
+
+A shard is a run of consecutive images of the input. Its borders depend on the input and the shard
+size alone, so any number of processes may share the work, and another number may finish it. The
+converted annotations of a shard appear in one file, complete or not at all.
+
+Shard shorthand: I: images of the input, A: items of its annotation list, S: shards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import numpy as np
+
+from ..errors import UserError
+
+# Far below the usual limit of 1,024 open files of a process.
+_OPEN_FILES = 256
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """Which images make up which shard.
+
+    Attributes:
+        image_of_item: (A,) int32, image of each annotation item, -1 for items kept aside.
+        shard_of_image: (I,) int32, -1 for images without annotations.
+        instances: (S,) int64, instances of each shard.
+    """
+
+    image_of_item: np.ndarray
+    shard_of_image: np.ndarray
+    instances: np.ndarray
+
+    @classmethod
+    def make(
+        cls, image_of_item: np.ndarray, instances_of_item: np.ndarray, images: int, size: int
+    ) -> ShardPlan:
+        """Cut the images, in the order of the file, into shards of at most ``size`` instances.
+
+        An image with more instances than that is a shard of its own.
+
+        Args:
+            image_of_item: (A,) int.
+            instances_of_item: (A,) int, instances that an item holds.
+            images: I.
+            size: in instances, at least 1.
+        """
+        known = image_of_item >= 0
+        counts = np.zeros(images, np.int64)
+        items = np.zeros(images, np.int64)
+        np.add.at(counts, image_of_item[known], instances_of_item[known])
+        np.add.at(items, image_of_item[known], 1)
+        shard_of_image = np.full(images, -1, np.int32)
+        instances: list[int] = []
+        for image in np.flatnonzero(items).tolist():
+            count = int(counts[image])
+            if not instances or instances[-1] + count > size:
+                instances.append(0)
+            instances[-1] += count
+            shard_of_image[image] = len(instances) - 1
+        return cls(image_of_item, shard_of_image, np.asarray(instances, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    def shard_of_items(self) -> np.ndarray:
+        """(A,) int32, shard of each item, -1 for items kept aside."""
+        shards = np.full(len(self.image_of_item), -1, np.int32)
+        known = self.image_of_item >= 0
+        shards[known] = self.shard_of_image[self.image_of_item[known]]
+        return shards
+
+    def items_by_shard(self) -> Iterator[np.ndarray]:
+        """For every shard its items' numbers, those of an image together, in the file's order."""
+        order = np.argsort(self.image_of_item, kind="stable").astype(np.int64)
+        order = order[self.image_of_item[order] >= 0]
+        shards = self.shard_of_items()[order]
+        starts = np.searchsorted(shards, np.arange(len(self) + 1))
+        for start, end in pairwise(starts):
+            yield order[start:end]
+
+
+class ShardFolder:
+    """The finished shards of one conversion, in a folder beside its output.
+
+    A shard file holds a header line (a JSON object) and one line per annotation item, in the order
+    of the input.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+
+    @property
+    def _manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def _abort(self) -> Path:
+        return self.path / "abort"
+
+    def shard(self, number: int) -> Path:
+        return self.path / f"shard-{number:06d}.jsonl"
+
+    def open(self, fingerprint: dict[str, Any], overwrite: bool) -> None:
+        """Make the folder ready; called by one process before any other uses it.
+
+        Args:
+            fingerprint: everything that decides the shards' content, JSON-able.
+            overwrite: throw away what a conversion with another fingerprint has left.
+
+        Raises:
+            UserError: the folder holds finished shards of another conversion.
+        """
+        fingerprint = json.loads(json.dumps(fingerprint))
+        found = self._read_manifest()
+        if found != fingerprint and self.path.exists():
+            if any(self.path.glob("shard-*.jsonl")) and not overwrite:
+                raise UserError(
+                    f"{self.path} holds shards of another conversion "
+                    f"({_differences(found, fingerprint)}): "
+                    "pass --overwrite to start anew, or delete that folder"
+                )
+            self.remove()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._abort.unlink(missing_ok=True)
+        for left in self.path.glob("*.tmp"):
+            left.unlink()
+        if found != fingerprint:
+            with atomic_writer(self._manifest) as file:
+                json.dump(fingerprint, file, indent=1)
+
+    def _read_manifest(self) -> dict[str, Any] | None:
+        try:
+            return json.loads(self._manifest.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def write(self, number: int, header: dict[str, Any], lines: Iterable[str]) -> None:
+        with atomic_writer(self.shard(number)) as file:
+            file.write(json.dumps(header) + "\n")
+            for line in lines:
+                file.write(line + "\n")
+
+    def header(self, number: int) -> dict[str, Any] | None:
+        """Header of a finished shard; None when it is not finished."""
+        try:
+            with self.shard(number).open(encoding="utf-8") as file:
+                return json.loads(file.readline())
+        except FileNotFoundError:
+            return None
+
+    def lines(self, shard_of_items: np.ndarray) -> Iterator[str | None]:
+        """Lines of all shards in the order of the input, without holding them in memory.
+
+        Args:
+            shard_of_items: (A,) int.
+
+        Yields:
+            A lines, without line break; None for items that are in no shard.
+        """
+        files: OrderedDict[int, BinaryIO] = OrderedDict()
+        places: dict[int, int] = {}
+        try:
+            for number in map(int, shard_of_items):
+                if number < 0:
+                    yield None
+                    continue
+                file = files.pop(number, None)
+                if file is None:
+                    if len(files) >= _OPEN_FILES:
+                        oldest, closing = files.popitem(last=False)
+                        places[oldest] = closing.tell()
+                        closing.close()
+                    file = self.shard(number).open("rb")
+                    if number in places:
+                        file.seek(places[number])
+                    else:
+                        file.readline()  # the header
+                files[number] = file
+                line = file.readline()
+                if not line.endswith(b"\n"):
+                    raise UserError(
+                        f"{self.shard(number)} is incomplete: delete it and run the command again"
+                    )
+                yield line[:-1].decode("ascii")
+        finally:
+            for file in files.values():
+                file.close()
+
+    def ask_to_stop(self) -> None:
+        """Tell the other processes that this one has failed."""
+        self._abort.touch()
+
+    def asked_to_stop(self) -> bool:
+        return self._abort.exists()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path)
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path, folder: Path | None = None) -> Iterator[TextIO]:
+    """A text file that appears under its name complete, or not at all.
+
+    Args:
+        path: the file.
+        folder: where it grows, on the same file system; its own folder when not given.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    # The name is this process's alone: several may write into one folder.
+    name = f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp"
+    temporary = (folder or path.parent) / name
+    try:
+        try:
+            with temporary.open("w", encoding="ascii", newline="\n") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _differences(found: dict[str, Any] | None, wanted: dict[str, Any]) -> str:
+    if found is None:
+        return "its manifest is missing"
+    keys = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
+    return "other " + ", ".join(key.replace("_", " ") for key in keys)

@@ -1,0 +1,105 @@
+"""What a conversion has done, in numbers: kept per shard, added up, printed as a table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
+@dataclass
+class Tally:
+    """Counts of a shard, or of a whole conversion.
+
+    Attributes:
+        images: images with at least one instance.
+        instances: instances converted; neither crowd regions nor what was skipped.
+        crowds: crowd regions passed through.
+        hidden: instances whose modal mask is empty.
+        occluded: instances with a direct occluder.
+        grown: instances whose amodal mask holds pixels that the modal mask does not.
+        added_pixels: those pixels, of all instances.
+        grown_modal_pixels: pixels of the modal masks of the grown instances.
+        cycles: groups of instances that hide each other in a circle.
+        skipped: number of annotations left as they were, by reason.
+        examples: message of the first of them, by reason.
+    """
+
+    images: int = 0
+    instances: int = 0
+    crowds: int = 0
+    hidden: int = 0
+    occluded: int = 0
+    grown: int = 0
+    added_pixels: int = 0
+    grown_modal_pixels: int = 0
+    cycles: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Tally:
+        return cls(**{**values, "skipped": Counter(values["skipped"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "skipped": dict(self.skipped)}
+
+    def add(self, other: Tally) -> None:
+        for name in (f.name for f in fields(self) if f.name not in ("skipped", "examples")):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.skipped.update(other.skipped)
+        self.examples = {**other.examples, **self.examples}
+
+    def skip(self, message: str) -> None:
+        """Count an annotation that is left as it was.
+
+        Args:
+            message: "image 3 (a.png), annotation 7: reason". Messages that differ only in the
+                place and in numbers are one reason.
+        """
+        reason = _NUMBER.sub("N", message.partition(": ")[2] or message)
+        self.skipped[reason] += 1
+        self.examples.setdefault(reason, message)
+
+    def table(self, seconds: float, instances_now: int) -> str:
+        """The summary a user reads at the end.
+
+        Args:
+            seconds: wall time of this run.
+            instances_now: instances that this run has converted; the others were finished before.
+        """
+        rows = [
+            ("images with instances", f"{self.images:,}"),
+            ("instances", f"{self.instances:,}"),
+            ("occluded by another instance", _share(self.occluded, self.instances)),
+            ("completed (amodal > modal)", _share(self.grown, self.instances)),
+            ("mean added area of these", self._mean_added()),
+            ("occlusion cycles", f"{self.cycles:,}"),
+            ("entirely hidden", f"{self.hidden:,}"),
+            ("crowd regions, untouched", f"{self.crowds:,}"),
+            ("skipped, untouched", f"{sum(self.skipped.values()):,}"),
+        ]
+        for reason, count in self.skipped.most_common():
+            rows.append((f"  {count:,} x", f"{reason} (first: {self.examples[reason]})"))
+        rate = instances_now / seconds if seconds > 0 else 0.0
+        rows.append(("time", f"{seconds:.1f} s, {rate:,.1f} instances/s"))
+        if instances_now != self.instances:
+            rows.append(("  finished by an earlier run", f"{self.instances - instances_now:,}"))
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+    def _mean_added(self) -> str:
+        if not self.grown:
+            return "-"
+        share = ""
+        if self.grown_modal_pixels:
+            share = f", {100 * self.added_pixels / self.grown_modal_pixels:.1f} % of the modal area"
+        return f"{self.added_pixels / self.grown:,.1f} px{share}"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count:,} ({100 * count / total:.1f} %)" if total else "0"

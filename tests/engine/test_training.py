@@ -1,0 +1,140 @@
+"""Training, resuming and evaluating through the command's own entry point, on a tiny KINS."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.engine import default_argument_parser
+
+from deocclusion_d2.config import load_config
+from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
+from deocclusion_d2.engine.train import train
+from deocclusion_d2.engine.trainer import catalog_file_name
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.modeling.precision import plain_copy, run_in_bfloat16
+from tests.helpers import random_model
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN_IMAGES, VAL_IMAGES = "training/image_2", "testing/image_2"
+QUICK = ROOT / "configs" / "quick_schedules"
+
+
+@pytest.fixture(scope="module")
+def kins(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("kins")
+    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
+    return folder
+
+
+def arguments(config: str, kins: Path, output: Path, *opts: str, flags: tuple[str, ...] = ()):
+    return default_argument_parser().parse_args(
+        [
+            "--config-file", str(QUICK / config), *flags,
+            "DATASETS.TRAIN", f"('kins.modal:{kins}/instances_train.json@{kins}/{TRAIN_IMAGES}',)",
+            "DATASETS.TEST", f"('kins:{kins}/instances_val.json@{kins}/{VAL_IMAGES}',)",
+            "DATALOADER.NUM_WORKERS", "0",
+            "OUTPUT_DIR", str(output),
+            *opts,
+        ]
+    )  # fmt: skip
+
+
+PCNET = ("MODEL.PCNET_M.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32",
+         "SOLVER.IMS_PER_BATCH", "4", "SOLVER.CPU_BFLOAT16", "False", "VIS_PERIOD", "2",
+         "SOLVER.CHECKPOINT_PERIOD", "2")  # fmt: skip
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "model_final.pth", weights_only=False)["model"]
+
+
+@pytest.fixture
+def no_images(kins):
+    """No image file exists: PCNet-M trains and infers from masks alone."""
+    for name in ("training", "testing"):
+        (kins / name).rename(kins / f"{name}_away")
+    yield
+    for name in ("training", "testing"):
+        (kins / f"{name}_away").rename(kins / name)
+
+
+def test_resumed_training_equals_an_uninterrupted_one(kins, no_images, tmp_path):
+    config = "pcnet_m_kins_quick.yaml"
+    results = train(arguments(config, kins, tmp_path / "whole", *PCNET, "SOLVER.MAX_ITER", "4"))
+    assert set(results) == {"ordering", "completion"}
+
+    # What an interruption after the second iteration leaves.
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    shutil.copy(tmp_path / "whole" / "model_0000001.pth", cut)
+    (cut / "last_checkpoint").write_text("model_0000001.pth")
+    train(arguments(config, kins, cut, *PCNET, "SOLVER.MAX_ITER", "4", flags=("--resume",)))
+    whole, resumed = weights(tmp_path / "whole"), weights(cut)
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+    final = ("MODEL.WEIGHTS", str(tmp_path / "whole" / "model_final.pth"))
+    alone = arguments(config, kins, tmp_path / "eval", *PCNET, *final, flags=("--eval-only",))
+    evaluated = train(alone)
+    assert evaluated == results
+    metrics = [json.loads(t) for t in (tmp_path / "whole/metrics.json").read_text().splitlines()]
+    assert metrics[-1]["completion/instances"] == results["completion"]["instances"] > 0
+
+
+def test_mask_rcnn_trains_on_modal_or_amodal_labels(kins, tmp_path):
+    small = ("SOLVER.MAX_ITER", "1", "SOLVER.IMS_PER_BATCH", "1", "SOLVER.CPU_BFLOAT16", "False",
+             "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64", "SEED", "1")  # fmt: skip
+    config = "amodal_mask_rcnn_R_18_FPN_kins_quick.yaml"
+    results = train(arguments(config, kins, tmp_path, *small))
+    assert set(results) == {"bbox", "segm"}
+
+
+def test_mistakes_are_one_line(kins, tmp_path, capsys):
+    for opts, expected in {
+        ("INPUT.DATASET_MAPPER_NAME", "pcnet"): "INPUT.DATASET_MAPPER_NAME = 'pcnet'",
+        ("DATASETS.TRAIN", "('nowhere',)"): "data set 'nowhere' is not registered",
+        ("SOLVER.MAX_ITRE", "3"): "Non-existent key: SOLVER.MAX_ITRE",
+    }.items():
+        with pytest.raises(SystemExit) as stopped:
+            train(arguments("pcnet_m_kins_quick.yaml", kins, tmp_path, *opts))
+        assert stopped.value.code == 1
+        message = capsys.readouterr().err.strip().splitlines()[-1]
+        assert message.startswith("error: ") and expected in message
+
+
+def test_every_config_can_be_read():
+    files = sorted((ROOT / "configs").rglob("*.yaml"))
+    assert len(files) >= 11
+    for file in files:
+        cfg = load_config(str(file))
+        assert cfg.MODEL.META_ARCHITECTURE in ("PCNetM", "GeneralizedRCNN")
+    paper = load_config(str(ROOT / "configs" / "pcnet_m_cocoa.yaml"))
+    assert paper.SOLVER.STEPS == (32000, 48000) and paper.SOLVER.MAX_ITER == 56000
+    with pytest.raises(UserError, match="does not exist"):
+        load_config("none.yaml")
+
+
+def test_bfloat16_keeps_parameters_and_computes_in_bfloat16():
+    model = random_model().train()
+    run_in_bfloat16(model)
+    seen = []
+    model.network.head.register_forward_hook(lambda m, x, y: seen.append(y.dtype))
+    masks = torch.randint(0, 2, (2, 2, 32, 32), dtype=torch.uint8)
+    loss = model({"modal_mask": masks[0], "eraser": masks[1], "category_id": torch.ones(2)})
+    loss["loss_partial_completion"].backward()
+    assert seen == [torch.bfloat16]
+    assert loss["loss_partial_completion"].dtype == torch.float32
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    copied = plain_copy(model)
+    with torch.no_grad():
+        x = torch.rand(2, 2, 32, 32)
+        assert copied.network(x).dtype == torch.float32 and not copied.training
+        copied.network.head.weight.zero_()
+    assert model.network.head.weight.any() and model.training
+
+
+def test_folder_name_of_a_data_set():
+    assert catalog_file_name("kins:a/b.json@images") == "kins_a_b.json_images"

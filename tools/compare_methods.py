@@ -1,0 +1,55 @@
+#!/usr/bin/env python
+"""Evaluate PCNet-M and all baselines on a data set, and print one Markdown table.
+
+Example, real street scenes of which depth and amodal boxes are known:
+
+  tools/compare_methods.py --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
+      --dataset kitti_mots_dev MODEL.WEIGHTS output/pcnet_m_kitti_mots_quick/model_final.pth
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from detectron2.engine import launch
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
+
+from deocclusion_d2.config import load_config
+from deocclusion_d2.errors import one_line_errors
+from deocclusion_d2.experiments import METHODS, compare_methods, comparison_table
+
+
+def run(args: argparse.Namespace) -> None:
+    with one_line_errors():
+        setup_logger(distributed_rank=comm.get_rank())
+        cfg = load_config(args.config_file, args.opts)
+        results = compare_methods(cfg, args.dataset, args.methods)
+    if comm.is_main_process():
+        print(comparison_table(results))
+        if args.output:
+            with open(args.output, "w") as file:
+                json.dump(results, file, indent=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config-file", required=True, metavar="YAML")
+    parser.add_argument(
+        "--dataset", required=True, metavar="NAME", help="registered, or FORMAT:JSON[@IMAGE_ROOT]"
+    )
+    parser.add_argument(
+        "--methods", nargs="+", default=list(METHODS), metavar="M", help=", ".join(METHODS)
+    )
+    parser.add_argument("--output", metavar="JSON", help="also write the figures here")
+    parser.add_argument("--num-gpus", type=int, default=1)
+    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
+    args = parser.parse_args()
+    launch(run, args.num_gpus, dist_url="auto", args=(args,))
+
+
+if __name__ == "__main__":
+    main()

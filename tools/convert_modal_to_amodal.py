@@ -1,0 +1,153 @@
+#!/usr/bin/env python
+"""Turn modal instance masks into pseudo-amodal COCO JSON.
+
+Every instance gets the pixels that other objects hide; the result trains amodal models without
+amodal labels. Killed at any moment, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from deocclusion_d2.conversion import ConversionJob
+from deocclusion_d2.conversion.launch import run_conversion
+from deocclusion_d2.data.datasets import ANNOTATION_FORMATS
+from deocclusion_d2.inference import METHODS
+
+EXAMPLES = """\
+examples:
+  KINS, with a trained PCNet-M, on one GPU:
+    %(prog)s --config-file configs/pcnet_m_kins.yaml --weights output/model_final.pth \\
+        --input KINS/instances_train.json --output KINS/pseudo_amodal_train.json
+
+  the same on 8 GPUs; on a CPU (--num-gpus 0); on a CPU with 4 processes, where there is no GPU:
+    %(prog)s ... --num-gpus 8
+    %(prog)s ... --num-gpus 0
+    %(prog)s ... --num-gpus 4
+
+  masks predicted by a network, with gaps of a few pixels between neighbours:
+    %(prog)s ... DEOCCLUSION.DILATION 5
+
+  a baseline, which needs no trained network:
+    %(prog)s --method convex_r --input kitti_mots/train.json --output convex_r.json
+
+  2 machines with 8 GPUs each, which share the folder of the output:
+    %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
+    %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 1 --dist-url tcp://10.0.0.1:29500
+
+what is written (COCO JSON; images and annotations in the order of the input):
+  segmentation, bbox, area    amodal; compressed RLE, [x, y, w, h] and number of pixels
+  modal_segmentation          the modal mask, as the input has it
+  modal_bbox                  its box [x, y, w, h]
+  occluder_ids                annotation ids of the instances directly in front
+  occlusion_rate              hidden share of the amodal area, 0 to 1
+  every other key             as in the input; only a true amodal mask under another key (a_segm,
+                              a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours
+  info.deocclusion            version, method, thresholds, checksums of weights and input
+  COCOA's regions become annotations; what an entry says besides goes to its image, under "cocoa".
+  Read it as format pseudo_amodal, whatever the format of the input was.
+
+Finished shards wait in OUTPUT.shards/ and go when the output is complete.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--input", required=True, type=Path, metavar="JSON", help="annotations with modal masks"
+    )
+    parser.add_argument("--output", required=True, type=Path, metavar="JSON", help="file to write")
+    parser.add_argument(
+        "--format",
+        choices=sorted(ANNOTATION_FORMATS),
+        help="how the input is written; 'coco' is any modal COCO JSON (COCO, LVIS, KITTI MOTS), "
+        "'cocoa_cls' also D2SA (default: told from the keys of the first annotation)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="pcnet",
+        help="pcnet: PCNet-M, grounded on the occlusion order; pcnet_nog: PCNet-M, all neighbours "
+        "as occluders; convex: convex hull; convex_r: the hull inside occluders only; raw: the "
+        "modal masks themselves (default: pcnet)",
+    )
+    parser.add_argument(
+        "--config-file", metavar="YAML", help="config of PCNet-M; for pcnet and pcnet_nog only"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="trained PCNet-M (default: the config's MODEL.WEIGHTS)"
+    )
+    parser.add_argument(
+        "--image-root",
+        type=Path,
+        metavar="DIR",
+        help="folder of the images, which are read only for models with colours (MODEL.PCNET_M."
+        "USE_RGB) and for COCOA files without image sizes (default: the input's folder)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="work that a kill may cost, in instances; memory grows with it (default: 1000)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an existing output, and foreign shards"
+    )
+    parser.add_argument(
+        "--skip-invalid",
+        action="store_true",
+        help="leave annotations that cannot be used as they are, and count them, instead of "
+        "stopping at the first",
+    )
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs of each machine; without GPUs, or for methods without network, processes "
+        "(default: 1; 0: one process on the CPU)",
+    )
+    parser.add_argument("--num-machines", type=int, default=1, metavar="N", help="(default: 1)")
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, metavar="R", help="this machine's, from 0"
+    )
+    parser.add_argument(
+        "--dist-url",
+        default="auto",
+        metavar="URL",
+        help="where the machines meet, tcp://HOST:PORT of machine 0",
+    )
+    parser.add_argument(
+        "opts",
+        nargs="*",
+        metavar="KEY VALUE",
+        help="config overrides, at the end, such as DEOCCLUSION.DILATION 5",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    job = ConversionJob(
+        input=args.input,
+        output=args.output,
+        method=args.method,
+        format=args.format,
+        config_file=args.config_file,
+        weights=args.weights,
+        opts=tuple(args.opts),
+        image_root=args.image_root,
+        shard_size=args.shard_size,
+        overwrite=args.overwrite,
+        skip_invalid=args.skip_invalid,
+    )
+    run_conversion(job, args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
+
+
+if __name__ == "__main__":
+    main()
