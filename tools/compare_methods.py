@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 
-from detectron2.engine import launch
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.errors import one_line_errors
 from deocclusion_d2.experiments import METHODS, compare_methods, comparison_table
+from deocclusion_d2.launch import launch
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,10 +45,13 @@ def main() -> None:
         "--methods", nargs="+", default=list(METHODS), metavar="M", help=", ".join(METHODS)
     )
     parser.add_argument("--output", metavar="JSON", help="also write the figures here")
-    parser.add_argument("--num-gpus", type=int, default=1)
+    parser.add_argument(
+        "--num-gpus", type=int, default=1, metavar="N", help="or processes, where there is no GPU"
+    )
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args()
-    launch(run, args.num_gpus, dist_url="auto", args=(args,))
+    with one_line_errors():
+        launch(run, args.num_gpus, args=(args,), cpu_group=True)
 
 
 if __name__ == "__main__":

@@ -20,25 +20,26 @@ Examples:
 
 from __future__ import annotations
 
-import sys
-
-from detectron2.engine import default_argument_parser, launch
+from detectron2.engine import default_argument_parser
 
 from deocclusion_d2.engine.train import train
+from deocclusion_d2.errors import one_line_errors
+from deocclusion_d2.launch import launch
 
 
 def main() -> None:
     parser = default_argument_parser(epilog=__doc__)
     args = parser.parse_args()
-    launch(
-        train,
-        args.num_gpus,
-        num_machines=args.num_machines,
-        machine_rank=args.machine_rank,
-        dist_url=args.dist_url,
-        args=(args,),
-    )
+    with one_line_errors():
+        launch(
+            train,
+            args.num_gpus,
+            num_machines=args.num_machines,
+            machine_rank=args.machine_rank,
+            dist_url=args.dist_url,
+            args=(args,),
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,8 @@ import torch
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
-from ..visualization.samples import training_image
+from ..data.loaders import InstanceDraws, stack_samples
+from ..visualization import training_image
 
 
 class TrainingPictures(HookBase):
@@ -43,7 +44,5 @@ class TrainingPictures(HookBase):
 
 def fixed_samples(mapper, count: int) -> dict[str, torch.Tensor]:
     """The first ``count`` training samples of a mapper, stacked."""
-    from ..data.loaders import InstanceDraws, stack_samples
-
     draws = InstanceDraws(len(mapper.instances), mapper.seed)
     return stack_samples([mapper(draws[k]) for k in range(count)])

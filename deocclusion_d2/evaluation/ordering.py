@@ -8,23 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import combinations
 
 import numpy as np
 
-from ..structures import Deocclusion, Scene, SceneTruth, WindowMask
+from ..inference.ordering import neighbour_pairs
+from ..structures import Deocclusion, Scene, SceneTruth
 from .base import SceneEvaluator, describe
 from .occlusion_groups import pair_group
 
 Orders = dict[tuple[int, int], int]
-
-
-def neighbour_pairs(masks: Sequence[WindowMask]) -> list[tuple[int, int]]:
-    """Pairs (i, j), i < j, of masks that touch (Sec. 3.2); an empty mask touches nothing.
-
-    Always without extra dilation: which pairs are measured must not depend on a method's settings.
-    """
-    return [(i, j) for i, j in combinations(range(len(masks)), 2) if masks[i].touches(masks[j])]
 
 
 def order_from_amodal(scene: Scene, truth: SceneTruth) -> Orders:

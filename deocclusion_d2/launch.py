@@ -1,0 +1,114 @@
+"""Starts the processes of a program: Detectron2's ``launch``, on machines without GPU as well."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import torch
+import torch.distributed
+import torch.multiprocessing
+from detectron2.engine import launch as detectron2_launch
+from detectron2.utils import comm
+
+from .errors import UserError
+
+# A process that has finished its share waits for the slowest one.
+_TIMEOUT = timedelta(days=7)
+
+
+def launch(
+    work: Callable[..., object],
+    processes: int,
+    *,
+    num_machines: int = 1,
+    machine_rank: int = 0,
+    dist_url: str = "auto",
+    args: tuple = (),
+    on_gpus: bool = True,
+    cpu_group: bool = False,
+) -> None:
+    """Run ``work(*args)`` in every process of a group.
+
+    Args:
+        work: importable function. It ends its process by ``sys.exit(status)`` to say that it
+            failed.
+        processes: per machine; 1 process on 1 machine runs here.
+        num_machines, machine_rank, dist_url: as for Detectron2's ``launch``.
+        on_gpus: one GPU per process, where there is one.
+        cpu_group: without GPUs (or ``on_gpus`` False), start CPU processes instead of refusing.
+
+    Raises:
+        UserError: more processes than GPUs, or machines without an address.
+    """
+    if num_machines > 1 and dist_url == "auto":
+        raise UserError(
+            "several machines need --dist-url tcp://HOST:PORT, the same on all of them, with the "
+            "address of machine 0"
+        )
+    if processes * num_machines == 1:
+        work(*args)
+        return
+    found = torch.cuda.device_count() if on_gpus else 0
+    if processes <= found:
+        detectron2_launch(
+            work, processes, num_machines, machine_rank, dist_url, args=args, timeout=_TIMEOUT
+        )
+        return
+    if found or not cpu_group:
+        raise UserError(f"--num-gpus is {processes}, but this machine has {found}")
+    # Detectron2 0.6 starts several processes only for GPUs.
+    url = f"tcp://127.0.0.1:{_free_port()}" if dist_url == "auto" else dist_url
+    world = processes * num_machines
+    try:
+        torch.multiprocessing.spawn(
+            _cpu_worker,
+            nprocs=processes,
+            args=(work, args, world, processes, machine_rank, url),
+        )
+    except torch.multiprocessing.ProcessExitedException as error:
+        if error.signal_name is not None:
+            raise UserError(
+                f"a process was ended by {error.signal_name}; run the command again to go on"
+            ) from None
+        sys.exit(error.exit_code)
+
+
+def _cpu_worker(
+    local_rank: int,
+    work: Callable[..., object],
+    args: tuple,
+    world: int,
+    processes: int,
+    machine_rank: int,
+    url: str,
+) -> None:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+    torch.distributed.init_process_group(
+        "gloo",
+        init_method=url,
+        world_size=world,
+        rank=machine_rank * processes + local_rank,
+        timeout=_TIMEOUT,
+    )
+    status = 0
+    try:
+        work(*args)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    # Nobody ends before all is said: the end of one process makes the launcher end the others.
+    comm.synchronize()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At an ordinary end gloo's threads now and then abort the process, and work that is complete
+    # would look like a failure.
+    os._exit(status)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
