@@ -50,7 +50,7 @@ class LabelConversionExperiment:
     pcnet_config: str = "configs/quick_schedules/pcnet_m_kins_quick.yaml"
     pcnet_iterations: int = 800
     detector_config: str = "configs/quick_schedules/amodal_mask_rcnn_R_18_FPN_kins_quick.yaml"
-    detector_iterations: int = 150
+    detector_iterations: int = 300
     label_sources: tuple[str, ...] = ("OG",)
     pictures: int = 6
     seed: int = 0
