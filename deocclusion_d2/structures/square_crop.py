@@ -109,7 +109,7 @@ class SquareCrop:
         if left < right and top < bottom:
             patch[top - y0 : bottom - y0, left - x0 : right - x0] = image[top:bottom, left:right]
         patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_CUBIC)
-        return patch[:, ::-1] if flip else patch
+        return np.ascontiguousarray(patch[:, ::-1]) if flip else patch
 
     def paste(self, patch: np.ndarray, height: int, width: int) -> WindowMask:
         """Put a binary patch back into the image: bilinear to the square's side, cut at 0.5.

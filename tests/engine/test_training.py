@@ -84,6 +84,14 @@ def test_resumed_training_equals_an_uninterrupted_one(kins, no_images, tmp_path)
     assert metrics[-1]["completion/instances"] == results["completion"]["instances"] > 0
 
 
+def test_colours(kins, tmp_path):
+    """The target's image crop is read, flipped with the mask, and trained on."""
+    rgb = ("MODEL.PCNET_M.USE_RGB", "True", "VIS_PERIOD", "0", "SOLVER.MAX_ITER", "1")
+    results = train(arguments("pcnet_m_kins_quick.yaml", kins, tmp_path, *PCNET, *rgb))
+    assert results["completion"]["instances"] > 0
+    assert weights(tmp_path)["network.stem.0.weight"].shape[1] == 5
+
+
 def test_mask_rcnn_trains_on_modal_or_amodal_labels(kins, tmp_path):
     small = ("SOLVER.MAX_ITER", "1", "SOLVER.IMS_PER_BATCH", "1", "SOLVER.CPU_BFLOAT16", "False",
              "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64", "SEED", "1")  # fmt: skip
