@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from ..errors import UserError
-from ..structures import Deocclusion, Scene
+from ..structures import Deocclusion, OcclusionGraph, Scene, WindowMask
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion
 from .ordering import DualCompletion
@@ -23,6 +23,10 @@ from .scene_input import scene_from_masks
 ORDERINGS = ("dual_completion", "area", "y_axis", "convex")
 COMPLETIONS = ("og", "nog", "raw", "convex", "convex_r")
 BASELINES = ("raw", "convex", "convex_r")
+
+
+Ordering = Callable[[Sequence[Scene]], list[OcclusionGraph]]
+Completion = Callable[[Sequence[Scene], Sequence[OcclusionGraph]], list[list[WindowMask]]]
 
 
 class Deoccluder:
@@ -38,7 +42,21 @@ class Deoccluder:
         results = deoccluder(scenes)                         # many images, one set of batches
     """
 
-    def __init__(self, ordering, completion, description: dict[str, Any], uses_rgb: bool) -> None:
+    def __init__(
+        self,
+        ordering: Ordering,
+        completion: Completion,
+        description: dict[str, Any],
+        uses_rgb: bool,
+    ) -> None:
+        """Most callers want ``from_config`` or ``baseline``.
+
+        Args:
+            ordering, completion: the two steps, see ``ordering.py``, ``amodal_completion.py`` and
+                ``baselines.py``.
+            description: what ``describe`` says.
+            uses_rgb: whether scenes need their image.
+        """
         self._ordering = ordering
         self._completion = completion
         self._description = description

@@ -49,7 +49,8 @@ class PCNetM(nn.Module):
             pixel_mean, pixel_std: RGB statistics, of values in [0, 1].
         """
         super().__init__()
-        self.network = network
+        # The layout that tensor cores and oneDNN compute convolutions fastest in.
+        self.network = network.to(memory_format=torch.channels_last)
         self.use_rgb = use_rgb
         self.use_category = use_category
         self.weight_in_eraser = weight_in_eraser
