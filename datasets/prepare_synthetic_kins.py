@@ -27,7 +27,7 @@ examples:
   # a small set for a CPU
   python datasets/prepare_synthetic_kins.py --train 800 --val 100 --height 128 --width 416
   # a look at three images, without loss
-  python datasets/prepare_synthetic_kins.py --output /tmp/look --train 3 --val 0 --format png
+  python datasets/prepare_synthetic_kins.py --output look --train 3 --val 0 --format png
 """
 
 

@@ -9,8 +9,9 @@ from detectron2.structures import BitMasks, Instances
 
 from deocclusion_d2 import Deoccluder, load_config
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import PatchCompleter
+from deocclusion_d2.inference import DualCompletion, PatchCompleter, PCNetCompletion
 from deocclusion_d2.inference.patch_completer import fold_batch_norms
+from deocclusion_d2.structures import Deocclusion
 from tests.helpers import box_mask, random_model, scene_of
 
 H, W = 50, 70
@@ -66,6 +67,22 @@ def test_batches_and_grouping(cfg, precision):
         for rle, m in zip(rles, scene.modal_masks, strict=True)
     ]
     assert sum(changed) >= 10
+
+
+def test_paper_protocol_overrides_what_is_not_in_it(cfg):
+    model = random_model()
+    cfg.DEOCCLUSION.PAPER_PROTOCOL = True
+    cfg.DEOCCLUSION.DILATION, cfg.DEOCCLUSION.PRECISION = 5, "bfloat16"
+    deoccluder = Deoccluder.from_config(cfg, model)
+    said = deoccluder.describe()
+    assert (said["dilation"], said["constrain"], said["precision"]) == (0, False, "float32")
+    runner = PatchCompleter(model, precision="float32", fuse=False)
+    ordering = DualCompletion(runner, patch_size=32, threshold=0.45)
+    completion = PCNetCompletion(runner, patch_size=32, threshold=0.45, constrain=False)
+    for scene, result in zip(scenes(), deoccluder(scenes()), strict=True):
+        graphs = ordering([scene])
+        expected = Deocclusion(graphs[0], completion([scene], graphs)[0])
+        assert fingerprint(result) == fingerprint(expected)
 
 
 def test_every_form_of_input_gives_the_same(cfg):
