@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from .annotation_format import CocoStyleFormat, register_format
+import logging
+from collections.abc import Mapping
+
+from .annotation_format import CocoStyleFormat, ImageInfo, register_format
+
+logger = logging.getLogger(__name__)
 
 
 @register_format
 class PseudoAmodal(CocoStyleFormat):
     """Amodal under COCO's keys, modal under ``modal_segmentation`` and ``modal_bbox``.
 
-    A crowd region that conversion has passed through has only its ``segmentation``.
+    A crowd region that conversion has passed through has only its ``segmentation``. So has an
+    annotation that it could not use and left as it was (``--skip-invalid``): those are left out.
     """
 
     name = "pseudo_amodal"
@@ -19,3 +25,23 @@ class PseudoAmodal(CocoStyleFormat):
     amodal_bbox_key = "bbox"
     extra_keys = ("occluder_ids", "occlusion_rate")
     coco_views = frozenset({"amodal"})
+
+    def open_document(
+        self, document: object, image_root: str, json_file: str
+    ) -> tuple[list[ImageInfo], list[Mapping]]:
+        images, items = super().open_document(document, image_root, json_file)
+        used = [
+            item
+            for item in items
+            if not isinstance(item, Mapping) or item.get("iscrowd") or self.modal_key in item
+        ]
+        if not used:
+            # No conversion wrote this file: the first annotation tells what it lacks.
+            return images, items
+        if len(used) < len(items):
+            logger.warning(
+                "%s: %d annotations that the conversion could not use are left out",
+                json_file,
+                len(items) - len(used),
+            )
+        return images, used
