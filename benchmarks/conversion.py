@@ -12,6 +12,7 @@ and masks are compared, and the constrained result, which conversion writes, is 
 from __future__ import annotations
 
 import argparse
+import copy
 import resource
 import time
 
@@ -40,6 +41,8 @@ class OnePatchProtocol:
     """
 
     def __init__(self, model: torch.nn.Module, cfg) -> None:
+        # Plain PyTorch: contiguous weights, nothing folded.
+        self.network = copy.deepcopy(model.network).to(memory_format=torch.contiguous_format)
         self.model = model
         self.device = model.device
         self.size = cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE
@@ -103,7 +106,7 @@ class OnePatchProtocol:
         if self.model.use_category:
             visible *= category
         x = np.stack([visible, eraser.astype(np.float32)])[None]
-        logits = self.model.network(torch.from_numpy(x).to(self.device))
+        logits = self.network(torch.from_numpy(x).to(self.device))
         return torch.softmax(logits, dim=1)[0, 1].cpu().numpy()
 
     def _square(self, mask: np.ndarray) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ done stays done: a second run goes on where the first one stopped. With larger n
 label conversion experiment of the paper's Table 4:
 
   tools/demo.py --output output/label_conversion --train 400 --val 150 \\
-      --pcnet-iterations 3000 --detector-iterations 600 --label-sources GT Raw OG
+      --pcnet-iterations 1200 --detector-iterations 1200 --label-sources GT Raw OG
 """
 
 from __future__ import annotations
