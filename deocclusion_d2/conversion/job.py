@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,6 @@ from detectron2.utils.file_io import PathManager
 from ..data.datasets import ANNOTATION_FORMATS
 from ..errors import UserError
 from ..inference import METHODS, NETWORK_METHODS, Deoccluder, method_config
-
-# What a broken checkpoint, or one of another model, makes torch and Detectron2 raise.
-_UNUSABLE = (
-    AssertionError,
-    EOFError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    pickle.UnpicklingError,
-)
 
 
 @dataclass(frozen=True)
@@ -143,10 +131,7 @@ class Method:
             return cls(deoccluder, {"method": job.method, **deoccluder.describe()})
         cfg = job.load_config()
         weights = job.weights_file(cfg)
-        try:
-            deoccluder = Deoccluder.from_config(cfg)
-        except _UNUSABLE as error:
-            raise UserError(f"{job.config_file}, {weights}: {_one_line(error)}") from error
+        deoccluder = Deoccluder.from_config(cfg)
         settings = {
             "method": job.method,
             **deoccluder.describe(),

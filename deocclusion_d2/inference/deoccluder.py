@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -184,7 +185,25 @@ def load_model(cfg) -> torch.nn.Module:
     if "://" not in weights and not os.path.isfile(weights):
         raise UserError(f"MODEL.WEIGHTS: file {weights!r} does not exist")
     model = build_model(cfg)
-    StrictCheckpointer(model).load(weights)
+    try:
+        StrictCheckpointer(model).load(weights)
+    except UserError:
+        raise
+    # What a broken file makes torch and Detectron2 raise.
+    except (
+        AssertionError,
+        EOFError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = " ".join(str(error).split()[:20])
+        raise UserError(
+            f"MODEL.WEIGHTS: {weights!r} is not a readable checkpoint "
+            f"({type(error).__name__}: {reason})"
+        ) from error
     return model.eval()
 
 
