@@ -56,7 +56,8 @@ class PCNetCompletion:
         # (scene, instance, square, eraser) of the patches that are under way.
         jobs: list[tuple[int, int, SquareCrop, WindowMask]] = []
         results = [list(scene.modal_masks) for scene in scenes]
-        completed = self.completer.run(self._patches(scenes, graphs, jobs), self._completed)
+        patches = self._patches(scenes, graphs, jobs)
+        completed = self.completer.run(patches, self._completed, under_eraser_only=self.constrain)
         for k, patch in enumerate(completed):
             s, i, square, eraser = jobs[k]
             jobs[k] = None  # type: ignore[call-overload]  # a finished job keeps no masks alive

@@ -88,7 +88,7 @@ class Deoccluder:
                 load_model(cfg) if model is None else model,
                 batch_size=options.PATCHES_PER_BATCH,
                 precision="float32" if paper else options.PRECISION,
-                fuse=not paper,
+                optimize=not paper,
             )
         patch = {
             "patch_size": cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE,

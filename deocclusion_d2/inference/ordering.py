@@ -67,8 +67,9 @@ class DualCompletion:
         """The occlusion graph of every scene. All pairs of all scenes share the batches."""
         pairs = [neighbour_pairs(s.modal_masks, self.dilation) for s in scenes]
         squares: list[SquareCrop] = []
+        patches = self._patches(scenes, pairs, squares)
         gains = np.fromiter(
-            self.completer.run(self._patches(scenes, pairs, squares), self._gain), dtype=np.float64
+            self.completer.run(patches, self._gain, under_eraser_only=True), dtype=np.float64
         )
         # A patch pixel stands for (side / S)^2 pixels of the image.
         gains *= (np.array([s.side for s in squares]) / self.patch_size) ** 2

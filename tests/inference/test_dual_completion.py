@@ -32,7 +32,9 @@ def fill_box(visible: torch.Tensor, eraser: torch.Tensor) -> torch.Tensor:
 
 
 def completer(rule=fill_box, batch_size: int = 5) -> PatchCompleter:
-    return PatchCompleter(rule_model(rule), batch_size=batch_size, precision="float32", fuse=False)
+    return PatchCompleter(
+        rule_model(rule), batch_size=batch_size, precision="float32", optimize=False
+    )
 
 
 def order(arrays, size: int = 64, **options) -> OcclusionGraph:
@@ -214,7 +216,7 @@ def test_equals_the_one_patch_protocol_of_full_images():
             row.append(new.sum() * (side / size) ** 2)
         increments.append(row)
     expected = OcclusionGraph.from_increments(4, pairs, np.array(increments))
-    runner = PatchCompleter(model, batch_size=3, precision="float32", fuse=False)
+    runner = PatchCompleter(model, batch_size=3, precision="float32", optimize=False)
     graph = DualCompletion(runner, patch_size=size, threshold=0.5)([scene])[0]
     assert graph.edges == expected.edges and len(graph.edges) >= 3
     for edge in graph.edges:

@@ -9,7 +9,12 @@ from detectron2.structures import BitMasks, Instances
 
 from deocclusion_d2 import Deoccluder, load_config
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import DualCompletion, PatchCompleter, PCNetCompletion
+from deocclusion_d2.inference import (
+    DualCompletion,
+    PatchCompleter,
+    PCNetCompletion,
+    patch_completer,
+)
 from deocclusion_d2.inference.patch_completer import fold_batch_norms
 from deocclusion_d2.structures import Deocclusion
 from tests.helpers import box_mask, random_model, scene_of
@@ -69,6 +74,20 @@ def test_batches_and_grouping(cfg, precision):
     assert sum(changed) >= 10
 
 
+def test_computing_near_the_eraser_only_changes_nothing(cfg, monkeypatch):
+    """Large patches on a CPU; here every patch counts as large."""
+    cfg.DEOCCLUSION.PRECISION = "float32"
+    model = random_model()
+    expected = [fingerprint(r) for r in Deoccluder.from_config(cfg, model)(scenes())]
+    monkeypatch.setattr(patch_completer, "_CPU_ACTIVATION_BYTES", 1)
+    windows = []
+    deoccluder = Deoccluder.from_config(cfg, model)
+    network = deoccluder._completion.completer.model.network
+    network.register_forward_pre_hook(lambda m, inputs: windows.append(inputs[1:]))
+    assert [fingerprint(r) for r in deoccluder(scenes())] == expected
+    assert sum(map(len, windows)) > len(windows) / 2  # most patches had a window
+
+
 def test_paper_protocol_overrides_what_is_not_in_it(cfg):
     model = random_model()
     cfg.DEOCCLUSION.PAPER_PROTOCOL = True
@@ -76,7 +95,7 @@ def test_paper_protocol_overrides_what_is_not_in_it(cfg):
     deoccluder = Deoccluder.from_config(cfg, model)
     said = deoccluder.describe()
     assert (said["dilation"], said["constrain"], said["precision"]) == (0, False, "float32")
-    runner = PatchCompleter(model, precision="float32", fuse=False)
+    runner = PatchCompleter(model, precision="float32", optimize=False)
     ordering = DualCompletion(runner, patch_size=32, threshold=0.45)
     completion = PCNetCompletion(runner, patch_size=32, threshold=0.45, constrain=False)
     for scene, result in zip(scenes(), deoccluder(scenes()), strict=True):

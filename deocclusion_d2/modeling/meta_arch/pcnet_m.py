@@ -8,7 +8,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from torch import nn
 
 from ..losses import partial_completion_loss
-from ..unet import UNet
+from ..unet import UNet, Window
 
 Batch = dict[str, torch.Tensor]
 
@@ -92,8 +92,12 @@ class PCNetM(nn.Module):
             channels.append(rgb * (1 - eraser[:, None]))
         return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        logits = self.network(self.network_input(batch))
+    def forward(self, batch: Batch, window: Window | None = None) -> dict[str, torch.Tensor]:
+        """See the class; ``window`` (evaluation only) limits the result, see ``UNet.forward``."""
+        if window is None:
+            logits = self.network(self.network_input(batch))
+        else:
+            logits = self.network(self.network_input(batch), window)
         if not self.training:
             # Two classes: the softmax is the logistic function of the difference.
             logits = logits.float()
