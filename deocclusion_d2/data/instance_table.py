@@ -7,7 +7,7 @@ share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from pycocotools import mask as mask_util
@@ -82,14 +82,6 @@ class InstanceTable:
     def file_name(self, index: int) -> str:
         """The image file of one instance."""
         return self.file_names[self.image_index[index]]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the arrays in bytes."""
-        arrays: Sequence[np.ndarray] = (
-            self.category_ids, self.image_index, self._sizes, self._offsets, self._counts,
-        )  # fmt: skip
-        return sum(a.nbytes for a in arrays)
 
 
 def _as_bytes(counts: bytes | str) -> bytes:

@@ -37,10 +37,11 @@ class Patch:
 
 
 # Bytes of the largest activation of a forward on a CPU. Beyond a core's cache every layer waits for
-# memory: with 256 px patches and width 2, one patch at a time ran 1.5 to 2.6 times as fast as 8.
+# memory: with 256 px patches and width 2, one patch at a time ran 1.5 to 2.6 times as fast as 8 to 64.
 _CPU_ACTIVATION_BYTES = 4 << 20
 
-# Share of a patch above which computing the whole of it is faster than a window (measured).
+# Share of a patch up to which only a window is computed. Timed were windows of 1/8 of a patch
+# (faster than the whole) and of all of it (slower); this value was not searched for.
 _LARGEST_WINDOW = 0.4
 # Patch pixels around the eraser that the bilinear way back into the image can reach.
 _ERASER_MARGIN = 2
