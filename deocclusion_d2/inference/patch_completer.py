@@ -37,7 +37,7 @@ class Patch:
 
 
 # Bytes of the largest activation of a forward on a CPU. Beyond a core's cache every layer waits for
-# memory: with 256 px patches and width 2, one patch at a time ran 1.5 to 2.6 times as fast as 8 to 64.
+# memory: at 256 px and width 2, one patch at a time ran 1.5 to 2.6 times as fast as 8 to 64.
 _CPU_ACTIVATION_BYTES = 4 << 20
 
 # Share of a patch up to which only a window is computed. Timed were windows of 1/8 of a patch
