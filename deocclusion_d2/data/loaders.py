@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,30 +19,30 @@ from .instance_table import InstanceTable
 from .mappers import PartialCompletionMapper, SceneMapper
 
 
-class InstanceDraws(Dataset):
-    """Draw number -> instance: an endless sequence of shuffled passes over N instances.
+class Draws(Dataset):
+    """Draw number -> item: an endless sequence of shuffled passes over N items.
 
     The order of every pass follows from (seed, number of the pass), so any draw can be looked up on
     its own, in any worker, and a resumed training goes on where the interrupted one stopped.
     """
 
-    def __init__(self, num_instances: int, seed: int) -> None:
-        self._num_instances = num_instances
+    def __init__(self, num_items: int, seed: int) -> None:
+        self._num_items = num_items
         self._seed = seed
         self._pass = -1
         self._order = np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
-        return self._num_instances
+        return self._num_items
 
     def __getitem__(self, draw: int) -> dict:
-        number, row = divmod(draw, self._num_instances)
+        number, row = divmod(draw, self._num_items)
         if number != self._pass:
             self._order = np.random.default_rng((self._seed, 1, number)).permutation(
-                self._num_instances
+                self._num_items
             )
             self._pass = number
-        return {"instance": int(self._order[row]), "draw": draw}
+        return {"item": int(self._order[row]), "draw": draw}
 
 
 class DrawSampler(Sampler):
@@ -55,11 +56,25 @@ class DrawSampler(Sampler):
         yield from itertools.count(self._first, self._step)
 
 
-class PartialCompletionTrainLoader:
+class DrawMapper(Protocol):
+    """Maps ``{"item": row, "draw": number of the draw}`` to a sample: a dict of numpy arrays.
+
+    A sample follows from (seed, item, draw) alone.
+    """
+
+    seed: int
+
+    def __len__(self) -> int:
+        """Number of items that are drawn from."""
+
+    def __call__(self, dataset_dict: dict) -> dict: ...
+
+
+class DrawTrainLoader:
     """Endless batches of training samples, the same for any number of workers and processes.
 
-    A batch is a dict of stacked tensors, as ``PCNetM`` takes it. Iteration k over all processes
-    holds draws k * B to (k + 1) * B - 1, B the total batch size.
+    A batch is a dict of stacked tensors, as the models of this package take it. Iteration k over
+    all processes holds draws k * B to (k + 1) * B - 1, B the total batch size.
 
     Attributes:
         first_iteration: where iterating starts; set it before the first batch is taken.
@@ -67,7 +82,7 @@ class PartialCompletionTrainLoader:
 
     def __init__(
         self,
-        mapper: PartialCompletionMapper,
+        mapper: DrawMapper,
         *,
         total_batch_size: int,
         num_workers: int,
@@ -89,7 +104,7 @@ class PartialCompletionTrainLoader:
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         # A generator, so that nothing starts before the first batch is asked for: a trainer makes
         # the iterator before it knows the iteration that it resumes from.
-        draws = InstanceDraws(len(self.mapper.instances), self.mapper.seed)
+        draws = Draws(len(self.mapper), self.mapper.seed)
         per_process = self.total_batch_size // comm.get_world_size()
         sampler = DrawSampler(self.first_iteration * self.total_batch_size)
         yield from DataLoader(
@@ -107,7 +122,7 @@ def stack_samples(samples: list[dict]) -> dict[str, torch.Tensor]:
     return default_collate(samples)
 
 
-def build_pcnet_m_train_loader(cfg) -> PartialCompletionTrainLoader:
+def build_pcnet_m_train_loader(cfg) -> DrawTrainLoader:
     """The training loader of PCNet-M, over ``DATASETS.TRAIN``.
 
     Raises:
@@ -125,7 +140,7 @@ def build_pcnet_m_train_loader(cfg) -> PartialCompletionTrainLoader:
             "too small)"
         )
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
-    return PartialCompletionTrainLoader(
+    return DrawTrainLoader(
         PartialCompletionMapper(cfg, instances, seed),
         total_batch_size=cfg.SOLVER.IMS_PER_BATCH,
         num_workers=cfg.DATALOADER.NUM_WORKERS,

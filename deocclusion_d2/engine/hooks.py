@@ -6,7 +6,7 @@ import torch
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
-from ..data.loaders import InstanceDraws, stack_samples
+from ..data.loaders import Draws, stack_samples
 from ..visualization import training_image
 
 
@@ -44,5 +44,5 @@ class TrainingPictures(HookBase):
 
 def fixed_samples(mapper, count: int) -> dict[str, torch.Tensor]:
     """The first ``count`` training samples of a mapper, stacked."""
-    draws = InstanceDraws(len(mapper.instances), mapper.seed)
+    draws = Draws(len(mapper), mapper.seed)
     return stack_samples([mapper(draws[k]) for k in range(count)])

@@ -4,12 +4,7 @@ from .amodal_box import AmodalBoxEvaluator
 from .base import SceneEvaluator
 from .build import EVALUATORS, build_evaluators
 from .completion import AmodalCompletionEvaluator
-from .ordering import (
-    OrderingEvaluator,
-    order_from_amodal,
-    order_from_depth,
-    order_from_depth_constraints,
-)
+from .ordering import OrderingEvaluator
 
 __all__ = [
     "EVALUATORS",
@@ -18,7 +13,4 @@ __all__ = [
     "OrderingEvaluator",
     "SceneEvaluator",
     "build_evaluators",
-    "order_from_amodal",
-    "order_from_depth",
-    "order_from_depth_constraints",
 ]

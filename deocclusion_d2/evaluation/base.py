@@ -180,11 +180,6 @@ def _check_lengths(scene: Scene, truth: SceneTruth, output: Deocclusion) -> None
     for name, values in lengths.items():
         if values is not None and len(values) != len(scene):
             raise ValueError(
-                f"{describe(scene)}: {len(values)} {name} for {len(scene)} instances; "
+                f"{scene.description}: {len(values)} {name} for {len(scene)} instances; "
                 "give one per instance, in the scene's order"
             )
-
-
-def describe(scene: Scene) -> str:
-    """How messages name an image."""
-    return f"image {scene.image_id!r} ({scene.file_name or 'no file name'})"

@@ -4,7 +4,7 @@ from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
 from .deoccluder import BASELINES, COMPLETIONS, ORDERINGS, Deoccluder, load_model
 from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
-from .ordering import DualCompletion, neighbour_pairs
+from .ordering import DualCompletion
 from .patch_completer import Patch, PatchCompleter
 
 __all__ = [
@@ -25,5 +25,4 @@ __all__ = [
     "convex_hull",
     "load_model",
     "method_config",
-    "neighbour_pairs",
 ]

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from ..structures import OcclusionGraph, Scene, WindowMask
+from ..structures.neighbours import neighbour_pairs
 from ..structures.window_mask import union
-from .ordering import neighbour_pairs
 
 # Of two neighbours (row of the first, of the second): what each "gains"; less is in front.
 _Increments = Callable[[Scene, list[tuple[int, int]]], np.ndarray]

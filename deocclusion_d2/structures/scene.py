@@ -48,6 +48,11 @@ class Scene:
     def __len__(self) -> int:
         return len(self.modal_masks)
 
+    @property
+    def description(self) -> str:
+        """How messages name the image."""
+        return f"image {self.image_id!r} ({self.file_name or 'no file name'})"
+
 
 @dataclass
 class SceneTruth:

@@ -9,9 +9,9 @@ from pycocotools import mask as mask_util
 
 from deocclusion_d2.data.instance_table import InstanceTable
 from deocclusion_d2.data.loaders import (
+    Draws,
     DrawSampler,
-    InstanceDraws,
-    PartialCompletionTrainLoader,
+    DrawTrainLoader,
     comm,
 )
 from deocclusion_d2.data.mappers import PartialCompletionMapper, SceneMapper, scene_from_record
@@ -89,45 +89,42 @@ def test_table_leaves_out_what_cannot_be_used():
 
 
 def test_samples_do_not_depend_on_workers(table):
-    loaders = [
-        PartialCompletionTrainLoader(mapper(table), total_batch_size=4, num_workers=n)
-        for n in (0, 2)
-    ]
+    loaders = [DrawTrainLoader(mapper(table), total_batch_size=4, num_workers=n) for n in (0, 2)]
     first, second = (take(loader, 5) for loader in loaders)
     assert same(first, second)
-    other = PartialCompletionTrainLoader(mapper(table, 4), total_batch_size=4, num_workers=0)
+    other = DrawTrainLoader(mapper(table, 4), total_batch_size=4, num_workers=0)
     assert not same(first, take(other, 5))
 
 
 def test_processes_share_the_samples_of_one(table, monkeypatch):
-    alone = take(PartialCompletionTrainLoader(mapper(table), total_batch_size=6, num_workers=0), 3)
+    alone = take(DrawTrainLoader(mapper(table), total_batch_size=6, num_workers=0), 3)
     parts = []
     monkeypatch.setattr(comm, "get_world_size", lambda: 3)
     for rank in range(3):
         monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
-        loader = PartialCompletionTrainLoader(mapper(table), total_batch_size=6, num_workers=0)
+        loader = DrawTrainLoader(mapper(table), total_batch_size=6, num_workers=0)
         parts.append(take(loader, 3))
     for k, batch in enumerate(alone):
         for j in range(6):
             assert torch.equal(parts[j % 3][k]["eraser"][j // 3], batch["eraser"][j])
     with pytest.raises(UserError, match=r"SOLVER\.IMS_PER_BATCH = 7"):
-        PartialCompletionTrainLoader(mapper(table), total_batch_size=7, num_workers=0)
+        DrawTrainLoader(mapper(table), total_batch_size=7, num_workers=0)
 
 
 def test_resuming_goes_on_where_it_stopped(table):
-    whole = take(PartialCompletionTrainLoader(mapper(table), total_batch_size=4, num_workers=0), 6)
-    resumed = PartialCompletionTrainLoader(mapper(table), total_batch_size=4, num_workers=0)
+    whole = take(DrawTrainLoader(mapper(table), total_batch_size=4, num_workers=0), 6)
+    resumed = DrawTrainLoader(mapper(table), total_batch_size=4, num_workers=0)
     batches = iter(resumed)
     resumed.first_iteration = 4  # set after the iterator was made, as a trainer does
     assert same([next(batches), next(batches)], whole[4:])
 
 
 def test_every_pass_visits_every_instance_once(table):
-    draws = InstanceDraws(11, seed=5)
-    passes = [[draws[k]["instance"] for k in range(p * 11, p * 11 + 11)] for p in range(3)]
+    draws = Draws(11, seed=5)
+    passes = [[draws[k]["item"] for k in range(p * 11, p * 11 + 11)] for p in range(3)]
     assert all(sorted(p) == list(range(11)) for p in passes)
     assert passes[0] != passes[1]
-    assert draws[5]["instance"] == passes[0][5]  # looked up again, after a later pass
+    assert draws[5]["item"] == passes[0][5]  # looked up again, after a later pass
     sampler = iter(DrawSampler(8))
     assert [next(sampler) for _ in range(3)] == [8, 9, 10]
 

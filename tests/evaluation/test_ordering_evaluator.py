@@ -3,12 +3,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from deocclusion_d2.evaluation import (
-    OrderingEvaluator,
+from deocclusion_d2.data.true_order import (
     order_from_amodal,
     order_from_depth,
     order_from_depth_constraints,
 )
+from deocclusion_d2.evaluation import OrderingEvaluator
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
 
 HEIGHT, WIDTH = 20, 60

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from deocclusion_d2.inference import Deoccluder, DualCompletion, PatchCompleter, PCNetCompletion
-from deocclusion_d2.inference.ordering import grow_eraser, neighbour_pairs
-from deocclusion_d2.structures import OcclusionGraph, SquareCrop, WindowMask
+from deocclusion_d2.inference.ordering import grow_eraser
+from deocclusion_d2.structures import OcclusionGraph, SquareCrop, WindowMask, neighbour_pairs
 from tests.helpers import box_mask, random_model, rule_model, scene_of
 
 H, W = 60, 90

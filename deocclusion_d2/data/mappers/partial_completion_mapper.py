@@ -11,7 +11,7 @@ from ..samplers import SamplerSettings, draw_sample
 
 
 class PartialCompletionMapper:
-    """Maps ``{"instance": row of the table, "draw": number of the draw}`` to a sample.
+    """Maps ``{"item": row of the table, "draw": number of the draw}`` to a sample.
 
     The other instance and every random number come from (seed, draw) alone, so a sample does not
     depend on the worker, the number of workers or processes, or on the samples before it.
@@ -47,13 +47,16 @@ class PartialCompletionMapper:
             "load_image": cfg.MODEL.PCNET_M.USE_RGB,
         }
 
+    def __len__(self) -> int:
+        return len(self.instances)
+
     def __call__(self, dataset_dict: dict) -> dict:
         """Returns a dict of one sample, S the patch's side:
 
         ``modal_mask`` (S, S) uint8 0/1, ``eraser`` (S, S) uint8 0/1, ``category_id`` int64, and
         ``image`` (S, S, 3) uint8 RGB when images are loaded.
         """
-        index, draw = dataset_dict["instance"], dataset_dict["draw"]
+        index, draw = dataset_dict["item"], dataset_dict["draw"]
         rng = np.random.default_rng((self.seed, draw))
         other = int(rng.integers(len(self.instances)))
         sample = draw_sample(
