@@ -38,6 +38,11 @@ def add_deocclusion_config(cfg: CN) -> None:
     # Share of the target that the eraser covers: placements outside [min, max) are drawn again.
     cfg.INPUT.PARTIAL_COMPLETION.ERASED_SHARE = (0.001, 0.9)
     cfg.INPUT.PARTIAL_COMPLETION.MAX_PLACEMENTS = 100
+    # False: each mask is resized to the patch by itself, as in the released runs. A small instance
+    # is then drawn in coarser steps than its eraser, and their common border shows which of the two
+    # was cut: a hint that real neighbours, which share their image's pixels, do not give. True: the
+    # eraser is put on the pixels of the target's image first, and both are resized together.
+    cfg.INPUT.PARTIAL_COMPLETION.COMMON_GRID = False
     # Instances whose square is smaller than this, in pixels, are not used.
     cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 5.0
 

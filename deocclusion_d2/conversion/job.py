@@ -136,7 +136,7 @@ class Method:
             "method": job.method,
             **deoccluder.describe(),
             "weights": weights.name,
-            "weights_sha256": _sha256(weights),
+            "weights_sha256": file_sha256(weights),
         }
         return cls(deoccluder, settings, _config_hash(cfg))
 
@@ -146,7 +146,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error.args[0] if len(error.args) == 1 else error).split())
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

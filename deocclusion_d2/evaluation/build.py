@@ -11,30 +11,33 @@ from .amodal_box import AmodalBoxEvaluator
 from .completion import AmodalCompletionEvaluator
 from .ordering import OrderingEvaluator
 
-# evaluator_type -> function of (dataset_name, output_dir). To add a type, add an entry:
-# EVALUATORS["my_type"] = lambda dataset_name, output_dir: [MyEvaluator(output_dir)]
-EVALUATORS: dict[str, Callable[[str, str | None], list[DatasetEvaluator]]] = {
-    "amodal": lambda dataset_name, output_dir: [
+# evaluator_type -> function of (output_dir, hidden_bins). To add a type, add an entry:
+# EVALUATORS["my_type"] = lambda output_dir, hidden_bins: [MyEvaluator(output_dir)]
+EVALUATORS: dict[str, Callable[[str | None, int], list[DatasetEvaluator]]] = {
+    "amodal": lambda output_dir, hidden_bins: [
         OrderingEvaluator("amodal", output_dir),
-        AmodalCompletionEvaluator(output_dir),
+        AmodalCompletionEvaluator(output_dir, hidden_bins),
     ],
-    "cocoa": lambda dataset_name, output_dir: [
+    "cocoa": lambda output_dir, hidden_bins: [
         OrderingEvaluator(("depth_constraint", "amodal"), output_dir),
-        AmodalCompletionEvaluator(output_dir),
+        AmodalCompletionEvaluator(output_dir, hidden_bins),
     ],
-    "kitti_mots_dev": lambda dataset_name, output_dir: [
+    "kitti_mots_dev": lambda output_dir, hidden_bins: [
         OrderingEvaluator("depth", output_dir),
         AmodalBoxEvaluator(output_dir),
     ],
 }
 
 
-def build_evaluators(dataset_name: str, output_dir: str | None = None) -> DatasetEvaluators:
+def build_evaluators(
+    dataset_name: str, output_dir: str | None = None, hidden_bins: int = 4
+) -> DatasetEvaluators:
     """The evaluators of de-occlusion for a registered data set.
 
     Args:
         dataset_name: name in Detectron2's catalogs.
         output_dir: folder for ``{task}_results.json``; None writes no files.
+        hidden_bins: bins of the hidden share by which completion is split; a divisor of 100.
 
     Raises:
         ValueError: the data set names no ``evaluator_type``, an unknown one, or "modal": labels
@@ -42,7 +45,7 @@ def build_evaluators(dataset_name: str, output_dir: str | None = None) -> Datase
     """
     evaluator_type = MetadataCatalog.get(dataset_name).get("evaluator_type")
     if evaluator_type in EVALUATORS:
-        return DatasetEvaluators(EVALUATORS[evaluator_type](dataset_name, output_dir))
+        return DatasetEvaluators(EVALUATORS[evaluator_type](output_dir, hidden_bins))
     if evaluator_type == "modal":
         raise ValueError(
             f"data set {dataset_name!r} cannot be evaluated: its labels are modal and know neither "

@@ -66,6 +66,15 @@ class AmodalCompletionEvaluator(SceneEvaluator):
     metrics = ("mIoU_sum", "mIoU_mean", "invisible_IoU_sum", "invisible_IoU_mean")
     unit = "instances"
 
+    def __init__(self, output_dir: str | None = None, hidden_bins: int = 4) -> None:
+        """
+        Args:
+            output_dir: see ``SceneEvaluator``.
+            hidden_bins: number of bins of the hidden share, a divisor of 100.
+        """
+        super().__init__(output_dir)
+        self._hidden_bins = hidden_bins
+
     def process_scene(self, scene: Scene, truth: SceneTruth, output: Deocclusion) -> None:
         if truth.amodal_masks is None:
             if len(scene):
@@ -89,7 +98,7 @@ class AmodalCompletionEvaluator(SceneEvaluator):
             "mIoU_sum": (intersection, union),
             "mIoU_mean": (intersection / union, 1),
         }
-        groups = [hidden_share_group(hidden, total)]
+        groups = [hidden_share_group(hidden, total, self._hidden_bins)]
         if hidden:
             groups.append("occluded")
             ratios["invisible_IoU_sum"] = (inv_intersection, inv_union)

@@ -10,21 +10,23 @@ from __future__ import annotations
 from ..structures import Scene, SceneTruth
 
 
-def hidden_share_group(hidden: int, total: int) -> str:
+def hidden_share_group(hidden: int, total: int, bins: int = 4) -> str:
     """Bin of an instance's hidden share.
 
     Args:
         hidden: pixels of the true amodal mask that are not visible.
         total: pixels of the true amodal mask, > 0.
+        bins: number of bins of equal width; a divisor of 100.
 
     Returns:
-        ``hidden0`` (share 0), ``hidden0-25`` (0, 0.25], ``hidden25-50`` (0.25, 0.5],
+        Of 4 bins: ``hidden0`` (share 0), ``hidden0-25`` (0, 0.25], ``hidden25-50`` (0.25, 0.5],
         ``hidden50-75`` (0.5, 0.75], ``hidden75-100`` (0.75, 1), or ``hidden100`` (share 1).
     """
     if hidden == 0 or hidden == total:
         return "hidden0" if hidden == 0 else "hidden100"
-    quarter = -(-4 * hidden // total)  # rounded up, in integers: a bin's upper end is exact
-    return f"hidden{25 * (quarter - 1)}-{25 * quarter}"
+    upper = -(-bins * hidden // total)  # rounded up, in integers: a bin's upper end is exact
+    width = 100 // bins
+    return f"hidden{width * (upper - 1)}-{width * upper}"
 
 
 def pair_group(scene: Scene, truth: SceneTruth, occluder: int, occludee: int) -> str | None:

@@ -1,8 +1,9 @@
-"""All methods on one data set: the figures of the paper's Tables 1 and 2."""
+"""Methods on one data set: what the paper's Tables 1 to 3 compare."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from detectron2.evaluation import inference_on_dataset
 from detectron2.utils import comm
@@ -14,55 +15,97 @@ from ..errors import UserError
 from ..evaluation import build_evaluators
 from ..inference import Deoccluder, load_model
 
-# Name in the tables -> (DEOCCLUSION.ORDERING, DEOCCLUSION.COMPLETION).
-METHODS: dict[str, tuple[str, str]] = {
-    "Area": ("area", "raw"),
-    "Y-axis": ("y_axis", "raw"),
-    "Raw": ("convex", "raw"),
-    "Convex": ("convex", "convex"),
-    "Convex^R": ("convex", "convex_r"),
-    "NOG": ("dual_completion", "nog"),
-    "OG": ("dual_completion", "og"),
+
+@dataclass(frozen=True)
+class ComparedMethod:
+    """A row of the tables.
+
+    Attributes:
+        ordering, completion: ``DEOCCLUSION.ORDERING`` and ``DEOCCLUSION.COMPLETION``.
+        network: the network it needs, a role of ``trainings.CONFIGS``; None for none.
+    """
+
+    ordering: str
+    completion: str
+    network: str | None = None
+
+
+# Name in the tables -> method.
+METHODS: dict[str, ComparedMethod] = {
+    "Area": ComparedMethod("area", "raw"),
+    "Y-axis": ComparedMethod("y_axis", "raw"),
+    "Raw": ComparedMethod("convex", "raw"),
+    "Convex": ComparedMethod("convex", "convex"),
+    "Convex^R": ComparedMethod("convex", "convex_r"),
+    "NOG": ComparedMethod("dual_completion", "nog", "pcnet_m"),
+    "OG": ComparedMethod("dual_completion", "og", "pcnet_m"),
+    "OrderNet^M": ComparedMethod("order_net", "raw", "order_net_m"),
+    "OrderNet^{M+I}": ComparedMethod("order_net", "raw", "order_net_mi"),
+    "Supervised": ComparedMethod("convex", "supervised", "amodal_unet"),
 }
+# Those that ask for no amodal labels: no network, or a PCNet-M.
+UNSUPERVISED = tuple(n for n, m in METHODS.items() if m.network in (None, "pcnet_m"))
 
-Results = dict[str, dict[str, dict[str, float]]]
+# task -> metric -> value.
+Metrics = dict[str, dict[str, float]]
 
 
-def compare_methods(cfg, dataset_name: str, methods: Sequence[str] = tuple(METHODS)) -> Results:
-    """Evaluate methods on a data set.
+def evaluate_method(cfg, name: str, dataset_name: str, model=None, hidden_bins: int = 4) -> Metrics:
+    """Evaluate one method on a data set.
+
+    Args:
+        cfg: config of the method's network, with ``MODEL.WEIGHTS``; of any network where it needs
+            none.
+        name: key of ``METHODS``.
+        dataset_name: a data set with truth of some kind.
+        model: the loaded network; None to load it.
+        hidden_bins: see ``build_evaluators``.
+
+    Returns:
+        task -> metric -> value on the main process; empty elsewhere.
+
+    Raises:
+        UserError: an unknown method, or weights that don't fit.
+    """
+    if name not in METHODS:
+        raise UserError(f"unknown method {name!r}: use some of {', '.join(METHODS)}")
+    ensure_registered(dataset_name)
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.DEOCCLUSION.ORDERING = METHODS[name].ordering
+    cfg.DEOCCLUSION.COMPLETION = METHODS[name].completion
+    result = inference_on_dataset(
+        Deoccluder.from_config(cfg, model),
+        build_scene_test_loader(cfg, dataset_name),
+        build_evaluators(dataset_name, hidden_bins=hidden_bins),
+    )
+    if not comm.is_main_process():
+        return {}
+    return {task: dict(values) for task, values in result.items()}
+
+
+def compare_methods(
+    cfg, dataset_name: str, methods: Sequence[str] = UNSUPERVISED
+) -> dict[str, Metrics]:
+    """Evaluate the methods that one PCNet-M, or no network, gives.
 
     Args:
         cfg: config of the PCNet-M, with ``MODEL.WEIGHTS``.
-        dataset_name: a data set with amodal truth of some kind.
-        methods: keys of ``METHODS``.
+        dataset_name: a data set with truth of some kind.
+        methods: some of ``UNSUPERVISED``.
 
     Returns:
         method -> task -> metric -> value, on the main process; empty elsewhere.
 
     Raises:
-        UserError: an unknown method, or weights that don't fit.
+        UserError: another method, or weights that don't fit.
     """
-    unknown = [m for m in methods if m not in METHODS]
+    unknown = [m for m in methods if m not in UNSUPERVISED]
     if unknown:
-        raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(METHODS)}")
-    ensure_registered(dataset_name)
-    model = None
-    results: Results = {}
-    for name in methods:
-        chosen = cfg.clone()
-        chosen.defrost()
-        chosen.DEOCCLUSION.ORDERING, chosen.DEOCCLUSION.COMPLETION = METHODS[name]
-        if model is None and METHODS[name][0] == "dual_completion":
-            model = load_model(cfg)
-        deoccluder = Deoccluder.from_config(chosen, model)
-        result = inference_on_dataset(
-            deoccluder,
-            build_scene_test_loader(chosen, dataset_name),
-            build_evaluators(dataset_name),
-        )
-        if comm.is_main_process():
-            results[name] = {task: dict(values) for task, values in result.items()}
-    return results
+        raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(UNSUPERVISED)}")
+    model = load_model(cfg) if any(METHODS[m].network for m in methods) else None
+    results = {name: evaluate_method(cfg, name, dataset_name, model) for name in methods}
+    return results if comm.is_main_process() else {}
 
 
 def comparison_table(results: Mapping, digits: int = 2) -> str:

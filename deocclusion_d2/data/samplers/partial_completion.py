@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...structures.square_crop import SquareCrop
+from ...structures.square_crop import SquareCrop, nearest_source_index
 from ...structures.window_mask import WindowMask
 
 
@@ -27,6 +27,7 @@ class SamplerSettings:
     overlap: tuple[float, float] = (0.4, 1.0)
     erased_share: tuple[float, float] = (0.001, 0.9)
     max_placements: int = 100
+    common_grid: bool = False
 
     @classmethod
     def from_config(cls, cfg) -> SamplerSettings:
@@ -41,6 +42,7 @@ class SamplerSettings:
             overlap=tuple(options.OVERLAP),
             erased_share=tuple(options.ERASED_SHARE),
             max_placements=options.MAX_PLACEMENTS,
+            common_grid=options.COMMON_GRID,
         )
 
 
@@ -72,7 +74,6 @@ def draw_sample(
     Args:
         target, other: non-empty masks, each in the coordinates of its own image.
     """
-    size = settings.patch_size
     shift = (
         rng.uniform(-settings.shift, settings.shift),
         rng.uniform(-settings.shift, settings.shift),
@@ -81,15 +82,26 @@ def draw_sample(
         target.box, settings.enlarge, shift=shift, scale=rng.uniform(*settings.scale)
     )
     flip = bool(rng.random() < settings.flip_prob)
+    size = settings.patch_size
+    if settings.common_grid:
+        size = min(size, crop.side)
     modal_mask = crop.sample(target, size, flip)
 
     other_crop = SquareCrop.around(other.box, settings.enlarge, scale=rng.uniform(*settings.scale))
-    other_mask = other_crop.sample(other, size, bool(rng.random() < settings.flip_prob))
+    other_flip = bool(rng.random() < settings.flip_prob)
+    if settings.common_grid and other_crop.side < size:
+        other_mask = other_crop.resize_bilinear(other, size)
+        other_mask = other_mask[:, ::-1] if other_flip else other_mask
+    else:
+        other_mask = other_crop.sample(other, size, other_flip)
 
     eraser = place_eraser(modal_mask, other_mask, settings, rng)
     case = 1 if rng.random() < settings.gamma else 2
     if case == 2:
         eraser &= ~modal_mask
+    if size < settings.patch_size:
+        index = nearest_source_index(size, settings.patch_size)
+        modal_mask, eraser = (m[index[:, None], index] for m in (modal_mask, eraser))
     return PartialCompletionSample(modal_mask, eraser, case, crop, flip)
 
 

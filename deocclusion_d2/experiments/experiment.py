@@ -1,0 +1,172 @@
+"""What all experiments are made of: trained networks, evaluated methods, converted labels.
+
+Every step is a stage (see ``stages.py``), so experiments that need the same network or the same
+evaluation share it, and an interrupted experiment goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectron2.data import MetadataCatalog
+
+from .commands import run_command
+from .compare_methods import METHODS, Metrics, evaluate_method
+from .data import ExperimentData, fingerprint, num_classes
+from .label_quality import label_quality
+from .stages import Stage, StageStore, hash_of
+from .trainings import Trainings, weights_of
+
+# Source of pseudo labels -> --method of the conversion.
+CONVERSIONS = {
+    "Raw": "raw",
+    "Convex": "convex",
+    "Convex^R": "convex_r",
+    "NOG": "pcnet_nog",
+    "OG": "pcnet",
+}
+# Bins of the hidden share in evaluations: the supplement's figure needs finer ones than tables.
+HIDDEN_BINS = 10
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The steps of an experiment on one data set.
+
+    Attributes:
+        data: its data sets.
+        trainings: its networks.
+        store: its stages.
+        project: the project's root.
+    """
+
+    data: ExperimentData
+    trainings: Trainings
+    store: StageStore
+    project: Path
+
+    # ---------------------------------------------------------------- networks
+
+    def network(self, role: str, seed: int) -> Stage:
+        """A trained network; see ``trainings.CONFIGS`` for the roles."""
+        modal_only = role in ("pcnet_m", "modal_unet")
+        return self.trainings.train(
+            role,
+            self.data.train_modal if modal_only else self.data.supervised,
+            seed,
+            test=self.data.test if role == "modal_unet" else None,
+        )
+
+    def can_train(self, method: str) -> bool:
+        """Whether the labels that a method's network learns from are there."""
+        return METHODS[method].network in (None, "pcnet_m") or self.data.supervised is not None
+
+    # ---------------------------------------------------------------- methods
+
+    def evaluate(self, method: str, seed: int, predictions: Stage | None = None) -> Metrics:
+        """Figures of a method on the test set.
+
+        Args:
+            method: key of ``METHODS``.
+            seed: of its network; without effect for methods that have none.
+            predictions: stage of predicted modal masks that are completed instead of the true ones.
+        """
+        role = METHODS[method].network
+        network = self.network(role, seed) if role else None
+        cfg = self.trainings.config(role or "pcnet_m")
+        if network:
+            cfg.MODEL.WEIGHTS = weights_of(network)
+        test = self.data.test
+        if predictions:
+            test = f"predicted:{predictions.folder / predictions.result['file']}@{test}"
+        inputs = {
+            "method": method,
+            "settings": hash_of(cfg.DEOCCLUSION.dump() + cfg.INPUT.PARTIAL_COMPLETION.dump()),
+            "network": network.key if network else None,
+            "test": fingerprint(self.data.test),
+            "predictions": predictions.key if predictions else None,
+        }
+
+        def work(folder: Path) -> Metrics:
+            print(f"\n== {method} on {test}", flush=True)
+            return evaluate_method(cfg, method, test, hidden_bins=HIDDEN_BINS)
+
+        return self.store.run("evaluate", inputs, work).result
+
+    def predict_modal_masks(self, seed: int) -> Stage:
+        """Modal masks predicted from image and box: ``result["file"]`` holds them."""
+        network = self.network("modal_unet", seed)
+
+        def work(folder: Path) -> dict:
+            command = ["tools/predict_modal_masks.py", "--dataset", self.data.test]
+            command += ["--config-file", self.trainings.config_file("modal_unet")]
+            command += ["--weights", weights_of(network)]
+            command += ["--output", str(folder / "results.json")]
+            command += self.trainings.opts("modal_unet")
+            run_command("predicted modal masks", command, folder / "log.txt", self.project)
+            return {"file": "results.json"}
+
+        inputs = {"network": network.key, "test": fingerprint(self.data.test)}
+        return self.store.run("predict", inputs, work)
+
+    # ---------------------------------------------------------------- labels
+
+    def convert(self, source: str, seed: int) -> Stage:
+        """Pseudo-amodal labels of the training set: ``result["file"]`` holds them."""
+        method = CONVERSIONS[source]
+        network = self.network("pcnet_m", seed) if method.startswith("pcnet") else None
+        train = MetadataCatalog.get(self.data.train)
+        command = ["tools/convert_modal_to_amodal.py", "--method", method]
+        command += ["--format", train.annotation_format, "--input", str(train.annotation_json)]
+        inputs: dict = {"method": method, "train": fingerprint(self.data.train_modal)}
+        if network:
+            cfg = self.trainings.config("pcnet_m")
+            inputs["network"] = network.key
+            inputs["settings"] = hash_of(cfg.DEOCCLUSION.dump())
+            command += ["--config-file", self.trainings.config_file("pcnet_m")]
+            command += ["--weights", weights_of(network), "--image-root", str(train.image_root)]
+
+        def work(folder: Path) -> dict:
+            labels = ["--output", str(folder / "labels.json"), "--overwrite"]
+            overrides = self.trainings.opts("pcnet_m") if network else []
+            run_command(
+                f"labels by {source}", [*command, *labels, *overrides], folder / "log.txt",
+                self.project,
+            )  # fmt: skip
+            return {"file": "labels.json"}
+
+        return self.store.run("convert", inputs, work)
+
+    def judge_labels(self, labels: Stage) -> Metrics:
+        """How well converted labels of the training set agree with the true ones."""
+        inputs = {"labels": labels.key, "truth": fingerprint(self.data.train)}
+        return self.store.run(
+            "label_quality",
+            inputs,
+            lambda folder: label_quality(self._labels_name(labels), self.data.train),
+        ).result
+
+    def detector(self, labels: str | Stage, seed: int) -> dict[str, float]:
+        """AP on the true amodal masks of the test set of a Mask R-CNN.
+
+        Args:
+            labels: a registered data set, or converted labels of the training set.
+            seed: of the training.
+
+        Returns:
+            Detectron2's "segm/AP", "segm/AP50", "bbox/AP" and so on, percent.
+        """
+        stage = self.trainings.train(
+            "mask_rcnn",
+            labels if isinstance(labels, str) else self._labels_name(labels),
+            seed,
+            test=self.data.test,
+            opts=("MODEL.ROI_HEADS.NUM_CLASSES", str(num_classes(self.data.train))),
+            labels_key=labels.key if isinstance(labels, Stage) else None,
+        )
+        return stage.result["metrics"]
+
+    def _labels_name(self, labels: Stage) -> str:
+        images = MetadataCatalog.get(self.data.train).image_root
+        return f"pseudo_amodal:{labels.folder / labels.result['file']}@{images}"

@@ -1,0 +1,161 @@
+"""The paper's experiments: Table 1 (ordering), 2 (completion), 3 (predicted modal masks), and
+4 (label conversion).
+
+Each is a function of an ``Experiment`` that returns its tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .compare_methods import METHODS, Metrics
+from .experiment import CONVERSIONS, Experiment
+from .paper_figures import published
+from .tables import Column, Table
+
+TRUE_LABELS = "GT"
+ORDERING_METHODS = ("Area", "Y-axis", "Convex", "OG", "OrderNet^M", "OrderNet^{M+I}")
+COMPLETION_METHODS = ("Raw", "Convex", "Convex^R", "NOG", "OG", "Supervised")
+LABEL_SOURCES = (TRUE_LABELS, *CONVERSIONS)
+
+_ORDERING = [
+    Column("accuracy", "ordering", "Acc"),
+    Column("undecided", "ordering", "Undecided"),
+    Column("level 0", "ordering", "Acc-level0"),
+    Column("level 1", "ordering", "Acc-level1"),
+    Column("level 2", "ordering", "Acc-level2"),
+    Column("hidden 0-25 %", "ordering", "Acc-hidden0-25"),
+    Column("25-50 %", "ordering", "Acc-hidden25-50"),
+    Column("50-75 %", "ordering", "Acc-hidden50-75"),
+    Column("75-100 %", "ordering", "Acc-hidden75-100"),
+]
+# The first column is the paper's metric: its code divides sums.
+_COMPLETION = [
+    Column("mIoU (sum)", "completion", "mIoU_sum", 2),
+    Column("mIoU (mean)", "completion", "mIoU_mean", 2),
+    Column("occluded only", "completion", "mIoU_mean-occluded", 2),
+    Column("hidden part", "completion", "invisible_IoU_mean", 2),
+    Column("box IoU, level 0", "amodal_box", "IoU-level0"),
+    Column("level 1", "amodal_box", "IoU-level1"),
+    Column("level 2", "amodal_box", "IoU-level2"),
+]
+_DETECTION = [
+    Column("mask AP", "segm", "AP"),
+    Column("mask AP50", "segm", "AP50"),
+    Column("box AP", "bbox", "AP"),
+    Column("box AP50", "bbox", "AP50"),
+]
+_MODAL = [
+    Column("AP", "modal_segmentation", "AP"),
+    Column("AP50", "modal_segmentation", "AP50"),
+    Column("mIoU", "modal_segmentation", "mIoU"),
+]
+
+
+def ordering(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """Table 1: pair-wise order accuracy."""
+    table = Table(
+        "ordering",
+        f"Order accuracy on {e.data.test}, % of truly ordered pairs:",
+        _ORDERING,
+        published("ordering", e.data.test),
+    )
+    return [_fill(table, e, seeds, chosen)]
+
+
+def completion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """Table 2: amodal completion from true modal masks."""
+    table = Table(
+        "completion",
+        f"Amodal completion on {e.data.test}, %:",
+        _COMPLETION,
+        published("completion", e.data.test),
+    )
+    return [_fill(table, e, seeds, chosen)]
+
+
+def predicted_modal(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """Table 3: amodal completion from modal masks that a U-Net predicts from image and box."""
+    masks = Table("modal_masks", f"Predicted modal masks on {e.data.test}, %:", _MODAL)
+    table = Table(
+        "predicted_modal",
+        f"Amodal completion on {e.data.test} from predicted modal masks, %:",
+        _COMPLETION,
+        published("predicted_modal", e.data.test),
+    )
+    metrics = [e.network("modal_unet", seed).result["metrics"] for seed in seeds]
+    masks.rows["U-Net"] = [_by_task(m) for m in metrics]
+    predictions = {seed: e.predict_modal_masks(seed) for seed in seeds}
+    for method in chosen:
+        if _note_untrainable(table, e, method):
+            continue
+        table.rows[method] = [e.evaluate(method, seed, predictions[seed]) for seed in seeds]
+    return [masks, table]
+
+
+def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """Table 4: Mask R-CNN from converted labels, and what the labels are worth."""
+    quality = Table(
+        "label_quality",
+        f"Pseudo labels of {e.data.train} against the true ones, % (paper: 95.22 on KINS):",
+        _COMPLETION,
+    )
+    detection = Table(
+        "label_conversion",
+        f"Amodal Mask R-CNN by label source, AP on {e.data.test}, %:",
+        _DETECTION,
+        published("label_conversion", e.data.test),
+    )
+    for source in chosen:
+        if source == TRUE_LABELS:
+            detection.rows[source] = [
+                _by_task(e.detector(e.data.train, seed)) for seed in seeds
+            ]
+            continue
+        labels = [e.convert(source, seed) for seed in seeds]
+        once = len({stage.key for stage in labels}) == 1
+        quality.rows[source] = [e.judge_labels(s) for s in (labels[:1] if once else labels)]
+        detection.rows[source] = [
+            _by_task(e.detector(stage, seed)) for stage, seed in zip(labels, seeds, strict=True)
+        ]
+    return [quality, detection]
+
+
+# Name -> (what runs it, the rows it can have).
+EXPERIMENTS: dict[
+    str, tuple[Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]], tuple[str, ...]]
+] = {
+    "ordering": (ordering, ORDERING_METHODS),
+    "completion": (completion, COMPLETION_METHODS),
+    "predicted_modal": (predicted_modal, COMPLETION_METHODS),
+    "label_conversion": (label_conversion, LABEL_SOURCES),
+}
+
+
+def _fill(table: Table, e: Experiment, seeds: Sequence[int], methods: Sequence[str]) -> Table:
+    for method in methods:
+        if _note_untrainable(table, e, method):
+            continue
+        once = METHODS[method].network is None
+        table.rows[method] = [e.evaluate(method, s) for s in (seeds[:1] if once else seeds)]
+    return table
+
+
+def _note_untrainable(table: Table, e: Experiment, method: str) -> bool:
+    """Whether a supervised method has nothing to learn from; says so below the table."""
+    if e.can_train(method):
+        return False
+    table.notes.append(
+        f"{method} is missing: {e.data.train} has no amodal labels (--supervised-train names "
+        "other data)."
+    )
+    return True
+
+
+def _by_task(metrics: dict[str, float]) -> Metrics:
+    """Detectron2's flat "task/metric" -> task -> metric."""
+    nested: Metrics = {}
+    for key, value in metrics.items():
+        task, _, metric = key.partition("/")
+        nested.setdefault(task, {})[metric] = value
+    return nested

@@ -1,0 +1,159 @@
+"""Figures of experiments: bars of a table, completion against the occlusion ratio, sweeps."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .experiment import HIDDEN_BINS
+from .tables import Column, Table
+
+# Colours that people with colour-blindness tell apart (Okabe and Ito).
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+_MARKERS = "osD^vPX"
+
+
+def draw_bars(table: Table, path: Path) -> bool:
+    """Draw the first metric of a table: a bar per row, deviation over seeds, the paper's figure.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    column = next((c for c in table.columns if any(table.values(r, c) for r in table.rows)), None)
+    if column is None:
+        return False
+    rows = [r for r in table.rows if table.values(r, column)]
+    values = [table.values(r, column) for r in rows]
+    means = np.array([np.mean(v) for v in values])
+    errors = [np.std(v, ddof=1) if len(v) > 1 else 0.0 for v in values]
+    figure = Figure(figsize=(1.6 + 1.0 * len(rows), 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(len(rows))
+    bars = axes.bar(places, means, yerr=errors, color=_COLOURS[0], capsize=3, width=0.65)
+    axes.bar_label(bars, fmt=f"%.{column.digits}f", padding=2, fontsize=8)
+    known = [(k, table.paper[r]) for k, r in enumerate(rows) if r in table.paper]
+    if known:
+        axes.plot(*zip(*known, strict=True), "D", color=_COLOURS[3], label="paper")
+        axes.legend()
+    axes.set_xticks(places, [_mathtext(r) for r in rows])
+    low = min([*means, *(v for _, v in known)])
+    high = max([*means, *(v for _, v in known)])
+    # Differences between methods, not the distance to zero, are what a reader compares.
+    margin = max(0.25 * (high - low), 1.0)
+    axes.set_ylim(max(0.0, low - 2 * margin), high + margin)
+    axes.set_ylabel(f"{column.header}, %")
+    axes.set_title(table.title.rstrip(":"), fontsize=9)
+    _finish(axes)
+    _save(figure, path)
+    return True
+
+
+def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
+    """Draw completion mIoU against the hidden share (the supplement's Fig. 1), and its numbers.
+
+    The CSV has a row per method and bin: mean over instances and seeds, deviation over seeds, the
+    sum form, and the number of instances.
+
+    Args:
+        table: of completion metrics, with ``HIDDEN_BINS`` bins.
+
+    Returns:
+        Whether the test set has true amodal masks, and so anything to draw.
+    """
+    width = 100 // HIDDEN_BINS
+    bins = [(low, low + width) for low in range(0, 100, width)]
+    lines: list[list] = []
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for k, row in enumerate(table.rows):
+        centres, means, deviations = [], [], []
+        for low, high in bins:
+            group = f"hidden{low}-{high}"
+            mean = table.values(row, Column("", "completion", f"mIoU_mean-{group}"))
+            if not mean:
+                continue
+            total = table.values(row, Column("", "completion", f"mIoU_sum-{group}"))
+            count = table.values(row, Column("", "completion", f"instances-{group}"))
+            centres.append((low + high) / 2)
+            means.append(float(np.mean(mean)))
+            deviations.append(float(np.std(mean, ddof=1)) if len(mean) > 1 else 0.0)
+            lines.append(
+                [row, low, high, f"{means[-1]:.3f}", f"{deviations[-1]:.3f}"]
+                + [f"{np.mean(total):.3f}", int(count[0])]
+            )
+        if centres:
+            axes.errorbar(
+                centres, means, deviations, label=_mathtext(row), capsize=2, markersize=4,
+                color=_COLOURS[k % len(_COLOURS)], marker=_MARKERS[k % len(_MARKERS)],
+            )  # fmt: skip
+    if not lines:
+        return False
+    axes.set_xlabel("hidden share of the true amodal mask, %")
+    axes.set_ylabel("mIoU, %")
+    axes.set_xlim(0, 100)
+    axes.legend(fontsize=8)
+    axes.set_title(table.title.rstrip(":"), fontsize=9)
+    _finish(axes)
+    _save(figure, png)
+    with open(csv_file, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["method", "hidden_from", "hidden_to", "mIoU_mean", "deviation", "mIoU_sum"]
+            + ["instances"]
+        )
+        writer.writerows(lines)
+    return True
+
+
+def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
+    """Draw a row of axes per swept key, one for every metric of its table.
+
+    Args:
+        sweeps: (config key, table whose rows are the values as text).
+    """
+    shown = [
+        (key, table, [c for c in table.columns if any(table.values(r, c) for r in table.rows)])
+        for key, table in sweeps
+    ]
+    columns = max(len(c) for _, _, c in shown)
+    figure = Figure(figsize=(3.2 * columns, 2.6 * len(shown)), layout="constrained")
+    grid = figure.subplots(len(shown), columns, squeeze=False)
+    for line, (key, table, metrics) in zip(grid, shown, strict=True):
+        for axes in line[len(metrics) :]:
+            axes.axis("off")
+        numbers = [float(r) for r in table.rows]
+        for axes, column in zip(line, metrics, strict=False):
+            values = [table.values(r, column) for r in table.rows]
+            errors = [np.std(v, ddof=1) if len(v) > 1 else 0.0 for v in values]
+            axes.errorbar(
+                numbers, [np.mean(v) for v in values], errors, marker="o", markersize=4,
+                capsize=2, color=_COLOURS[0],
+            )  # fmt: skip
+            axes.set_xlabel(key.split(".")[-1])
+            axes.set_title(f"{column.header}, %", fontsize=9)
+            _finish(axes)
+    _save(figure, path)
+
+
+def _mathtext(name: str) -> str:
+    """Superscripts as matplotlib writes them: Convex^R, OrderNet^{M+I}."""
+    base, caret, raised = name.partition("^")
+    return f"{base}$^{{{raised.strip('{}')}}}$" if caret else name
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(axis="y", alpha=0.3)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with matplotlib.rc_context({"savefig.dpi": 130}):
+        figure.savefig(path)

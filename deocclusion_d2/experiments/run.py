@@ -1,0 +1,184 @@
+"""Runs an experiment of the paper from data to report; what ``tools/run_experiment.py`` calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import detectron2
+import torch
+
+import deocclusion_d2
+
+from ..errors import UserError
+from .data import resolve_data
+from .experiment import Experiment
+from .paper_tables import EXPERIMENTS
+from .plots import draw_bars, draw_occlusion_curve
+from .stages import Stage, StageStore
+from .tables import Table
+from .trainings import PRESETS, ROLES, Trainings
+
+
+@dataclass(frozen=True)
+class ExperimentSettings:
+    """What to run.
+
+    Attributes:
+        experiment: key of ``EXPERIMENTS``.
+        dataset, test, supervised_train: see ``resolve_data``.
+        preset: key of ``PRESETS``: "quick" for CPUs, "paper" for the paper's schedules.
+        seeds: every training is done once for each.
+        methods: rows of the table, in order; None for all.
+        opts: config overrides, see ``Trainings``.
+        num_gpus: for training.
+    """
+
+    experiment: str
+    dataset: str
+    test: str | None = None
+    supervised_train: str | None = None
+    preset: str = "quick"
+    seeds: tuple[int, ...] = (0,)
+    methods: tuple[str, ...] | None = None
+    opts: tuple[str, ...] = ()
+    num_gpus: int = 1
+
+    def chosen_methods(self) -> tuple[str, ...]:
+        """The rows of the table.
+
+        Raises:
+            UserError: a row that the experiment does not have.
+        """
+        known = EXPERIMENTS[self.experiment][1]
+        unknown = [m for m in self.methods or () if m not in known]
+        if unknown:
+            raise UserError(
+                f"--methods {unknown[0]}: {self.experiment} compares {', '.join(known)}"
+            )
+        return self.methods or known
+
+
+def run_experiment(settings: ExperimentSettings, output: Path, project: Path) -> str:
+    """Train what is missing, evaluate, and write ``results.json``, ``report.md`` and plots.
+
+    Args:
+        settings: what to run.
+        output: folder. The report goes to ``EXPERIMENT-DATASET`` in it, stages to ``stages``, which
+            all experiments with this output share.
+        project: root of the project, with ``tools/`` and ``configs/``.
+
+    Returns:
+        The report, Markdown.
+
+    Raises:
+        UserError: settings that don't fit, or a step failed; finished stages stay.
+    """
+    if settings.experiment not in EXPERIMENTS:
+        raise UserError(f"unknown experiment: use {', '.join(EXPERIMENTS)}")
+    if settings.preset not in PRESETS:
+        raise UserError(f"unknown preset {settings.preset!r}: use {', '.join(PRESETS)}")
+    if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
+        raise UserError("--seeds: name at least one, and each once")
+    methods = settings.chosen_methods()
+    data = resolve_data(settings.dataset, settings.test, settings.supervised_train)
+    if settings.experiment == "label_conversion" and data.supervised != data.train:
+        raise UserError(
+            f"label_conversion needs a training set with true amodal labels; {data.train} has none"
+        )
+    output = output.resolve()
+    store = StageStore(output / "stages")
+    trainings = Trainings(
+        store, data, settings.preset, settings.opts, project, settings.num_gpus
+    )
+    start = time.monotonic()
+    tables = EXPERIMENTS[settings.experiment][0](
+        Experiment(data, trainings, store, project), settings.seeds, methods
+    )
+    folder = output / f"{settings.experiment}-{_file_name(settings.dataset)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = _draw(tables, folder)
+    facts = _facts(settings, time.monotonic() - start)
+    report = _report(settings, tables, pictures, list(store.used.values()), facts)
+    (folder / "report.md").write_text(report + "\n")
+    results = {
+        "settings": asdict(settings),
+        **facts,
+        "tables": {t.name: t.to_dict() for t in tables},
+        "stages": [_stage_facts(s) for s in store.used.values()],
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    return f"{report}\n\nEverything is in {folder}"
+
+
+def _draw(tables: Sequence[Table], folder: Path) -> list[str]:
+    written = []
+    for table in tables:
+        if draw_bars(table, folder / f"{table.name}.png"):
+            written.append(f"{table.name}.png")
+        curve = f"{table.name}_by_occlusion"
+        if draw_occlusion_curve(table, folder / f"{curve}.png", folder / f"{curve}.csv"):
+            written.append(f"{curve}.png")
+    return written
+
+
+def _facts(settings: ExperimentSettings, seconds: float) -> dict:
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
+    return {
+        "command": f"tools/run_experiment.py {shlex.join(sys.argv[1:])}",
+        "hardware": f"{device}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}",
+        "versions": f"deocclusion_d2 {deocclusion_d2.__version__}, torch {torch.__version__}, "
+        f"Detectron2 {detectron2.__version__}, Python {platform.python_version()}",
+        "seconds": round(seconds, 1),
+    }
+
+
+def _processor() -> str:
+    capabilities = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")()
+    return f"{platform.machine()} CPU {capabilities}".strip()
+
+
+def _stage_facts(stage: Stage) -> dict:
+    return {
+        "name": stage.name,
+        "folder": stage.folder.name,
+        "seconds": stage.seconds,
+        "resumed": stage.resumed,
+    }
+
+
+def _report(
+    settings: ExperimentSettings,
+    tables: Sequence[Table],
+    pictures: Sequence[str],
+    stages: Sequence[Stage],
+    facts: dict,
+) -> str:
+    seeds = ", ".join(map(str, settings.seeds))
+    over = "; ± is the sample standard deviation over them" if len(settings.seeds) > 1 else ""
+    trainings = [s for s in stages if s.name in ROLES]
+    times = ", ".join(
+        f"{s.name} {s.seconds / 60:.1f} min{' (last part of it)' if s.resumed else ''}"
+        for s in trainings
+    )
+    parts = [
+        f"# {settings.experiment}, {settings.dataset}, preset {settings.preset}",
+        *(t.markdown() for t in tables),
+        *(f"![{p.removesuffix('.png')}]({p})" for p in pictures),
+        f"Seeds: {seeds}{over}.",
+        f"Trainings: {times or 'none'}.",
+        f"`{facts['command']}`",
+        f"{facts['hardware']}; {facts['versions']}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def _file_name(dataset: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in dataset).strip("_")
