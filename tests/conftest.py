@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -24,6 +25,27 @@ def real_data() -> Path:
     if not (folder / "kitti_mots").is_dir():
         pytest.skip(f"no real data in {folder}; set DEOCCLUSION_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def released_layout() -> dict[str, dict[str, list[int]]]:
+    """Names and shapes of the authors' released files, in order, by network: pcnet_m, pcnet_c,
+    discriminator. They lie in ``reference`` beside the real data; the test skips without.
+    """
+    folder = Path(os.environ.get("DEOCCLUSION_TEST_DATA", _BESIDE_THE_PROJECT))
+    path = folder.parent / "reference" / "official_checkpoint_layout.json"
+    if not path.is_file():
+        pytest.skip(f"no layout of the released files in {path.parent}")
+    layout = json.loads(path.read_text("utf-8"))
+    # The keys go on with a description.
+    return {
+        name: next(tensors for key, tensors in layout.items() if key.startswith(start))
+        for name, start in (
+            ("pcnet_m", "pcnet_m ("),
+            ("pcnet_c", "pcnet_c ("),
+            ("discriminator", "pcnet_c discriminator"),
+        )
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,161 @@
+"""Files of the authors' released networks become Detectron2 checkpoints, and back."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+from .official_checkpoints import (
+    NetworkShape,
+    detect_kind,
+    from_official,
+    read_shape,
+    to_official,
+)
+
+# What a torch file holds.
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What was written.
+
+    Attributes:
+        kind: "pcnet_m" or "pcnet_c".
+        shape: input channels and width of the network.
+        num_tensors: tensors in the written file.
+        step: the training iteration that the file says, 0 if none.
+    """
+
+    kind: str
+    shape: NetworkShape
+    num_tensors: int
+    step: int
+
+
+def import_official_checkpoint(source: Path, target: Path, overwrite: bool = False) -> Transfer:
+    """Write a released PCNet-M or PCNet-C as a Detectron2 checkpoint.
+
+    Args:
+        source: a released file.
+        target: ``{"model": state dict of our model, "iteration": step}``; a name that ends in .pth.
+        overwrite: replace an existing target.
+
+    Raises:
+        UserError: it is not such a file, or incomplete, or the target is there or cannot be
+            written. One line that names the file; nothing is written.
+    """
+    if target.suffix != ".pth":
+        # Detectron2 reads .pkl and .pyth as the formats of other projects.
+        raise UserError(f"{target}: name a checkpoint of Detectron2 with .pth at the end")
+
+    def transfer(content: Content) -> tuple[dict[str, Any], Transfer]:
+        if isinstance(content.get("model"), Mapping):
+            raise UserError("this is a Detectron2 checkpoint already; --export is the other way")
+        kind = detect_kind(content)
+        model = from_official(content, kind)
+        step = _as_step(content.get("step"))
+        written = Transfer(kind, read_shape(content, kind), len(model), step)
+        return {"model": model, "iteration": step}, written
+
+    return _transfer(source, target, overwrite, transfer)
+
+
+def export_official_checkpoint(source: Path, target: Path, overwrite: bool = False) -> Transfer:
+    """Write a Detectron2 checkpoint of ours as the authors' code reads it.
+
+    Args:
+        source: a checkpoint that training or ``import_official_checkpoint`` wrote.
+        target: ``{"step": iteration, "state_dict": named tensors}``; without optimizer.
+        overwrite: replace an existing target.
+
+    Raises:
+        UserError: as for ``import_official_checkpoint``.
+    """
+
+    def transfer(content: Content) -> tuple[dict[str, Any], Transfer]:
+        if not isinstance(content.get("model"), Mapping):
+            raise UserError("this is not a Detectron2 checkpoint, it has no 'model'")
+        state = to_official(content["model"])
+        kind = detect_kind(state)
+        step = _as_step(content.get("iteration"))
+        written = Transfer(kind, read_shape(state, kind), len(state), step)
+        return {"step": step, "state_dict": state}, written
+
+    return _transfer(source, target, overwrite, transfer)
+
+
+def _transfer(
+    source: Path,
+    target: Path,
+    overwrite: bool,
+    transfer: Callable[[Content], tuple[dict[str, Any], Transfer]],
+) -> Transfer:
+    """Read, turn with ``transfer``, write."""
+    if target.exists() and not overwrite:
+        raise UserError(f"{target} exists; --overwrite replaces it")
+    content = _read(source)
+    try:
+        result, written = transfer(content)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    _write(result, target)
+    return written
+
+
+def _as_step(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _read(path: Path) -> Content:
+    """The dict of a torch file; tensors on the CPU; no code of the file is run."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    # What a file of another kind, or a broken one, makes torch raise.
+    except (
+        AttributeError,
+        EOFError,
+        IndexError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        if "Unsupported global" in str(error):
+            raise UserError(
+                f"{path} holds Python objects that could run code, which are not loaded; save its "
+                "tensors alone with torch.save"
+            ) from error
+        raise UserError(f"{path} is not a torch checkpoint, or a broken one") from error
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a checkpoint")
+    return content
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    """The file appears under its name complete, or not at all."""
+    # The name is this process's alone.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
