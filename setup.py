@@ -23,6 +23,7 @@ INSTALL_REQUIRES = [
     "matplotlib>=3.5",
     "networkx>=2.8",
     "numpy>=1.23",
+    "portalocker>=2.0",
     "pycocotools>=2.0.6",
     "shapely>=2.1",
     "tabulate>=0.9",

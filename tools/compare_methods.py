@@ -17,7 +17,7 @@ from detectron2.utils.logger import setup_logger
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.errors import one_line_errors
-from deocclusion_d2.experiments import METHODS, compare_methods, comparison_table
+from deocclusion_d2.experiments import UNSUPERVISED, compare_methods, comparison_table
 from deocclusion_d2.launch import launch
 
 
@@ -42,7 +42,11 @@ def main() -> None:
         "--dataset", required=True, metavar="NAME", help="registered, or FORMAT:JSON[@IMAGE_ROOT]"
     )
     parser.add_argument(
-        "--methods", nargs="+", default=list(METHODS), metavar="M", help=", ".join(METHODS)
+        "--methods",
+        nargs="+",
+        default=list(UNSUPERVISED),
+        metavar="M",
+        help=", ".join(UNSUPERVISED),
     )
     parser.add_argument("--output", metavar="JSON", help="also write the figures here")
     parser.add_argument(

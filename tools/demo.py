@@ -1,12 +1,9 @@
 #!/usr/bin/env python
 """The whole way on a small synthetic KINS: modal masks -> PCNet-M -> labels -> amodal Mask R-CNN.
 
-Prints every command before it runs it, ends with a table, and names a folder of pictures. What was
-done stays done: a second run goes on where the first one stopped. With larger numbers it is the
-label conversion experiment of the paper's Table 4:
-
-  tools/demo.py --output output/label_conversion --train 400 --val 150 \\
-      --pcnet-iterations 1200 --detector-iterations 1200 --label-sources GT Raw OG
+Prints every command before it runs it, ends with tables, and names a folder of pictures. What was
+done stays done: a second run goes on where the first one stopped. tools/run_experiment.py runs the
+same steps at the size of the paper's experiments.
 """
 
 from __future__ import annotations
@@ -15,15 +12,12 @@ import argparse
 from pathlib import Path
 
 from deocclusion_d2.errors import one_line_errors
-from deocclusion_d2.experiments.label_conversion import (
-    CONVERSIONS,
-    TRUE_LABELS,
-    LabelConversionExperiment,
-)
+from deocclusion_d2.experiments.demo import DemoSettings, run_demo
+from deocclusion_d2.experiments.paper_tables import LABEL_SOURCES
 
 
 def main() -> None:
-    defaults = LabelConversionExperiment()
+    defaults = DemoSettings()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -47,12 +41,10 @@ def main() -> None:
             default=getattr(defaults, name),
             help=f"{text} (default: %(default)s)",
         )
-    parser.add_argument("--pcnet-config", default=defaults.pcnet_config, metavar="YAML")
-    parser.add_argument("--detector-config", default=defaults.detector_config, metavar="YAML")
     parser.add_argument(
         "--label-sources",
         nargs="+",
-        choices=[TRUE_LABELS, *CONVERSIONS],
+        choices=LABEL_SOURCES,
         default=list(defaults.label_sources),
         help="what Mask R-CNN is trained on, one training each (default: %(default)s)",
     )
@@ -60,7 +52,7 @@ def main() -> None:
     output = settings.pop("output")
     settings["label_sources"] = tuple(settings["label_sources"])
     with one_line_errors():
-        print(LabelConversionExperiment(**settings).run(output, Path(__file__).parents[1]))
+        print(run_demo(DemoSettings(**settings), output, Path(__file__).resolve().parents[1]))
 
 
 if __name__ == "__main__":

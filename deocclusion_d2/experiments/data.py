@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -64,10 +64,7 @@ def resolve_data(
     Raises:
         UserError: an unknown name, a missing annotation file, or no test set.
     """
-    if name in _KNOWN:
-        train, known_test, family = _KNOWN[name]
-    else:
-        train, known_test, family = name, None, None
+    train, known_test, family = _KNOWN.get(name, (name, None, None))
     test = test or known_test
     if test is None:
         raise UserError(
@@ -113,14 +110,14 @@ def fingerprint(name: str) -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def num_classes(name: str) -> int:
     """Number of categories of a registered data set."""
     DatasetCatalog.get(name)  # reading the file is what sets the metadata
     return len(MetadataCatalog.get(name).thing_classes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _content(path: str) -> str:
     return file_sha256(Path(path))
 
@@ -134,5 +131,3 @@ def _require(name: str) -> None:
             else "datasets/README.md says where each data set goes"
         )
         raise UserError(f"data set {name}: there is no file {path}; {hint}")
-
-

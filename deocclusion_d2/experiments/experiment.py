@@ -6,6 +6,7 @@ evaluation share it, and an interrupted experiment goes on where it stopped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class Experiment:
 
     # ---------------------------------------------------------------- networks
 
-    def network(self, role: str, seed: int) -> Stage:
+    def network(self, role: str, seed: int, opts: Sequence[str] = ()) -> Stage:
         """A trained network; see ``trainings.CONFIGS`` for the roles."""
         modal_only = role in ("pcnet_m", "modal_unet")
         return self.trainings.train(
@@ -56,6 +57,7 @@ class Experiment:
             self.data.train_modal if modal_only else self.data.supervised,
             seed,
             test=self.data.test if role == "modal_unet" else None,
+            opts=opts,
         )
 
     def can_train(self, method: str) -> bool:
@@ -64,17 +66,26 @@ class Experiment:
 
     # ---------------------------------------------------------------- methods
 
-    def evaluate(self, method: str, seed: int, predictions: Stage | None = None) -> Metrics:
+    def evaluate(
+        self,
+        method: str,
+        seed: int,
+        predictions: Stage | None = None,
+        train_opts: Sequence[str] = (),
+        test_opts: Sequence[str] = (),
+    ) -> Metrics:
         """Figures of a method on the test set.
 
         Args:
             method: key of ``METHODS``.
             seed: of its network; without effect for methods that have none.
             predictions: stage of predicted modal masks that are completed instead of the true ones.
+            train_opts: overrides for the training of the network and for its use.
+            test_opts: overrides for its use alone.
         """
         role = METHODS[method].network
-        network = self.network(role, seed) if role else None
-        cfg = self.trainings.config(role or "pcnet_m")
+        network = self.network(role, seed, train_opts) if role else None
+        cfg = self.trainings.config(role or "pcnet_m", *train_opts, *test_opts)
         if network:
             cfg.MODEL.WEIGHTS = weights_of(network)
         test = self.data.test

@@ -108,9 +108,7 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
     )
     for source in chosen:
         if source == TRUE_LABELS:
-            detection.rows[source] = [
-                _by_task(e.detector(e.data.train, seed)) for seed in seeds
-            ]
+            detection.rows[source] = [_by_task(e.detector(e.data.train, seed)) for seed in seeds]
             continue
         labels = [e.convert(source, seed) for seed in seeds]
         once = len({stage.key for stage in labels}) == 1

@@ -55,8 +55,10 @@ class ExperimentSettings:
         """The rows of the table.
 
         Raises:
-            UserError: a row that the experiment does not have.
+            UserError: an unknown experiment, or a row that it does not have.
         """
+        if self.experiment not in EXPERIMENTS:
+            raise UserError(f"unknown experiment {self.experiment!r}: use {', '.join(EXPERIMENTS)}")
         known = EXPERIMENTS[self.experiment][1]
         unknown = [m for m in self.methods or () if m not in known]
         if unknown:
@@ -66,14 +68,16 @@ class ExperimentSettings:
         return self.methods or known
 
 
-def run_experiment(settings: ExperimentSettings, output: Path, project: Path) -> str:
+def run_experiment(
+    settings: ExperimentSettings, output: Path, project: Path, name: str | None = None
+) -> str:
     """Train what is missing, evaluate, and write ``results.json``, ``report.md`` and plots.
 
     Args:
         settings: what to run.
-        output: folder. The report goes to ``EXPERIMENT-DATASET`` in it, stages to ``stages``, which
-            all experiments with this output share.
+        output: folder. Stages go to ``stages`` in it, which all experiments with this output share.
         project: root of the project, with ``tools/`` and ``configs/``.
+        name: folder in ``output`` for the report; ``EXPERIMENT-DATASET`` when None.
 
     Returns:
         The report, Markdown.
@@ -81,41 +85,41 @@ def run_experiment(settings: ExperimentSettings, output: Path, project: Path) ->
     Raises:
         UserError: settings that don't fit, or a step failed; finished stages stay.
     """
-    if settings.experiment not in EXPERIMENTS:
-        raise UserError(f"unknown experiment: use {', '.join(EXPERIMENTS)}")
-    if settings.preset not in PRESETS:
-        raise UserError(f"unknown preset {settings.preset!r}: use {', '.join(PRESETS)}")
-    if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
-        raise UserError("--seeds: name at least one, and each once")
     methods = settings.chosen_methods()
-    data = resolve_data(settings.dataset, settings.test, settings.supervised_train)
-    if settings.experiment == "label_conversion" and data.supervised != data.train:
-        raise UserError(
-            f"label_conversion needs a training set with true amodal labels; {data.train} has none"
-        )
     output = output.resolve()
-    store = StageStore(output / "stages")
-    trainings = Trainings(
-        store, data, settings.preset, settings.opts, project, settings.num_gpus
-    )
+    experiment = build_experiment(settings, output, project)
     start = time.monotonic()
-    tables = EXPERIMENTS[settings.experiment][0](
-        Experiment(data, trainings, store, project), settings.seeds, methods
-    )
-    folder = output / f"{settings.experiment}-{_file_name(settings.dataset)}"
+    tables = EXPERIMENTS[settings.experiment][0](experiment, settings.seeds, methods)
+    folder = output / (name or f"{settings.experiment}-{_file_name(settings.dataset)}")
     folder.mkdir(parents=True, exist_ok=True)
     pictures = _draw(tables, folder)
     facts = _facts(settings, time.monotonic() - start)
-    report = _report(settings, tables, pictures, list(store.used.values()), facts)
+    report = _report(settings, tables, pictures, list(experiment.store.used.values()), facts)
     (folder / "report.md").write_text(report + "\n")
     results = {
         "settings": asdict(settings),
         **facts,
         "tables": {t.name: t.to_dict() for t in tables},
-        "stages": [_stage_facts(s) for s in store.used.values()],
+        "stages": [_stage_facts(s) for s in experiment.store.used.values()],
     }
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     return f"{report}\n\nEverything is in {folder}"
+
+
+def build_experiment(settings: ExperimentSettings, output: Path, project: Path) -> Experiment:
+    """The experiment of some settings, nothing of it run yet; see ``run_experiment``."""
+    if settings.preset not in PRESETS:
+        raise UserError(f"unknown preset {settings.preset!r}: use {', '.join(PRESETS)}")
+    if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
+        raise UserError("--seeds: name at least one, and each once")
+    data = resolve_data(settings.dataset, settings.test, settings.supervised_train)
+    if settings.experiment == "label_conversion" and data.supervised != data.train:
+        raise UserError(
+            f"label_conversion needs a training set with true amodal labels; {data.train} has none"
+        )
+    store = StageStore(output / "stages")
+    trainings = Trainings(store, data, settings.preset, settings.opts, project, settings.num_gpus)
+    return Experiment(data, trainings, store, project)
 
 
 def _draw(tables: Sequence[Table], folder: Path) -> list[str]:

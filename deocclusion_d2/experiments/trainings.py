@@ -91,9 +91,8 @@ class Trainings:
         raise UserError(f"there is no config {path} for {role} on {self.data.name}")
 
     def opts(self, role: str, *more: str) -> list[str]:
-        """All overrides of a network: the preset's, ``more``, then the user's, who has the last
-        word."""
-        return [*self.preset["opts"], *more, *self._opts[""], *self._opts[role]]
+        """All overrides of a network: the preset's, the user's, then ``more``."""
+        return [*self.preset["opts"], *self._opts[""], *self._opts[role], *more]
 
     def config(self, role: str, *more: str):
         """The config of a network."""
@@ -120,14 +119,14 @@ class Trainings:
             labels_key: identifies the labels where a stage has made them; else their content does.
 
         Returns:
-            Its result is ``{"weights": path, "metrics": {...}}``.
+            Its result is ``{"file": checkpoint in the stage's folder, "metrics": {...}}``.
         """
-        overrides = self.opts(role, *opts, "SEED", str(seed))
+        opts = (*opts, "SEED", str(seed))
+        overrides = self.opts(role, *opts)
         config_file = self.config_file(role)
-        labels = labels_key or fingerprint(train)
         inputs = {
-            "config": hash_of(_what_matters(self.config(role, *opts, "SEED", str(seed)))),
-            "train": labels,
+            "config": hash_of(_what_matters(self.config(role, *opts))),
+            "train": labels_key or fingerprint(train),
             "test": fingerprint(test) if test else None,
         }
 

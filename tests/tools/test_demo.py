@@ -23,17 +23,30 @@ def test_demo_end_to_end(tmp_path):
     assert first.returncode == 0, first.stdout + first.stderr
     assert f"Pictures: {output}/pictures" in first.stdout
     assert len(list((output / "pictures").glob("*.png"))) == 1
-    results = json.loads((output / "results.json").read_text())
-    assert set(results["methods"]) == {"Area", "Y-axis", "Raw", "Convex", "Convex^R", "NOG", "OG"}
-    assert set(results["labels"]) == {"Raw", "Convex", "Convex^R", "NOG", "OG"}
-    assert set(results["mask_rcnn"]["Raw"]) == {"segm/AP", "segm/AP50", "bbox/AP", "bbox/AP50"}
-    for name in ("Raw", "OG"):
-        assert f"| {name}" in (output / "report.md").read_text()
+    results = {
+        name: json.loads((output / name / "results.json").read_text())
+        for name in ("ordering", "completion", "label_conversion")
+    }
+    rows = results["ordering"]["tables"]["ordering"]["rows"]
+    assert set(rows) == {"Area", "Y-axis", "Convex", "OG"}
+    assert 0 <= rows["OG"][0]["ordering"]["Acc"] <= 100
+    completed = results["completion"]["tables"]["completion"]["rows"]
+    assert completed["Raw"][0]["completion"]["invisible_IoU_mean"] == 0
+    tables = results["label_conversion"]["tables"]
+    assert tables["label_quality"]["rows"]["Raw"][0]["completion"]["instances"] > 0
+    assert {"AP", "AP50"} <= set(tables["label_conversion"]["rows"]["Raw"][0]["segm"])
+    report = (output / "completion" / "report.md").read_text()
+    assert "| Convex^R" in report and "![completion_by_occlusion]" in report
+    assert (output / "completion" / "completion_by_occlusion.png").stat().st_size > 5000
+    trained = [s for s in results["label_conversion"]["stages"] if s["name"] == "mask_rcnn"]
+    assert len(trained) == 1 and not trained[0]["resumed"]
 
-    # What is there stays, and is said to be there.
-    weights = output / "pcnet_m" / "model_final.pth"
-    made = weights.stat().st_mtime_ns
-    second = subprocess.run([*command, "--pictures", "2"], cwd=ROOT, capture_output=True, text=True)
+    # What is there stays; other settings train anew what they concern.
+    weights = {p: p.stat().st_mtime_ns for p in output.rglob("model_final.pth")}
+    assert len(weights) == 2
+    again = [*command, "--pictures", "2", "--detector-iterations", "3"]
+    second = subprocess.run(again, cwd=ROOT, capture_output=True, text=True)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert second.stdout.count("is there already") == 8
-    assert weights.stat().st_mtime_ns == made
+    assert "pcnet_m learns" not in second.stdout and "mask_rcnn learns" in second.stdout
+    now = {p: p.stat().st_mtime_ns for p in output.rglob("model_final.pth")}
+    assert len(now) == 3 and weights.items() <= now.items()

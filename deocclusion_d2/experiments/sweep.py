@@ -1,0 +1,136 @@
+"""Sweeps of config keys: what thresholds, dilation, gamma and loss weight do to order and masks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import UserError
+from .data import resolve_data
+from .experiment import Experiment
+from .plots import draw_sweeps
+from .stages import StageStore
+from .tables import Column, Table
+from .trainings import Trainings
+
+# What is swept when nothing else is asked for, around the released runs' values.
+DEFAULT_SWEEPS = {
+    "DEOCCLUSION.ORDER_THRESHOLD": ("0.05", "0.1", "0.2", "0.3", "0.5"),
+    "DEOCCLUSION.AMODAL_THRESHOLD": ("0.1", "0.2", "0.3", "0.4", "0.5"),
+    "DEOCCLUSION.DILATION": ("0", "3", "5", "7"),
+    "INPUT.PARTIAL_COMPLETION.GAMMA": ("0.5", "0.65", "0.8", "0.95"),
+    "MODEL.PCNET_M.LOSS_WEIGHT_IN_ERASER": ("1", "2", "5", "10"),
+}
+
+_COLUMNS = [
+    Column("order accuracy", "ordering", "Acc"),
+    Column("mIoU (sum)", "completion", "mIoU_sum", 2),
+    Column("hidden part", "completion", "invisible_IoU_mean"),
+    Column("box IoU, level 0", "amodal_box", "IoU-level0"),
+    Column("box IoU, level 1", "amodal_box", "IoU-level1"),
+    Column("box IoU, level 2", "amodal_box", "IoU-level2"),
+]
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """What to sweep.
+
+    Attributes:
+        dataset, test: see ``resolve_data``.
+        sweeps: config key -> values as text. Keys of ``DEOCCLUSION`` only use the network anew; all
+            others train it anew for every value.
+        preset, seeds, opts, num_gpus: see ``ExperimentSettings``.
+    """
+
+    dataset: str
+    test: str | None = None
+    sweeps: dict[str, tuple[str, ...]] | None = None
+    preset: str = "quick"
+    seeds: tuple[int, ...] = (0,)
+    opts: tuple[str, ...] = ()
+    num_gpus: int = 1
+
+
+def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """``KEY=V1,V2,...`` of the command line; the defaults when there are none.
+
+    Raises:
+        UserError: a text of another form, or a value that is not a number.
+    """
+    sweeps: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        found = tuple(v.strip() for v in values.split(",") if v.strip())
+        try:
+            list(map(float, found))
+        except ValueError:
+            raise UserError(f"--sweep {text}: the values must be numbers") from None
+        if not equals or len(found) < 2:
+            raise UserError(f"--sweep {text}: write KEY=VALUE,VALUE,... with two or more values")
+        sweeps[key] = found
+    return sweeps or dict(DEFAULT_SWEEPS)
+
+
+def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
+    """Evaluate OG with every value; write ``sweep.md``, ``.csv``, ``.json`` and ``.png``.
+
+    Args:
+        settings: what to sweep.
+        output: folder; stages go to ``stages`` in it, shared with ``run_experiment``.
+        project: root of the project.
+
+    Returns:
+        The tables, Markdown.
+
+    Raises:
+        UserError: an unknown key, or a step failed; finished stages stay.
+    """
+    data = resolve_data(settings.dataset, settings.test)
+    output = output.resolve()
+    store = StageStore(output / "stages")
+    trainings = Trainings(store, data, settings.preset, settings.opts, project, settings.num_gpus)
+    sweeps = settings.sweeps or dict(DEFAULT_SWEEPS)
+    for key, values in sweeps.items():
+        # An unknown key or a value of a wrong type, before anything is trained.
+        for value in values:
+            trainings.config("pcnet_m", key, value)
+    experiment = Experiment(data, trainings, store, project)
+    tables = [
+        (key, _sweep(experiment, key, values, settings.seeds)) for key, values in sweeps.items()
+    ]
+    folder = output / "sweep"
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_sweeps(tables, folder / "sweep.png")
+    report = "\n\n".join(table.markdown() for _, table in tables)
+    (folder / "sweep.md").write_text(f"{report}\n\n![sweep](sweep.png)\n")
+    (folder / "sweep.json").write_text(
+        json.dumps({key: table.to_dict() for key, table in tables}, indent=1) + "\n"
+    )
+    _write_csv(tables, folder / "sweep.csv")
+    return f"{report}\n\nEverything is in {folder}"
+
+
+def _sweep(e: Experiment, key: str, values: Sequence[str], seeds: Sequence[int]) -> Table:
+    table = Table(key, f"OG on {e.data.test} by {key}, %:", _COLUMNS)
+    where = "test_opts" if key.startswith("DEOCCLUSION.") else "train_opts"
+    for value in values:
+        table.rows[value] = [e.evaluate("OG", seed, **{where: (key, value)}) for seed in seeds]
+    return table
+
+
+def _write_csv(tables: Sequence[tuple[str, Table]], path: Path) -> None:
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["key", "value", "metric", "mean", "seeds"])
+        for key, table in tables:
+            for value in table.rows:
+                for column in _COLUMNS:
+                    found = table.values(value, column)
+                    if found:
+                        mean = sum(found) / len(found)
+                        name = f"{column.task}/{column.metric}"
+                        writer.writerow([key, value, name, f"{mean:.3f}", len(found)])

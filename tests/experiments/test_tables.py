@@ -1,0 +1,111 @@
+"""Tables and figures, from figures made by hand."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.experiments.paper_figures import published
+from deocclusion_d2.experiments.plots import draw_bars, draw_occlusion_curve, draw_sweeps
+from deocclusion_d2.experiments.sweep import DEFAULT_SWEEPS, parse_sweeps
+from deocclusion_d2.experiments.tables import Column, Table
+from deocclusion_d2.experiments.trainings import split_opts
+
+
+def table() -> Table:
+    columns = [Column("accuracy", "ordering", "Acc"), Column("level 1", "ordering", "Acc-level1")]
+    return Table(
+        "ordering",
+        "Order:",
+        columns,
+        {"OG": 92.5},
+        {
+            "Area": [{"ordering": {"Acc": 77.0}}],
+            "OG": [{"ordering": {"Acc": 90.0}}, {"ordering": {"Acc": 93.0}}],
+        },
+        ["A note."],
+    )
+
+
+def cells(line: str) -> list[str]:
+    return [c.strip() for c in line.strip("|").split("|")]
+
+
+def test_markdown_has_means_deviations_and_the_papers_figures():
+    lines = table().markdown().splitlines()
+    assert cells(lines[2]) == ["ordering", "accuracy", "paper"]  # no row has a level 1
+    assert cells(lines[4]) == ["Area", "77.0", ""]
+    # 90 and 93: mean 91.5, sample deviation 3 / sqrt(2) = 2.12.
+    assert cells(lines[5]) == ["OG", "91.5 ± 2.1", "92.5"]
+    assert (lines[0], lines[-1]) == ("Order:", "A note.")
+
+
+def test_only_the_papers_data_has_its_figures():
+    assert published("ordering", "kins_val")["OrderNet^{M+I}"] == 94.1
+    assert published("completion", "cocoa_val")["OG"] == 81.35
+    assert published("completion", "synthetic_kins_val") == {}
+    assert published("predicted_modal", "cocoa_val") == {}
+
+
+def test_bars_are_drawn_where_there_is_something(tmp_path):
+    assert draw_bars(table(), tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").read_bytes()[:4] == b"\x89PNG"
+    empty = Table("x", "X:", [Column("y", "y", "y")])
+    assert not draw_bars(empty, tmp_path / "empty.png") and not (tmp_path / "empty.png").exists()
+
+
+def test_occlusion_curve_and_its_numbers(tmp_path):
+    def metrics(mean: float) -> dict:
+        group = {"mIoU_mean-hidden20-30": mean, "mIoU_sum-hidden20-30": 80.0}
+        return {"completion": {**group, "instances-hidden20-30": 7, "mIoU_mean-hidden0": 100.0}}
+
+    curve = Table("completion", "Completion:", [], rows={"OG": [metrics(60.0), metrics(70.0)]})
+    png, numbers = tmp_path / "curve.png", tmp_path / "curve.csv"
+    assert draw_occlusion_curve(curve, png, numbers)
+    rows = list(csv.DictReader(numbers.open()))
+    assert rows == [
+        {
+            "method": "OG",
+            "hidden_from": "20",
+            "hidden_to": "30",
+            "mIoU_mean": "65.000",
+            "deviation": "7.071",
+            "mIoU_sum": "80.000",
+            "instances": "7",
+        }
+    ]
+    assert png.stat().st_size > 5000
+    assert not draw_occlusion_curve(table(), png, numbers)  # order says nothing of masks
+
+
+def test_sweeps_of_different_width_share_a_picture(tmp_path):
+    column = [Column("accuracy", "ordering", "Acc"), Column("box", "amodal_box", "IoU")]
+    one = Table("a", "A:", column, rows={"0.1": [{"ordering": {"Acc": 1.0}}]})
+    both = {"ordering": {"Acc": 1.0}, "amodal_box": {"IoU": 2.0}}
+    two = Table("b", "B:", column, rows={"1": [both, both], "2": [both]})
+    draw_sweeps([("X.A", one), ("X.B", two)], tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").stat().st_size > 5000
+
+
+def test_sweeps_of_the_command_line():
+    assert parse_sweeps(["A.B=0.1, 0.2", "C=1,2,3"]) == {
+        "A.B": ("0.1", "0.2"),
+        "C": ("1", "2", "3"),
+    }
+    assert parse_sweeps([]) == DEFAULT_SWEEPS
+    for text in ("A.B", "A.B=", "A.B=1", "A.B=1,x"):
+        with pytest.raises(UserError, match=f"--sweep {text}: "):
+            parse_sweeps([text])
+
+
+def test_overrides_go_to_the_network_they_name():
+    split = split_opts(["SEED", "1", "pcnet_m.SOLVER.MAX_ITER", "5", "mask_rcnn.SEED", "2"])
+    assert split[""] == ["SEED", "1"]
+    assert split["pcnet_m"] == ["SOLVER.MAX_ITER", "5"]
+    assert split["mask_rcnn"] == ["SEED", "2"] and split["modal_unet"] == []
+    with pytest.raises(UserError, match="override pcnet.SEED: 'pcnet' is no network"):
+        split_opts(["pcnet.SEED", "1"])
+    with pytest.raises(UserError, match="KEY VALUE pairs"):
+        split_opts(["SEED"])
