@@ -15,7 +15,13 @@ from detectron2.utils import comm
 from torch import nn
 
 from ..data.datasets import ensure_registered
-from ..data.loaders import build_pcnet_m_train_loader, build_scene_test_loader
+from ..data.loaders import build_scene_test_loader
+from ..data.train_loaders import (
+    build_amodal_unet_train_loader,
+    build_modal_unet_train_loader,
+    build_order_net_train_loader,
+    build_pcnet_m_train_loader,
+)
 from ..errors import UserError
 from ..evaluation import build_evaluators
 from ..inference import Deoccluder
@@ -26,9 +32,12 @@ from .hooks import TrainingPictures
 TRAIN_LOADERS: dict[str, Callable[[Any], Iterable]] = {
     "detectron2": build_detection_train_loader,
     "pcnet_m": build_pcnet_m_train_loader,
+    "amodal_unet": build_amodal_unet_train_loader,
+    "order_net": build_order_net_train_loader,
+    "modal_unet": build_modal_unet_train_loader,
 }
 # Meta-architectures that are evaluated on scenes, through the Deoccluder.
-SCENE_MODELS = frozenset({"PCNetM"})
+SCENE_MODELS = frozenset({"PCNetM", "AmodalUNet", "OrderNet"})
 
 
 class Trainer(DefaultTrainer):

@@ -2,10 +2,14 @@
 
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
-from .deoccluder import BASELINES, COMPLETIONS, ORDERINGS, Deoccluder, load_model
+from .deoccluder import Deoccluder
 from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
+from .network_runner import NetworkRunner
 from .ordering import DualCompletion
 from .patch_completer import Patch, PatchCompleter
+from .steps import BASELINES, COMPLETIONS, ORDERINGS
+from .supervised import OrderNetOrdering, PairRunner, SupervisedCompletion
+from .weights import load_model
 
 __all__ = [
     "BASELINES",
@@ -17,10 +21,14 @@ __all__ = [
     "Deoccluder",
     "DualCompletion",
     "HeuristicOrdering",
+    "NetworkRunner",
+    "OrderNetOrdering",
     "PCNetCompletion",
+    "PairRunner",
     "Patch",
     "PatchCompleter",
     "RawCompletion",
+    "SupervisedCompletion",
     "build_deoccluder",
     "convex_hull",
     "load_model",

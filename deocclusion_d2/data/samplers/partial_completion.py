@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...structures.square_crop import SquareCrop
-from ...structures.window_mask import WindowMask
+from ...structures.window_mask import Box, WindowMask
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,7 @@ def draw_sample(
         target, other: non-empty masks, each in the coordinates of its own image.
     """
     size = settings.patch_size
-    shift = (
-        rng.uniform(-settings.shift, settings.shift),
-        rng.uniform(-settings.shift, settings.shift),
-    )
-    crop = SquareCrop.around(
-        target.box, settings.enlarge, shift=shift, scale=rng.uniform(*settings.scale)
-    )
-    flip = bool(rng.random() < settings.flip_prob)
+    crop, flip = draw_crop(target.box, settings, rng)
     modal_mask = crop.sample(target, size, flip)
 
     other_crop = SquareCrop.around(other.box, settings.enlarge, scale=rng.uniform(*settings.scale))
@@ -91,6 +84,22 @@ def draw_sample(
     if case == 2:
         eraser &= ~modal_mask
     return PartialCompletionSample(modal_mask, eraser, case, crop, flip)
+
+
+def draw_crop(
+    box: Box, settings: SamplerSettings, rng: np.random.Generator
+) -> tuple[SquareCrop, bool]:
+    """Draw the square around a box, shifted and scaled, and whether its patch is mirrored.
+
+    Args:
+        box: modal box (x0, y0, x1, y1) in pixels.
+    """
+    shift = (
+        rng.uniform(-settings.shift, settings.shift),
+        rng.uniform(-settings.shift, settings.shift),
+    )
+    crop = SquareCrop.around(box, settings.enlarge, shift=shift, scale=rng.uniform(*settings.scale))
+    return crop, bool(rng.random() < settings.flip_prob)
 
 
 def place_eraser(
