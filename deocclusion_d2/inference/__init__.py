@@ -1,9 +1,10 @@
-"""Ordering, completion, and the Deoccluder that chains them."""
+"""Ordering, completion, the Deoccluder that chains them, and modal segmentation before it."""
 
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
 from .deoccluder import Deoccluder
 from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
+from .modal_segmentation import ModalPrediction, ModalSegmenter, write_predictions
 from .network_runner import NetworkRunner
 from .ordering import DualCompletion
 from .patch_completer import Patch, PatchCompleter
@@ -21,6 +22,8 @@ __all__ = [
     "Deoccluder",
     "DualCompletion",
     "HeuristicOrdering",
+    "ModalPrediction",
+    "ModalSegmenter",
     "NetworkRunner",
     "OrderNetOrdering",
     "PCNetCompletion",
@@ -33,4 +36,5 @@ __all__ = [
     "convex_hull",
     "load_model",
     "method_config",
+    "write_predictions",
 ]

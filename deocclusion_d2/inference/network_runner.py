@@ -19,12 +19,14 @@ Sample = dict[str, np.ndarray]
 # Bytes of the largest activation of a forward on a CPU. Beyond a core's cache every layer waits for
 # memory: at 256 px and width 2, one patch at a time ran 1.5 to 2.6 times as fast as 8 to 64.
 _CPU_ACTIVATION_BYTES = 4 << 20
+# Samples of a forward on a CPU, at most: a call for one image fills it up.
+_CPU_SAMPLES = 16
 
 
 class NetworkRunner:
     """Runs a trained meta-architecture of this package, whose net is a U-Net named ``network``.
 
-    What a sample gives does not depend on the samples beside it: see ``forward_sizes``.
+    What a sample gives does not depend on the samples beside it: see ``forward_size``.
 
     Args:
         model: trained. It is not changed: the runner works on a copy.
@@ -77,22 +79,22 @@ class NetworkRunner:
             return
         samples = chain([first], samples)
         patch_size = max(value.shape[0] for value in first.values() if value.ndim)
-        largest, smallest = self.forward_sizes(patch_size)
-        while chunk := list(islice(samples, largest)):
-            yield chunk, self._stack(chunk, max(len(chunk), smallest))
+        size = self.forward_size(patch_size)
+        while chunk := list(islice(samples, size)):
+            yield chunk, self._stack(chunk, size)
 
-    def forward_sizes(self, patch_size: int) -> tuple[int, int]:
-        """Samples of a forward: at most, and at least (filled up with empty ones).
+    def forward_size(self, patch_size: int) -> int:
+        """Samples of every forward; the last one is filled up with empty ones.
 
-        GPU libraries choose their kernels, and with them the last bits of the result, by the shape
-        of the batch, so a GPU always gets a full one. On a CPU the result is the same to the bit
-        for every size but 1, where another kernel is taken: a patch is alone always or never.
+        Libraries choose their kernels, and with them the last bits of the result, by the shape of
+        the batch, on GPUs and on CPUs. In batches of one size a sample's result is the same to the
+        bit at every place.
         """
         if self.model.device.type == "cuda":
-            return self.batch_size, self.batch_size
+            return self.batch_size
         weight = self.model.network.head.weight
         fitting = _CPU_ACTIVATION_BYTES // (patch_size**2 * weight.shape[1] * weight.element_size())
-        return max(1, min(self.batch_size, fitting)), 1 if fitting <= 1 else 2
+        return max(1, min(self.batch_size, fitting, _CPU_SAMPLES))
 
     def _stack(self, chunk: list[Sample], count: int) -> dict[str, torch.Tensor]:
         batch = {}

@@ -23,13 +23,9 @@ _CPU_PAIRS = 8
 class PairRunner(NetworkRunner):
     """Runs OrderNet."""
 
-    def forward_sizes(self, patch_size: int) -> tuple[int, int]:
-        """One size for all forwards, see ``NetworkRunner``.
-
-        The linear layer is a matrix product, whose last bits follow from its shape on a CPU too.
-        """
-        size = self.batch_size if self.model.device.type == "cuda" else _CPU_PAIRS
-        return size, size
+    def forward_size(self, patch_size: int) -> int:
+        """See ``NetworkRunner``. On a CPU one size fits all: the backbone reduces every patch."""
+        return self.batch_size if self.model.device.type == "cuda" else _CPU_PAIRS
 
 
 class OrderNetOrdering:

@@ -14,9 +14,9 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
 from deocclusion_d2.engine.train import train
-from deocclusion_d2.engine.trainer import SCENE_MODELS, TRAIN_LOADERS, catalog_file_name
+from deocclusion_d2.engine.trainer import TRAIN_LOADERS, catalog_file_name
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference.steps import needed_network
+from deocclusion_d2.inference.steps import NETWORKS, needed_network
 from deocclusion_d2.modeling.precision import plain_copy, run_in_bfloat16
 from tests.helpers import random_model
 
@@ -122,7 +122,7 @@ def test_every_config_can_be_read():
         cfg = load_config(str(file))
         assert cfg.MODEL.META_ARCHITECTURE in META_ARCH_REGISTRY
         assert cfg.INPUT.DATASET_MAPPER_NAME in TRAIN_LOADERS
-        if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
+        if cfg.MODEL.META_ARCHITECTURE in NETWORKS.values():
             needed_network(cfg)  # its methods run its network
     paper = load_config(str(ROOT / "configs" / "pcnet_m_cocoa.yaml"))
     assert paper.SOLVER.STEPS == (32000, 48000) and paper.SOLVER.MAX_ITER == 56000
