@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -59,6 +60,38 @@ def test_trains_and_is_evaluated_again_from_its_checkpoint(config, tasks, loss, 
     final = ("MODEL.WEIGHTS", str(tmp_path / "train" / "model_final.pth"))
     alone = arguments(config, kins, tmp_path / "eval", *final, flags=("--eval-only",))
     assert train(alone) == results
+
+
+def predict_modal_masks(arguments: list[str]) -> None:
+    """Run the tool in this process."""
+    path = QUICK.parents[1] / "tools" / "predict_modal_masks.py"
+    spec = importlib.util.spec_from_file_location("predict_modal_masks", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(arguments)
+
+
+def test_predicted_modal_masks(kins, tmp_path, capsys):
+    config = "modal_unet_kins_quick.yaml"
+    train(arguments(config, kins, tmp_path, "DATASETS.TEST", "()"))
+    output, val = tmp_path / "modal.json", kins / "instances_val.json"
+    command = ["--config-file", str(QUICK / config), "--output", str(output)]
+    command += ["--dataset", f"kins:{val}@{kins}/testing/image_2"]
+    command += ["--weights", str(tmp_path / "model_final.pth")]
+    small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"]
+    predict_modal_masks([*command, *small, "DATALOADER.NUM_WORKERS", "0"])
+    results = json.loads(output.read_text())
+    truth = {a["id"]: a for a in json.loads(val.read_text())["annotations"]}
+    assert len(results) == len({r["annotation_id"] for r in results}) > 5
+    for result in results:
+        known = truth[result["annotation_id"]]
+        assert result["image_id"] == known["image_id"]
+        assert result["category_id"] == known["category_id"]
+        assert result["segmentation"]["size"] == known["inmodal_seg"]["size"]
+    assert f"{len(results)} masks in {output}" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        predict_modal_masks([*command, *small, "MODEL.META_ARCHITECTURE", "PCNetM"])
+    assert "error: modal masks are predicted by ModalUNet" in capsys.readouterr().err
 
 
 def test_modal_labels_cannot_train_amodal_networks(kins, tmp_path, capsys):
