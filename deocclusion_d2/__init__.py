@@ -6,15 +6,18 @@ Importing this registers the meta-architectures and the data sets.
 from .config import add_deocclusion_config, load_config
 from .data import datasets as _datasets  # registers the data sets
 from .inference import Deoccluder
-from .modeling import PCNetM
+from .modeling import AmodalUNet, ModalUNet, OrderNet, PCNetM
 from .structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, SquareCrop, WindowMask
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AmodalUNet",
     "Deoccluder",
     "Deocclusion",
+    "ModalUNet",
     "OcclusionGraph",
+    "OrderNet",
     "PCNetM",
     "Scene",
     "SceneTruth",

@@ -16,11 +16,13 @@ from .errors import UserError
 def add_deocclusion_config(cfg: CN) -> None:
     """Add the package's keys to a Detectron2 config, in place."""
     # ---- data -------------------------------------------------------------------------------
-    # What the training loader maps: "detectron2" (images, Detectron2's own mapper) or "pcnet_m"
-    # (self-supervised samples over instances).
+    # What the training loader maps: "detectron2" (images, Detectron2's own mapper), "pcnet_m"
+    # (self-supervised samples over instances), or the samples of a supervised network:
+    # "amodal_unet", "order_net", "modal_unet".
     cfg.INPUT.DATASET_MAPPER_NAME = "detectron2"
 
-    # The self-supervised sampler (Fig. 3a; numbers of the released runs).
+    # The self-supervised sampler (Fig. 3a; numbers of the released runs). The geometry of a patch
+    # (PATCH_SIZE to FLIP_PROB, and MIN_SQUARE) is that of the supervised networks too.
     cfg.INPUT.PARTIAL_COMPLETION = CN()
     # Side of a patch in pixels, a multiple of 16 (supplement A: 256). Inference uses it too.
     cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 256
@@ -56,23 +58,42 @@ def add_deocclusion_config(cfg: CN) -> None:
     cfg.MODEL.PCNET_M.USE_CATEGORY = True
     # Loss weight of the pixels under the eraser (released runs).
     cfg.MODEL.PCNET_M.LOSS_WEIGHT_IN_ERASER = 5.0
-    # ImageNet statistics of RGB values in [0, 1].
+    # ImageNet statistics of RGB values in [0, 1], of every network of this package.
     cfg.MODEL.PCNET_M.PIXEL_MEAN = (0.485, 0.456, 0.406)
     cfg.MODEL.PCNET_M.PIXEL_STD = (0.229, 0.224, 0.225)
 
+    # ---- supervised networks that the paper compares with ---------------------------------------
+    cfg.MODEL.AMODAL_UNET = CN()
+    # As for PCNet-M.
+    cfg.MODEL.AMODAL_UNET.WIDTH = 2.0
+    cfg.MODEL.AMODAL_UNET.USE_CATEGORY = True
+
+    # OrderNet's backbone is Detectron2's: MODEL.BACKBONE and MODEL.RESNETS.
+    cfg.MODEL.ORDER_NET = CN()
+    # Look at the image beside the two masks: OrderNet^{M+I} instead of OrderNet^M.
+    cfg.MODEL.ORDER_NET.USE_RGB = False
+
+    # Modal segmentation from image and box.
+    cfg.MODEL.MODAL_UNET = CN()
+    cfg.MODEL.MODAL_UNET.WIDTH = 2.0
+
     # ---- inference --------------------------------------------------------------------------
     cfg.DEOCCLUSION = CN()
-    # "dual_completion" (eq. 3), or a baseline: "area", "y_axis", "convex".
+    # "dual_completion" (eq. 3, PCNet-M), "order_net" (supervised, OrderNet), or a baseline: "area",
+    # "y_axis", "convex".
     cfg.DEOCCLUSION.ORDERING = "dual_completion"
-    # "og" (eq. 4), "nog", or a baseline: "raw", "convex", "convex_r".
+    # "og" (eq. 4), "nog" (both PCNet-M), "supervised" (AmodalUNet), or a baseline: "raw",
+    # "convex", "convex_r".
     cfg.DEOCCLUSION.COMPLETION = "og"
-    # Foreground probability above which a pixel counts as completed, in ordering and completion.
+    # Foreground probability above which a pixel counts as completed by PCNet-M, in ordering and
+    # completion. (The supervised networks decide at 0.5.)
     cfg.DEOCCLUSION.ORDER_THRESHOLD = 0.1
     cfg.DEOCCLUSION.AMODAL_THRESHOLD = 0.2
     # Side in pixels of the kernel that grows erasers and the neighbour test, to close the gaps
     # between predicted masks: 0 (none), 3, 5 or 7.
     cfg.DEOCCLUSION.DILATION = 0
-    # Keep visible pixels exact, and add pixels only under the eraser. False: the raw paste.
+    # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
+    # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True
     # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
     cfg.DEOCCLUSION.LARGER_IN_FRONT = True
@@ -89,6 +110,16 @@ def add_deocclusion_config(cfg: CN) -> None:
     cfg.SOLVER.CPU_BFLOAT16 = True
     # Scenes per step of evaluation.
     cfg.TEST.IMS_PER_BATCH = 16
+
+
+def needs_images(cfg: CN) -> bool:
+    """Whether the network that a config names looks at images, so that they have to be read."""
+    looks_at_images = {
+        "PCNetM": cfg.MODEL.PCNET_M.USE_RGB,
+        "OrderNet": cfg.MODEL.ORDER_NET.USE_RGB,
+        "ModalUNet": True,
+    }
+    return looks_at_images.get(cfg.MODEL.META_ARCHITECTURE, False)
 
 
 def load_config(config_file: str, opts: Sequence[str] = ()) -> CN:

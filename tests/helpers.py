@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from detectron2.modeling.backbone.resnet import BasicBlock, BasicStem, ResNet
 from torch import nn
 
-from deocclusion_d2.modeling import PCNetM, UNet
+from deocclusion_d2.modeling import OrderNet, PCNetM, UNet
+from deocclusion_d2.modeling.meta_arch.order_net import PairClassifier
 from deocclusion_d2.structures import Scene, WindowMask
 
 
@@ -54,7 +56,11 @@ def rule_model(rule, **options) -> PCNetM:
 def random_model(width: float = 0.25, seed: int = 0, **options) -> PCNetM:
     """A small PCNet-M with random weights and random batch norm statistics."""
     torch.manual_seed(seed)
-    model = PCNetM(network=UNet(5 if options.get("use_rgb") else 2, width), **options)
+    return randomise(PCNetM(network=UNet(5 if options.get("use_rgb") else 2, width), **options))
+
+
+def randomise(model: nn.Module) -> nn.Module:
+    """Random batch norm statistics for a model with a U-Net, and a head that is not indifferent."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
@@ -71,6 +77,29 @@ def random_model(width: float = 0.25, seed: int = 0, **options) -> PCNetM:
     return model
 
 
-def head_inputs(model: PCNetM) -> int:
+def head_inputs(model: nn.Module) -> int:
     """Channels of the network's input."""
     return model.network.stem[0].in_channels
+
+
+def random_order_net(use_rgb: bool = False, seed: int = 0) -> OrderNet:
+    """A small OrderNet with random weights whose probabilities differ from 0.5."""
+    torch.manual_seed(seed)
+    norm = "BN"
+    stages = [
+        ResNet.make_stage(
+            BasicBlock, 1, in_channels=8, out_channels=16, stride_per_block=[2], norm=norm
+        )
+    ]
+    backbone = ResNet(BasicStem(5 if use_rgb else 2, 8, norm), stages, out_features=["res2"])
+    network = PairClassifier(backbone)
+    # Else all pairs get nearly the same probability, on one side of 0.5.
+    network.eval()
+    masks = (torch.rand(16, 5 if use_rgb else 2, 4, 4) < 0.5).float().repeat_interleave(8, 2)
+    with torch.no_grad():
+        logits = network(masks.repeat_interleave(8, 3))
+    difference = logits[:, 0] - logits[:, 1]
+    scale = 2 / difference.std()
+    network.head.weight.data.mul_(scale)
+    network.head.bias.data.mul_(scale)[0] -= scale * difference.median()
+    return OrderNet(network=network, use_rgb=use_rgb).eval()

@@ -1,8 +1,8 @@
 """All instances of a data set in a few flat arrays.
 
-Training draws pairs of instances from the whole data set. Python dicts would cost a kilobyte an
-instance in every worker; the table costs the bytes of the compressed masks, and forked workers
-share it.
+Training draws instances, and pairs of them, from the whole data set. Python dicts would cost a
+kilobyte an instance in every worker; the table costs the bytes of the compressed masks, and forked
+workers share it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from collections.abc import Iterable
 import numpy as np
 from pycocotools import mask as mask_util
 
+from ..errors import UserError
 from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
+from .compressed_masks import CompressedMasks
 
 
 class InstanceTable:
-    """The usable instances of a data set: N modal masks with category and image.
+    """The usable instances of a data set: N modal masks, maybe amodal ones, category and image.
 
     Attributes:
         category_ids: (N,) int64, ids of the data set.
@@ -32,14 +34,20 @@ class InstanceTable:
         *,
         min_square: float = 5.0,
         enlarge: float = 3.0,
+        with_amodal: bool = False,
     ) -> None:
         """
         Args:
             records: dataset dicts with ``modal_segmentation`` (compressed RLE) per annotation.
             min_square: smallest usable square side in pixels.
             enlarge: as in ``SquareCrop.around``.
+            with_amodal: keep ``amodal_segmentation`` too, which every annotation must have then.
+
+        Raises:
+            UserError: an annotation has no amodal mask, and they are asked for.
         """
         rles: list[dict] = []
+        amodal_rles: list[dict] = []
         categories: list[int] = []
         image_index: list[int] = []
         self.file_names: list[str] = []
@@ -51,6 +59,8 @@ class InstanceTable:
                     self.skipped += 1
                     continue
                 rles.append(annotation["modal_segmentation"])
+                if with_amodal:
+                    amodal_rles.append(_amodal_rle(record, annotation))
                 categories.append(annotation["dataset_category_id"])
                 image_index.append(len(self.file_names) - 1)
 
@@ -64,25 +74,38 @@ class InstanceTable:
         kept = np.flatnonzero(keep)
         self.category_ids = np.array(categories, dtype=np.int64)[kept]
         self.image_index = np.array(image_index, dtype=np.int32)[kept]
-        self._sizes = np.array([rles[i]["size"] for i in kept], dtype=np.int32).reshape(-1, 2)
-        counts = [_as_bytes(rles[i]["counts"]) for i in kept]
-        self._offsets = np.zeros(len(counts) + 1, dtype=np.int64)
-        np.cumsum([len(c) for c in counts], out=self._offsets[1:])
-        self._counts = np.frombuffer(b"".join(counts), dtype=np.uint8)
+        self._modal_masks = CompressedMasks([rles[i] for i in kept])
+        self._amodal_masks = (
+            CompressedMasks([amodal_rles[i] for i in kept]) if with_amodal else None
+        )
 
     def __len__(self) -> int:
         return len(self.category_ids)
 
     def modal_mask(self, index: int) -> WindowMask:
         """The modal mask of one instance, in image coordinates."""
-        counts = self._counts[self._offsets[index] : self._offsets[index + 1]].tobytes()
-        height, width = (int(v) for v in self._sizes[index])
-        return WindowMask.from_rle({"size": [height, width], "counts": counts})
+        return self._modal_masks[index]
+
+    def amodal_mask(self, index: int) -> WindowMask:
+        """The amodal mask of one instance, in image coordinates.
+
+        Raises:
+            ValueError: the table was made without them.
+        """
+        if self._amodal_masks is None:
+            raise ValueError("the table holds no amodal masks: make it with with_amodal=True")
+        return self._amodal_masks[index]
 
     def file_name(self, index: int) -> str:
         """The image file of one instance."""
         return self.file_names[self.image_index[index]]
 
 
-def _as_bytes(counts: bytes | str) -> bytes:
-    return counts.encode("ascii") if isinstance(counts, str) else counts
+def _amodal_rle(record: dict, annotation: dict) -> dict:
+    if "amodal_segmentation" not in annotation:
+        raise UserError(
+            f"image {record['image_id']!r} ({record['file_name']}), annotation "
+            f"{annotation['id']!r}: no amodal mask to train on; name data with amodal masks in "
+            "DATASETS.TRAIN"
+        )
+    return annotation["amodal_segmentation"]

@@ -1,4 +1,4 @@
-"""Data loaders of training and evaluation."""
+"""Draws of training samples, batches of them, and the loader of evaluation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from detectron2.data.samplers import InferenceSampler
 from detectron2.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, default_collate
 
+from ..config import needs_images
 from ..errors import UserError
 from .datasets import ensure_registered
-from .instance_table import InstanceTable
-from .mappers import PartialCompletionMapper, SceneMapper
+from .mappers import SceneMapper
 
 
 class Draws(Dataset):
@@ -122,38 +122,12 @@ def stack_samples(samples: list[dict]) -> dict[str, torch.Tensor]:
     return default_collate(samples)
 
 
-def build_pcnet_m_train_loader(cfg) -> DrawTrainLoader:
-    """The training loader of PCNet-M, over ``DATASETS.TRAIN``.
-
-    Raises:
-        UserError: the data sets hold no usable instance.
-    """
-    names = list(cfg.DATASETS.TRAIN)
-    for name in names:
-        ensure_registered(name)
-    records = get_detection_dataset_dicts(names, filter_empty=False, check_consistency=False)
-    options = cfg.INPUT.PARTIAL_COMPLETION
-    instances = InstanceTable(records, min_square=options.MIN_SQUARE, enlarge=options.ENLARGE_BOX)
-    if not len(instances):
-        raise UserError(
-            f"DATASETS.TRAIN = {names}: no usable instance ({instances.skipped} crowd, empty or "
-            "too small)"
-        )
-    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
-    return DrawTrainLoader(
-        PartialCompletionMapper(cfg, instances, seed),
-        total_batch_size=cfg.SOLVER.IMS_PER_BATCH,
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
-        pin_memory=cfg.MODEL.DEVICE.startswith("cuda"),
-    )
-
-
 def build_scene_test_loader(cfg, dataset_name: str) -> DataLoader:
     """Scenes of a data set with what is known about them; each process gets its share."""
     ensure_registered(dataset_name)
     records = get_detection_dataset_dicts(dataset_name, filter_empty=False, check_consistency=False)
     return DataLoader(
-        MapDataset(_Records(records), SceneMapper(load_image=cfg.MODEL.PCNET_M.USE_RGB)),
+        MapDataset(_Records(records), SceneMapper(load_image=needs_images(cfg))),
         batch_size=cfg.TEST.IMS_PER_BATCH,
         sampler=InferenceSampler(len(records)),
         num_workers=cfg.DATALOADER.NUM_WORKERS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,10 +16,16 @@ from detectron2.utils import comm
 from torch import nn
 
 from ..data.datasets import ensure_registered
-from ..data.loaders import build_pcnet_m_train_loader, build_scene_test_loader
+from ..data.loaders import build_scene_test_loader
+from ..data.train_loaders import (
+    build_amodal_unet_train_loader,
+    build_modal_unet_train_loader,
+    build_order_net_train_loader,
+    build_pcnet_m_train_loader,
+)
 from ..errors import UserError
-from ..evaluation import build_evaluators
-from ..inference import Deoccluder
+from ..evaluation import ModalSegmentationEvaluator, build_evaluators
+from ..inference import Deoccluder, ModalSegmenter
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from .hooks import TrainingPictures
 
@@ -26,9 +33,36 @@ from .hooks import TrainingPictures
 TRAIN_LOADERS: dict[str, Callable[[Any], Iterable]] = {
     "detectron2": build_detection_train_loader,
     "pcnet_m": build_pcnet_m_train_loader,
+    "amodal_unet": build_amodal_unet_train_loader,
+    "order_net": build_order_net_train_loader,
+    "modal_unet": build_modal_unet_train_loader,
 }
-# Meta-architectures that are evaluated on scenes, through the Deoccluder.
-SCENE_MODELS = frozenset({"PCNetM"})
+
+
+@dataclass(frozen=True)
+class SceneEvaluation:
+    """How a meta-architecture is evaluated on scenes.
+
+    Attributes:
+        predictor: (config, model) -> what maps the dicts of ``SceneMapper`` to results.
+        evaluators: (data set's name, output folder) -> what judges the results.
+    """
+
+    predictor: Callable[[Any, nn.Module], Callable]
+    evaluators: Callable[[str, str], DatasetEvaluator]
+
+
+_DEOCCLUSION = SceneEvaluation(Deoccluder.from_config, build_evaluators)
+# Meta-architectures that are evaluated on scenes.
+SCENE_MODELS: dict[str, SceneEvaluation] = {
+    "PCNetM": _DEOCCLUSION,
+    "AmodalUNet": _DEOCCLUSION,
+    "OrderNet": _DEOCCLUSION,
+    "ModalUNet": SceneEvaluation(
+        ModalSegmenter.from_config,
+        lambda dataset_name, output_dir: ModalSegmentationEvaluator(output_dir),
+    ),
+}
 
 
 class Trainer(DefaultTrainer):
@@ -65,7 +99,8 @@ class Trainer(DefaultTrainer):
         ensure_registered(dataset_name)
         output_dir = os.path.join(cfg.OUTPUT_DIR, "inference", catalog_file_name(dataset_name))
         if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
-            return build_evaluators(dataset_name, output_dir)
+            scene_model = SCENE_MODELS[cfg.MODEL.META_ARCHITECTURE]
+            return scene_model.evaluators(dataset_name, output_dir)
         # Detectron2 would take the ground truth that an earlier run wrote, of whatever labels the
         # name stood for then.
         stale = os.path.join(output_dir, f"{dataset_name}_coco_format.json")
@@ -80,7 +115,7 @@ class Trainer(DefaultTrainer):
     def test(cls, cfg, model, evaluators=None) -> dict:
         if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS:
             inner = model.module if hasattr(model, "module") else model
-            model = Deoccluder.from_config(cfg, inner)
+            model = SCENE_MODELS[cfg.MODEL.META_ARCHITECTURE].predictor(cfg, inner)
         return super().test(cfg, model, evaluators)
 
     def train(self) -> dict | None:

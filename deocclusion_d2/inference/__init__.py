@@ -1,11 +1,16 @@
-"""Ordering, completion, and the Deoccluder that chains them."""
+"""Ordering, completion, the Deoccluder that chains them, and modal segmentation before it."""
 
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
-from .deoccluder import BASELINES, COMPLETIONS, ORDERINGS, Deoccluder, load_model
+from .deoccluder import Deoccluder
 from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
+from .modal_segmentation import ModalPrediction, ModalSegmenter, write_predictions
+from .network_runner import NetworkRunner
 from .ordering import DualCompletion
 from .patch_completer import Patch, PatchCompleter
+from .steps import BASELINES, COMPLETIONS, ORDERINGS
+from .supervised import OrderNetOrdering, PairRunner, SupervisedCompletion
+from .weights import load_model
 
 __all__ = [
     "BASELINES",
@@ -17,12 +22,19 @@ __all__ = [
     "Deoccluder",
     "DualCompletion",
     "HeuristicOrdering",
+    "ModalPrediction",
+    "ModalSegmenter",
+    "NetworkRunner",
+    "OrderNetOrdering",
     "PCNetCompletion",
+    "PairRunner",
     "Patch",
     "PatchCompleter",
     "RawCompletion",
+    "SupervisedCompletion",
     "build_deoccluder",
     "convex_hull",
     "load_model",
     "method_config",
+    "write_predictions",
 ]

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
-from detectron2.modeling import build_model
 from detectron2.structures import Instances
 
 from ..errors import UserError
-from ..structures import Deocclusion, OcclusionGraph, Scene, WindowMask
-from .amodal_completion import PCNetCompletion
-from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion
-from .ordering import DualCompletion
-from .patch_completer import PatchCompleter
+from ..structures import Deocclusion, Scene
+from .baselines import HeuristicOrdering
 from .scene_input import scene_from_masks
-
-ORDERINGS = ("dual_completion", "area", "y_axis", "convex")
-COMPLETIONS = ("og", "nog", "raw", "convex", "convex_r")
-BASELINES = ("raw", "convex", "convex_r")
-
-
-Ordering = Callable[[Sequence[Scene]], list[OcclusionGraph]]
-Completion = Callable[[Sequence[Scene], Sequence[OcclusionGraph]], list[list[WindowMask]]]
+from .steps import (
+    BASELINES,
+    COMPLETIONS,
+    ORDERINGS,
+    Completion,
+    Ordering,
+    build_runner,
+    describe_network,
+    dilation,
+    needed_network,
+)
 
 
 class Deoccluder:
@@ -53,8 +49,7 @@ class Deoccluder:
         """Most callers want ``from_config`` or ``baseline``.
 
         Args:
-            ordering, completion: the two steps, see ``ordering.py``, ``amodal_completion.py`` and
-                ``baselines.py``.
+            ordering, completion: the two steps, see ``steps.py``.
             description: what ``describe`` says.
             uses_rgb: whether scenes need their image.
         """
@@ -69,74 +64,39 @@ class Deoccluder:
 
         Args:
             cfg: a config with ``add_deocclusion_config``'s keys.
-            model: a trained PCNet-M; without it one is built and ``cfg.MODEL.WEIGHTS`` loaded.
+            model: the trained network of the method; without it the config's is built and
+                ``cfg.MODEL.WEIGHTS`` loaded.
 
         Raises:
-            UserError: an unknown method, or missing weights; the message names the config key.
+            UserError: an unknown method, missing weights, or a method of another network than
+                ``cfg.MODEL.META_ARCHITECTURE``; the message names the config key.
         """
         options = cfg.DEOCCLUSION
         _check("DEOCCLUSION.ORDERING", options.ORDERING, ORDERINGS)
         _check("DEOCCLUSION.COMPLETION", options.COMPLETION, COMPLETIONS)
         if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
-        paper = options.PAPER_PROTOCOL
-        dilation = 0 if paper else options.DILATION
-        needs_network = options.ORDERING == "dual_completion" or options.COMPLETION in ("og", "nog")
-        completer = None
-        if needs_network:
-            completer = PatchCompleter(
-                load_model(cfg) if model is None else model,
-                batch_size=options.PATCHES_PER_BATCH,
-                precision="float32" if paper else options.PRECISION,
-                optimize=not paper,
-            )
-        patch = {
-            "patch_size": cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE,
-            "enlarge": cfg.INPUT.PARTIAL_COMPLETION.ENLARGE_BOX,
-            "dilation": dilation,
-        }
-        if options.ORDERING == "dual_completion":
-            ordering = DualCompletion(completer, threshold=options.ORDER_THRESHOLD, **patch)
-        else:
-            ordering = HeuristicOrdering(
-                options.ORDERING, larger_in_front=options.LARGER_IN_FRONT, dilation=dilation
-            )
-        if options.COMPLETION in ("og", "nog"):
-            completion = PCNetCompletion(
-                completer,
-                grounded=options.COMPLETION == "og",
-                threshold=options.AMODAL_THRESHOLD,
-                constrain=options.CONSTRAIN and not paper,
-                **patch,
-            )
-        else:
-            completion = _baseline_completion(options.COMPLETION)
+        runner = build_runner(cfg, model) if needed_network(cfg) else None
         description: dict[str, Any] = {
             "ordering": options.ORDERING,
             "completion": options.COMPLETION,
-            "dilation": dilation,
+            "dilation": dilation(cfg),
         }
-        if needs_network:
-            description |= {
-                "order_threshold": options.ORDER_THRESHOLD,
-                "amodal_threshold": options.AMODAL_THRESHOLD,
-                "patch_size": patch["patch_size"],
-                "enlarge_box": patch["enlarge"],
-                "constrain": options.CONSTRAIN and not paper,
-                "paper_protocol": paper,
-                "precision": completer.precision,
-            }
-        uses_rgb = completer is not None and completer.uses_rgb
-        return cls(ordering, completion, description, uses_rgb)
+        if runner is not None:
+            description |= describe_network(cfg, runner)
+        return cls(
+            ORDERINGS[options.ORDERING](cfg, runner),
+            COMPLETIONS[options.COMPLETION](cfg, runner),
+            description,
+            uses_rgb=runner is not None and runner.uses_rgb,
+        )
 
     @classmethod
     def baseline(cls, name: str) -> Deoccluder:
         """A method that needs no network: "raw", "convex" or "convex_r", on the Convex order."""
         _check("method", name, BASELINES)
         description = {"ordering": "convex", "completion": name, "dilation": 0}
-        return cls(
-            HeuristicOrdering("convex"), _baseline_completion(name), description, uses_rgb=False
-        )
+        return cls(HeuristicOrdering("convex"), BASELINES[name](), description, uses_rgb=False)
 
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
@@ -171,64 +131,6 @@ class Deoccluder:
         return self([scene_from_masks(masks, category_ids, image)])[0]
 
 
-def load_model(cfg) -> torch.nn.Module:
-    """Build the model of a config and load ``MODEL.WEIGHTS`` into it, ready to infer.
-
-    Raises:
-        UserError: there are no weights, or they are not a checkpoint of this model.
-    """
-    weights = cfg.MODEL.WEIGHTS
-    if not weights:
-        raise UserError(
-            "MODEL.WEIGHTS is empty: name a trained checkpoint (--weights, or MODEL.WEIGHTS FILE)"
-        )
-    if "://" not in weights and not os.path.isfile(weights):
-        raise UserError(f"MODEL.WEIGHTS: file {weights!r} does not exist")
-    model = build_model(cfg)
-    try:
-        StrictCheckpointer(model).load(weights)
-    except UserError:
-        raise
-    # What a broken file makes torch and Detectron2 raise.
-    except (
-        AssertionError,
-        EOFError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
-        reason = " ".join(str(error).split()[:20])
-        raise UserError(
-            f"MODEL.WEIGHTS: {weights!r} is not a readable checkpoint "
-            f"({type(error).__name__}: {reason})"
-        ) from error
-    return model.eval()
-
-
-class StrictCheckpointer(DetectionCheckpointer):
-    """A checkpointer that refuses weights which do not fit, instead of warning.
-
-    A model with half of its weights runs and gives wrong masks.
-    """
-
-    def _log_incompatible_keys(self, incompatible) -> None:
-        problems = [
-            f"{name} has shape {tuple(found)}, the config's model {tuple(wanted)}"
-            for name, found, wanted in incompatible.incorrect_shapes
-        ]
-        problems += [f"{name} is missing" for name in incompatible.missing_keys]
-        problems += [f"{name} is unknown" for name in incompatible.unexpected_keys]
-        if problems:
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise UserError(f"MODEL.WEIGHTS do not fit this config: {problems[0]}{more}")
-
-
-def _baseline_completion(name: str) -> RawCompletion | ConvexCompletion:
-    return RawCompletion() if name == "raw" else ConvexCompletion(refined=name == "convex_r")
-
-
-def _check(key: str, value: str, known: Sequence[str]) -> None:
+def _check(key: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
         raise UserError(f"{key} = {value!r}: use one of {', '.join(known)}")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..config import load_config
 from ..errors import UserError
-from .deoccluder import BASELINES, Deoccluder
+from .deoccluder import Deoccluder
+from .steps import BASELINES
 
 # Method -> DEOCCLUSION.COMPLETION of those that use PCNet-M.
 NETWORK_METHODS = {"pcnet": "og", "pcnet_nog": "nog"}
@@ -28,7 +29,7 @@ def method_config(method: str, config_file: str | None, weights: str | None, opt
     if not config_file:
         raise UserError(
             f"--method {method} needs --config-file and --weights; without them use --method "
-            f"{', '.join(BASELINES[:-1])} or {BASELINES[-1]}"
+            f"{' or '.join(BASELINES)}"
         )
     if len(opts) % 2:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")

@@ -129,7 +129,7 @@ def require_image(scene: Scene) -> np.ndarray:
     """
     if scene.image is None:
         raise UserError(
-            f"image {scene.image_id!r} ({scene.file_name}): the model uses colours "
-            "(MODEL.PCNET_M.USE_RGB) but the scene holds no image"
+            f"{scene.description}: the network looks at colours, but the scene holds no image; "
+            "give one, or use a network without (USE_RGB of its config)"
         )
     return scene.image

@@ -23,3 +23,16 @@ def partial_completion_loss(
     per_pixel = F.cross_entropy(logits.float(), target.long(), reduction="none")
     weights = 1.0 + (weight_in_eraser - 1.0) * eraser.to(per_pixel.dtype)
     return (per_pixel * weights).mean()
+
+
+def mask_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Pixel-wise cross entropy of a mask, all pixels alike.
+
+    Args:
+        logits: (N, 2, S, S) background and foreground logits.
+        target: (N, S, S) 0/1.
+
+    Returns:
+        Scalar: the mean over pixels.
+    """
+    return F.cross_entropy(logits.float(), target.long())

@@ -116,6 +116,13 @@ class UNet(nn.Module):
         return x[:, :, y0 - top : y1 - top, x0 - left : x1 - left]
 
 
+def foreground_probability(logits: torch.Tensor) -> torch.Tensor:
+    """(N, 2, ...) background and foreground logits -> (N, ...) float32 probability."""
+    # Two classes: the softmax is the logistic function of the difference.
+    logits = logits.float()
+    return torch.sigmoid(logits[:, 1] - logits[:, 0])
+
+
 @dataclass(frozen=True)
 class _Upsampling:
     """Some rows (or columns) of a bilinear (align_corners) doubling.

@@ -70,6 +70,11 @@ class WindowMask:
         window = mask_util.decode(rle)[y : y + h, x : x + w]
         return cls(x, y, np.ascontiguousarray(window).view(bool))
 
+    @classmethod
+    def filled(cls, box: Box) -> WindowMask:
+        """All pixels of a box."""
+        return cls(box[0], box[1], np.ones((box[3] - box[1], box[2] - box[0]), dtype=bool))
+
     # ---------------------------------------------------------------- properties
 
     @property
@@ -198,6 +203,12 @@ def intersect_boxes(a: Box, b: Box) -> Box | None:
     """Common part of two boxes, or None when they have none."""
     x0, y0, x1, y1 = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def common_box(first: WindowMask, second: WindowMask) -> Box:
+    """The tight box around two masks that are not empty."""
+    a, b = first.box, second.box
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def union(masks: Iterable[WindowMask]) -> WindowMask:

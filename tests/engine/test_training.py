@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from detectron2.engine import default_argument_parser
+from detectron2.modeling import META_ARCH_REGISTRY
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
 from deocclusion_d2.engine.train import train
-from deocclusion_d2.engine.trainer import catalog_file_name
+from deocclusion_d2.engine.trainer import TRAIN_LOADERS, catalog_file_name
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.inference.steps import NETWORKS, needed_network
 from deocclusion_d2.modeling.precision import plain_copy, run_in_bfloat16
 from tests.helpers import random_model
 
@@ -115,10 +117,13 @@ def test_mistakes_are_one_line(kins, tmp_path, capsys):
 
 def test_every_config_can_be_read():
     files = sorted((ROOT / "configs").rglob("*.yaml"))
-    assert len(files) >= 11
+    assert len(files) >= 27
     for file in files:
         cfg = load_config(str(file))
-        assert cfg.MODEL.META_ARCHITECTURE in ("PCNetM", "GeneralizedRCNN")
+        assert cfg.MODEL.META_ARCHITECTURE in META_ARCH_REGISTRY
+        assert cfg.INPUT.DATASET_MAPPER_NAME in TRAIN_LOADERS
+        if cfg.MODEL.META_ARCHITECTURE in NETWORKS.values():
+            needed_network(cfg)  # its methods run its network
     paper = load_config(str(ROOT / "configs" / "pcnet_m_cocoa.yaml"))
     assert paper.SOLVER.STEPS == (32000, 48000) and paper.SOLVER.MAX_ITER == 56000
     with pytest.raises(UserError, match="does not exist"):

@@ -13,9 +13,9 @@ from deocclusion_d2.inference import (
     DualCompletion,
     PatchCompleter,
     PCNetCompletion,
-    patch_completer,
+    network_runner,
 )
-from deocclusion_d2.inference.patch_completer import fold_batch_norms
+from deocclusion_d2.inference.network_runner import fold_batch_norms
 from deocclusion_d2.structures import Deocclusion
 from tests.helpers import box_mask, random_model, scene_of
 
@@ -79,7 +79,7 @@ def test_computing_near_the_eraser_only_changes_nothing(cfg, monkeypatch):
     cfg.DEOCCLUSION.PRECISION = "float32"
     model = random_model()
     expected = [fingerprint(r) for r in Deoccluder.from_config(cfg, model)(scenes())]
-    monkeypatch.setattr(patch_completer, "_CPU_ACTIVATION_BYTES", 1)
+    monkeypatch.setattr(network_runner, "_CPU_ACTIVATION_BYTES", 1)
     windows = []
     deoccluder = Deoccluder.from_config(cfg, model)
     network = deoccluder._completion.completer.model.network

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...structures.square_crop import SquareCrop, nearest_source_index
-from ...structures.window_mask import WindowMask
+from ...structures.window_mask import Box, WindowMask
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,7 @@ def draw_sample(
     Args:
         target, other: non-empty masks, each in the coordinates of its own image.
     """
-    shift = (
-        rng.uniform(-settings.shift, settings.shift),
-        rng.uniform(-settings.shift, settings.shift),
-    )
-    crop = SquareCrop.around(
-        target.box, settings.enlarge, shift=shift, scale=rng.uniform(*settings.scale)
-    )
-    flip = bool(rng.random() < settings.flip_prob)
+    crop, flip = draw_crop(target.box, settings, rng)
     size = settings.patch_size
     if settings.common_grid:
         size = min(size, crop.side)
@@ -103,6 +96,22 @@ def draw_sample(
         index = nearest_source_index(size, settings.patch_size)
         modal_mask, eraser = (m[index[:, None], index] for m in (modal_mask, eraser))
     return PartialCompletionSample(modal_mask, eraser, case, crop, flip)
+
+
+def draw_crop(
+    box: Box, settings: SamplerSettings, rng: np.random.Generator
+) -> tuple[SquareCrop, bool]:
+    """Draw the square around a box, shifted and scaled, and whether its patch is mirrored.
+
+    Args:
+        box: modal box (x0, y0, x1, y1) in pixels.
+    """
+    shift = (
+        rng.uniform(-settings.shift, settings.shift),
+        rng.uniform(-settings.shift, settings.shift),
+    )
+    crop = SquareCrop.around(box, settings.enlarge, shift=shift, scale=rng.uniform(*settings.scale))
+    return crop, bool(rng.random() < settings.flip_prob)
 
 
 def place_eraser(

@@ -8,7 +8,8 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from torch import nn
 
 from ..losses import partial_completion_loss
-from ..unet import UNet, Window
+from ..rgb import normalise_rgb, pixel_statistic
+from ..unet import UNet, Window, foreground_probability
 
 Batch = dict[str, torch.Tensor]
 
@@ -54,8 +55,8 @@ class PCNetM(nn.Module):
         self.use_rgb = use_rgb
         self.use_category = use_category
         self.weight_in_eraser = weight_in_eraser
-        for name, value in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
-            self.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("pixel_mean", pixel_statistic(pixel_mean), persistent=False)
+        self.register_buffer("pixel_std", pixel_statistic(pixel_std), persistent=False)
 
     @classmethod
     def from_config(cls, cfg) -> dict:
@@ -87,8 +88,7 @@ class PCNetM(nn.Module):
             visible = visible * batch["category_id"].to(dtype).view(-1, 1, 1)
         channels = [visible[:, None], eraser[:, None]]
         if self.use_rgb:
-            rgb = batch["image"].permute(0, 3, 1, 2).float() / 255.0
-            rgb = ((rgb - self.pixel_mean) / self.pixel_std).to(dtype)
+            rgb = normalise_rgb(batch["image"], self.pixel_mean, self.pixel_std).to(dtype)
             channels.append(rgb * (1 - eraser[:, None]))
         return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
 
@@ -99,9 +99,7 @@ class PCNetM(nn.Module):
         else:
             logits = self.network(self.network_input(batch), window)
         if not self.training:
-            # Two classes: the softmax is the logistic function of the difference.
-            logits = logits.float()
-            return {"probability": torch.sigmoid(logits[:, 1] - logits[:, 0])}
+            return {"probability": foreground_probability(logits)}
         loss = partial_completion_loss(
             logits,
             batch["modal_mask"].to(self.device, non_blocking=True),

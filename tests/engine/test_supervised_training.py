@@ -1,0 +1,112 @@
+"""Training and evaluating the supervised networks through the command's own entry point."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from detectron2.engine import default_argument_parser
+
+from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
+from deocclusion_d2.engine.train import train
+
+QUICK = Path(__file__).resolve().parents[2] / "configs" / "quick_schedules"
+
+
+@pytest.fixture(scope="module")
+def kins(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("kins")
+    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
+    return folder
+
+
+def arguments(config: str, kins: Path, output: Path, *opts: str, flags: tuple[str, ...] = ()):
+    view = "kins.modal" if config.startswith("modal_unet") else "kins"
+    train_set = f"{view}:{kins}/instances_train.json@{kins}/training/image_2"
+    return default_argument_parser().parse_args(
+        [
+            "--config-file", str(QUICK / config), *flags,
+            "DATASETS.TRAIN", f"('{train_set}',)",
+            "DATASETS.TEST", f"('kins:{kins}/instances_val.json@{kins}/testing/image_2',)",
+            "DATALOADER.NUM_WORKERS", "0",
+            "OUTPUT_DIR", str(output),
+            "MODEL.AMODAL_UNET.WIDTH", "0.25",
+            "MODEL.MODAL_UNET.WIDTH", "0.25",
+            "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32",
+            "SOLVER.IMS_PER_BATCH", "4",
+            "SOLVER.MAX_ITER", "2",
+            "SOLVER.CPU_BFLOAT16", "False",
+            *opts,
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "tasks", "loss"),
+    [
+        ("amodal_unet_kins_quick.yaml", {"ordering", "completion"}, "loss_amodal"),
+        ("order_net_m_kins_quick.yaml", {"ordering", "completion"}, "loss_order"),
+        ("order_net_mi_kins_quick.yaml", {"ordering", "completion"}, "loss_order"),
+        ("modal_unet_kins_quick.yaml", {"modal_segmentation"}, "loss_modal"),
+    ],
+)
+def test_trains_and_is_evaluated_again_from_its_checkpoint(config, tasks, loss, kins, tmp_path):
+    results = train(arguments(config, kins, tmp_path / "train"))
+    assert set(results) == tasks
+    metrics = [json.loads(t) for t in (tmp_path / "train/metrics.json").read_text().splitlines()]
+    assert any(m.get("total_loss") and "lr" in m for m in metrics)
+    final = ("MODEL.WEIGHTS", str(tmp_path / "train" / "model_final.pth"))
+    alone = arguments(config, kins, tmp_path / "eval", *final, flags=("--eval-only",))
+    assert train(alone) == results
+
+
+def predict_modal_masks(arguments: list[str]) -> None:
+    """Run the tool in this process."""
+    path = QUICK.parents[1] / "tools" / "predict_modal_masks.py"
+    spec = importlib.util.spec_from_file_location("predict_modal_masks", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(arguments)
+
+
+def test_predicted_modal_masks(kins, tmp_path, capsys):
+    config = "modal_unet_kins_quick.yaml"
+    train(arguments(config, kins, tmp_path, "DATASETS.TEST", "()"))
+    output, val = tmp_path / "modal.json", kins / "instances_val.json"
+    command = ["--config-file", str(QUICK / config), "--output", str(output)]
+    command += ["--dataset", f"kins:{val}@{kins}/testing/image_2"]
+    command += ["--weights", str(tmp_path / "model_final.pth")]
+    small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"]
+    predict_modal_masks([*command, *small, "DATALOADER.NUM_WORKERS", "0"])
+    results = json.loads(output.read_text())
+    truth = {a["id"]: a for a in json.loads(val.read_text())["annotations"]}
+    assert len(results) == len({r["annotation_id"] for r in results}) > 5
+    for result in results:
+        known = truth[result["annotation_id"]]
+        assert result["image_id"] == known["image_id"]
+        assert result["category_id"] == known["category_id"]
+        assert result["segmentation"]["size"] == known["inmodal_seg"]["size"]
+    assert f"{len(results)} masks in {output}" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        predict_modal_masks([*command, *small, "MODEL.META_ARCHITECTURE", "PCNetM"])
+    assert "error: modal masks are predicted by ModalUNet" in capsys.readouterr().err
+
+
+def test_modal_labels_cannot_train_amodal_networks(kins, tmp_path, capsys):
+    coco = tmp_path / "modal.json"
+    document = json.loads((kins / "instances_train.json").read_text())
+    for annotation in document["annotations"]:
+        annotation["segmentation"] = annotation.pop("inmodal_seg")
+        annotation["bbox"] = annotation.pop("inmodal_bbox")
+    coco.write_text(json.dumps(document))
+    for config, expected in {
+        "amodal_unet_kins_quick.yaml": "no amodal mask to train on",
+        "order_net_m_kins_quick.yaml": "OrderNet trains on true orders",
+    }.items():
+        modal = ("DATASETS.TRAIN", f"('coco:{coco}@{kins}/training/image_2',)")
+        with pytest.raises(SystemExit):
+            train(arguments(config, kins, tmp_path, *modal))
+        message = capsys.readouterr().err.strip().splitlines()[-1]
+        assert message.startswith("error: image ") and expected in message
