@@ -85,6 +85,7 @@ class PatchCompleter:
         self.optimize = optimize
         self.precision = precision
         self.uses_rgb = model.use_rgb
+        self.uses_category = model.use_category
 
     @torch.inference_mode()
     def run(
