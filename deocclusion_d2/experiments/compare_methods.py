@@ -46,6 +46,7 @@ def compare_methods(cfg, dataset_name: str, methods: Sequence[str] = tuple(METHO
     if unknown:
         raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(METHODS)}")
     ensure_registered(dataset_name)
+    loader = build_scene_test_loader(cfg, dataset_name)  # once: loading takes its time
     model = None
     results: Results = {}
     for name in methods:
@@ -55,11 +56,7 @@ def compare_methods(cfg, dataset_name: str, methods: Sequence[str] = tuple(METHO
         if model is None and METHODS[name][0] == "dual_completion":
             model = load_model(cfg)
         deoccluder = Deoccluder.from_config(chosen, model)
-        result = inference_on_dataset(
-            deoccluder,
-            build_scene_test_loader(chosen, dataset_name),
-            build_evaluators(dataset_name),
-        )
+        result = inference_on_dataset(deoccluder, loader, build_evaluators(dataset_name))
         if comm.is_main_process():
             results[name] = {task: dict(values) for task, values in result.items()}
     return results

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pycocotools import mask as mask_util
 
 from .window_mask import WindowMask
 
@@ -46,8 +47,19 @@ def resolve_overlaps(masks: Sequence[WindowMask], scores: Sequence[float]) -> li
 
 def resolve_rle_overlaps(rles: Sequence[dict], scores: Sequence[float]) -> list[dict]:
     """``resolve_overlaps`` on compressed COCO RLEs of one size; one that loses nothing stays."""
-    masks = [WindowMask.from_rle(rle) for rle in rles]
-    return [
-        rle if after is before else after.to_rle(*rle["size"])
-        for rle, before, after in zip(rles, masks, resolve_overlaps(masks, scores), strict=True)
-    ]
+    resolved = list(rles)
+    if len(rles) < 2:
+        return resolved
+    # Decoding takes most of the time: only masks whose box meets another's are decoded.
+    boxes = np.asarray(mask_util.toBbox(resolved)).reshape(-1, 4)
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    meets = (low[:, None] < high[None]).all(-1)
+    meets &= meets.T
+    np.fill_diagonal(meets, False)
+    rows = np.flatnonzero(meets.any(axis=1))
+    masks = [WindowMask.from_rle(rles[row]) for row in rows]
+    after = resolve_overlaps(masks, np.asarray(scores, dtype=float)[rows])
+    for row, before, mask in zip(rows.tolist(), masks, after, strict=True):
+        if mask is not before:
+            resolved[row] = mask.to_rle(*rles[row]["size"])
+    return resolved

@@ -5,8 +5,11 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.evaluation.coco_evaluation import instances_to_coco_json
+from detectron2.structures import Boxes, Instances
 
 from deocclusion_d2.config import add_deocclusion_config
 from deocclusion_d2.data.datasets import (
@@ -143,6 +146,26 @@ class TestRecords:
         assert front["modal_segmentation"] == rle(30, 0, 40, 5) and front["score"] == 0.1
         assert behind["modal_segmentation"] == FRONT and behind["dataset_category_id"] == 4
         assert "score" not in apart
+
+    def test_what_detectron2_writes(self, name):
+        """Results made by Detectron2 itself from a detector's Instances."""
+        masks = np.stack([box_mask(H, W, 0, 0, 10, 10), box_mask(H, W, 30, 20, 34, 28)])
+        found = Instances(
+            (H, W),
+            pred_masks=torch.from_numpy(masks),
+            pred_boxes=Boxes(torch.tensor([[0, 0, 10, 10], [30, 20, 34, 28.0]])),
+            pred_classes=torch.tensor([1, 0]),
+            scores=torch.tensor([0.75, 0.5]),
+        )
+        rles = [WindowMask.from_array(m).to_rle(H, W) for m in masks]
+        found.pred_masks_rle = rles  # as COCOEvaluator.process does
+        results = instances_to_coco_json(found, 1)
+        for result in results:
+            result["category_id"] = {0: 2, 1: 4}[result["category_id"]]  # as it does at the end
+        (record,) = DatasetCatalog.get(name(results))
+        front, behind, apart, _ = record["annotations"]
+        assert (front["score"], apart["score"]) == (0.75, 0.5) and "score" not in behind
+        assert [front["modal_segmentation"], apart["modal_segmentation"]] == rles
 
     def test_threshold_and_metadata(self, name, tmp_path):
         registered = name([entry(FRONT, 0.3)])
