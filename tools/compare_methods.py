@@ -29,6 +29,8 @@ from deocclusion_d2.launch import launch
 def run(args: argparse.Namespace) -> None:
     with one_line_errors():
         setup_logger(distributed_rank=comm.get_rank())
+        # This package's own lines say how many instances are measured, and what is left out.
+        setup_logger(distributed_rank=comm.get_rank(), name="deocclusion_d2")
         cfg = load_config(args.config_file, args.opts)
         results = compare_methods(cfg, args.dataset, args.methods)
     if comm.is_main_process():
