@@ -11,6 +11,7 @@ from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
 from .errors import UserError
+from .structures import DEFAULT_MIN_SCORE
 
 
 def add_deocclusion_config(cfg: CN) -> None:
@@ -92,6 +93,9 @@ def add_deocclusion_config(cfg: CN) -> None:
     # Side in pixels of the kernel that grows erasers and the neighbour test, to close the gaps
     # between predicted masks: 0 (none), 3, 5 or 7.
     cfg.DEOCCLUSION.DILATION = 0
+    # Predicted masks (those that have scores) below this score are left out; of the others, the
+    # one with the higher score gets the pixels on which two overlap.
+    cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True

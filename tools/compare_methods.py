@@ -5,6 +5,11 @@ Example, real street scenes of which depth and amodal boxes are known:
 
   tools/compare_methods.py --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
       --dataset kitti_mots_dev MODEL.WEIGHTS output/pcnet_m_kitti_mots_quick/model_final.pth
+
+The modal masks that a network predicted for KINS, against its true amodal masks (Table 3):
+
+  tools/compare_methods.py --config-file configs/pcnet_m_kins.yaml \\
+      --dataset predicted:coco_instances_results.json@kins_val MODEL.WEIGHTS pcnet_m.pth
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ from deocclusion_d2.launch import launch
 def run(args: argparse.Namespace) -> None:
     with one_line_errors():
         setup_logger(distributed_rank=comm.get_rank())
+        # This package's own lines say how many instances are measured, and what is left out.
+        setup_logger(distributed_rank=comm.get_rank(), name="deocclusion_d2")
         cfg = load_config(args.config_file, args.opts)
         results = compare_methods(cfg, args.dataset, args.methods)
     if comm.is_main_process():
@@ -39,7 +46,10 @@ def main() -> None:
     )
     parser.add_argument("--config-file", required=True, metavar="YAML")
     parser.add_argument(
-        "--dataset", required=True, metavar="NAME", help="registered, or FORMAT:JSON[@IMAGE_ROOT]"
+        "--dataset",
+        required=True,
+        metavar="NAME",
+        help="registered, or FORMAT:JSON[@IMAGE_ROOT], or predicted:RESULTS_JSON@NAME",
     )
     parser.add_argument(
         "--methods",

@@ -27,8 +27,10 @@ examples:
     %(prog)s ... --num-gpus 0
     %(prog)s ... --num-gpus 4
 
-  masks predicted by a network, with gaps of a few pixels between neighbours:
-    %(prog)s ... DEOCCLUSION.DILATION 5
+  masks predicted by a network (COCO results, as Detectron2's COCOEvaluator writes them), those
+  with a score of 0.7 or more, with gaps of a few pixels between neighbours:
+    %(prog)s ... --input coco_instances_results.json --images-from instances_val2017.json \\
+        --min-score 0.7 DEOCCLUSION.DILATION 5
 
   a baseline, which needs no trained network:
     %(prog)s --method convex_r --input kitti_mots/train.json --output convex_r.json
@@ -47,6 +49,9 @@ what is written (COCO JSON; images and annotations in the order of the input):
                               a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours
   info.deocclusion            version, method, thresholds, checksums of weights and input
   COCOA's regions become annotations; what an entry says besides goes to its image, under "cocoa".
+  Of COCO results: the images and categories of --images-from; the annotations by image; an id from
+  the entry's own id or annotation_id, else its number in the list from 1; score and all other keys
+  kept; modal_segmentation without the pixels that an entry of a higher score holds.
   Read it as format pseudo_amodal, whatever the format of the input was.
 
 Finished shards wait in OUTPUT.shards/ and go when the output is complete.
@@ -68,6 +73,20 @@ def build_parser() -> argparse.ArgumentParser:
         "'cocoa_cls' also D2SA (default: told from the keys of the first annotation)",
     )
     parser.add_argument(
+        "--images-from",
+        type=Path,
+        metavar="JSON",
+        help="for an input of COCO results (a list of predictions): the COCO-like JSON with the "
+        "images and categories that they were predicted for",
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        metavar="S",
+        help="leave out predictions with a lower score (default: DEOCCLUSION.MIN_SCORE of the "
+        "config, 0.5 without)",
+    )
+    parser.add_argument(
         "--method",
         choices=METHODS,
         default="pcnet",
@@ -86,7 +105,8 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="folder of the images, which are read only for models with colours (MODEL.PCNET_M."
-        "USE_RGB) and for COCOA files without image sizes (default: the input's folder)",
+        "USE_RGB) and for COCOA files without image sizes (default: the folder of "
+        "--images-from or else of the input)",
     )
     parser.add_argument(
         "--shard-size",
@@ -102,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--skip-invalid",
         action="store_true",
         help="leave annotations that cannot be used as they are, and count them, instead of "
-        "stopping at the first",
+        "stopping at the first; entries of COCO results are left out then",
     )
     parser.add_argument(
         "--num-gpus",
@@ -142,6 +162,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         weights=args.weights,
         opts=tuple(args.opts),
         image_root=args.image_root,
+        images_from=args.images_from,
+        min_score=args.min_score,
         shard_size=args.shard_size,
         overwrite=args.overwrite,
         skip_invalid=args.skip_invalid,

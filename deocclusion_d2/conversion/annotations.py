@@ -65,10 +65,18 @@ class ShardReader:
         index: of the input.
         image_root: folder of the images; None when the method looks at masks alone.
         skip_invalid: keep annotations that cannot be used as they are, instead of raising.
+        name: the file that messages name; the input's when None.
     """
 
-    def __init__(self, index: DocumentIndex, image_root: Path | None, skip_invalid: bool) -> None:
+    def __init__(
+        self,
+        index: DocumentIndex,
+        image_root: Path | None,
+        skip_invalid: bool,
+        name: Path | None = None,
+    ) -> None:
         self.index = index
+        self.name = name or index.path
         self.image_root = image_root
         self.skip_invalid = skip_invalid
         self._category_ids = {category["id"] for category in index.categories}
@@ -128,7 +136,7 @@ class ShardReader:
                 self._check_category(annotation, info)
         except InvalidAnnotation as error:
             if not self.skip_invalid:
-                raise UserError(f"{self.index.path}: {error}") from None
+                raise UserError(f"{self.name}: {error}") from None
             if self.index.format.one_item_per_image and isinstance(raw.get("regions"), list):
                 yield from _parse_regions(self.index.format, raw, info, tally)
                 return
@@ -146,7 +154,7 @@ class ShardReader:
 
     def _pixels(self, info: ImageInfo) -> np.ndarray:
         path = self.image_root / info.file_name
-        where = f"{self.index.path}: image {info.id!r}"
+        where = f"{self.name}: image {info.id!r}"
         try:
             pixels = read_image(str(path), "RGB")
         except OSError as error:

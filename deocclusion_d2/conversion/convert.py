@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from detectron2.utils import comm
 from tqdm import tqdm
@@ -23,6 +23,7 @@ from .annotations import ShardReader, convert_shard
 from .document_index import DocumentIndex, read_index
 from .job import ConversionJob, Method
 from .merge import merge
+from .predicted_input import PredictedInput
 from .shards import ShardFolder, ShardPlan
 from .tally import Tally
 
@@ -50,36 +51,34 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
     start = time.perf_counter()
     main = comm.is_main_process()
 
-    def prepare() -> tuple[DocumentIndex, Method]:
+    def prepare() -> tuple[DocumentIndex | PredictedInput | None, Method]:
         job.check()
-        index = read_index(job.input, job.format, job.image_root, job.skip_invalid)
-        if main:
-            how = "" if job.format else " (told from its keys)"
-            print(f"{job.input}: {len(index.item_places):,} items, format {index.format.name}{how}")
+        source = _read_input(job)
         if deoccluder is not None:
-            return index, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
-        return index, Method.build(job)
+            return source, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
+        return source, Method.build(job)
 
-    index, method = _together(prepare)
-    plan = ShardPlan.make(
-        index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
-    )
-    info = {
-        "version": deocclusion_d2.__version__,
-        "input": job.input.name,
-        "input_sha256": index.sha256,
-        "format": index.format.name,
-        **method.settings,
-    }
+    source, method = _together(prepare)
+    info = {"version": deocclusion_d2.__version__, **_describe(job, source), **method.settings}
     folder = ShardFolder(job.shard_folder)
 
     def open_folder() -> None:
         if main:
-            fingerprint = {**info, "input_size": index.size, "shard_size": job.shard_size}
-            del fingerprint["input"]
+            fingerprint = {**info, "input_size": source.size, "shard_size": job.shard_size}
+            fingerprint = {
+                k: v for k, v in fingerprint.items() if k not in ("input", "images_from")
+            }
             folder.open({**fingerprint, "config": method.config}, job.overwrite)
+            if job.images_from and not folder.modal_json.exists():
+                source.write(folder.modal_json)
 
     _together(open_folder)
+    index = source
+    if job.images_from:
+        index = _together(lambda: read_index(folder.modal_json, "coco"))
+    plan = ShardPlan.make(
+        index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
+    )
     done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, method.deoccluder))
     done_now = sum(comm.gather(done_now))
     total = Tally()
@@ -87,7 +86,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
     def finish() -> None:
         if not main:
             return
-        total.add(index.skipped)
+        total.add(source.tally if job.images_from else index.skipped)
         for number in range(len(plan)):
             header = folder.header(number)
             if header is None:
@@ -104,6 +103,42 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
     return total
 
 
+def _read_input(job: ConversionJob) -> DocumentIndex | PredictedInput | None:
+    """Read and check the input. Predictions are for the first process alone; others get None."""
+    main = comm.is_main_process()
+    if job.images_from is None:
+        index = read_index(job.input, job.format, job.image_root, job.skip_invalid)
+        if main:
+            how = "" if job.format else " (told from its keys)"
+            print(f"{job.input}: {len(index.item_places):,} items, format {index.format.name}{how}")
+        return index
+    if not main:
+        return None
+    min_score = job.score_threshold()
+    predicted = PredictedInput.read(job.input, job.images_from, min_score, job.skip_invalid)
+    print(
+        f"{job.input}: {predicted.entries:,} predictions, {len(predicted.numbers):,} used "
+        f"(score {min_score:g} or more); images of {job.images_from}"
+    )
+    return predicted
+
+
+def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None) -> dict[str, Any]:
+    """What the output says about its input; nothing in processes that do not write it."""
+    if source is None:
+        return {}
+    about = {"input": job.input.name, "input_sha256": source.sha256}
+    if isinstance(source, DocumentIndex):
+        return {**about, "format": source.format.name}
+    return {
+        **about,
+        "format": "coco_results",
+        "images_from": job.images_from.name,
+        "images_from_sha256": source.images.sha256,
+        "min_score": job.score_threshold(),
+    }
+
+
 def _convert_own_shards(
     job: ConversionJob,
     index: DocumentIndex,
@@ -113,8 +148,10 @@ def _convert_own_shards(
 ) -> int:
     """Convert this process's share of the shards. Returns the instances converted."""
     rank, world = comm.get_rank(), comm.get_world_size()
-    image_root = (job.image_root or job.input.parent) if deoccluder.uses_rgb else None
-    reader = ShardReader(index, image_root, job.skip_invalid)
+    image_root = None
+    if deoccluder.uses_rgb:
+        image_root = job.image_root or (job.images_from or job.input).parent
+    reader = ShardReader(index, image_root, job.skip_invalid, job.images_from)
     own = range(rank, len(plan), world)
     todo = [number for number in own if not _is_finished(folder, number, job.skip_invalid)]
     wanted = set(todo)

@@ -137,8 +137,10 @@ def read_index(
         raise UserError(f"{path}: there is no list 'annotations': is this a COCO-like JSON?")
     annotation_format = reader.format or ANNOTATION_FORMATS["coco"]
     if "images" not in lists and annotation_format.has_images_key:
+        results = "; COCO results need --images-from" if stream.is_list else ""
         raise UserError(
             f"{path}: there is no list 'images', which the format {annotation_format.name} needs"
+            f"{results}"
         )
     try:
         categories = annotation_format.categories(top)
@@ -212,7 +214,7 @@ class _Reader:
         self._images.extend((item.offset, item.length))
         annotation_format = self.format or ANNOTATION_FORMATS["coco"]
         try:
-            image_id = _check_size(annotation_format.images_of(item.value)).id
+            image_id = check_size(annotation_format.images_of(item.value)).id
         except InvalidAnnotation as error:
             self._bad_rows[row] = str(error)
             image_id = item.value.get("id") if isinstance(item.value, Mapping) else None
@@ -297,7 +299,7 @@ class _Reader:
             if number not in self._bad_items and number not in self._further_entries:
                 try:
                     entry = read_item(file, *map(int, place))
-                    image = _check_size(entry_image(entry, str(image_root), alternative))
+                    image = check_size(entry_image(entry, str(image_root), alternative))
                 except InvalidAnnotation as error:
                     self._bad_items[number] = str(error)
                 else:
@@ -362,7 +364,8 @@ class _Reader:
         return f"{place}: {reason}"
 
 
-def _check_size(image: ImageInfo) -> ImageInfo:
+def check_size(image: ImageInfo) -> ImageInfo:
+    """The image itself. Raises InvalidAnnotation when it is larger than pycocotools can count."""
     if image.height * image.width > _MAX_PIXELS:
         raise InvalidAnnotation(
             f"image {image.id!r} ({image.file_name}): {image.height} x {image.width} pixels are "

@@ -13,6 +13,7 @@ from detectron2.utils.file_io import PathManager
 from ..data.datasets import ANNOTATION_FORMATS
 from ..errors import UserError
 from ..inference import METHODS, NETWORK_METHODS, Deoccluder, method_config
+from ..structures import DEFAULT_MIN_SCORE
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class ConversionJob:
     """What to convert, and how.
 
     Attributes:
-        input: COCO-like JSON with modal masks.
+        input: COCO-like JSON with modal masks; or, with ``images_from``, COCO results.
         output: JSON to write.
         method: one of ``METHODS``.
         format: a name of ``ANNOTATION_FORMATS``; None to tell it from the first annotation.
@@ -28,7 +29,10 @@ class ConversionJob:
             methods without network take neither.
         opts: alternating config keys and values.
         image_root: folder of the images, for models that look at colours and COCOA files without
-            image sizes; the input's folder when None.
+            image sizes; the folder of ``images_from``, or else of the input, when None.
+        images_from: the JSON whose images and categories COCO results were predicted for.
+        min_score: predictions below it are left out; None for the config's DEOCCLUSION.MIN_SCORE,
+            or its default for methods without network.
         shard_size: instances (about) that are lost at most when the process is killed.
         overwrite: replace an existing output, and shards that another conversion has left.
         skip_invalid: leave annotations that cannot be used as they are, instead of stopping.
@@ -42,6 +46,8 @@ class ConversionJob:
     weights: str | None = None
     opts: tuple[str, ...] = ()
     image_root: Path | None = None
+    images_from: Path | None = None
+    min_score: float | None = None
     shard_size: int = 1000
     overwrite: bool = False
     skip_invalid: bool = False
@@ -67,13 +73,21 @@ class ConversionJob:
             raise UserError(f"unknown format {self.format!r}: use {known}")
         if self.shard_size < 1:
             raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
-        if not self.input.is_file():
-            raise UserError(f"{self.input}: there is no such file")
+        for path in (self.input, self.images_from):
+            if path is not None and not path.is_file():
+                raise UserError(f"{path}: there is no such file")
+        if self.images_from is None and self.min_score is not None:
+            raise UserError("--min-score is for COCO results: pass --images-from too")
+        if self.images_from is not None and self.format is not None:
+            raise UserError(
+                "--images-from is for COCO results, which have no --format: leave it out"
+            )
         if self.output.exists():
             if self.output.is_dir():
                 raise UserError(f"{self.output} is a folder: name a file as --output")
-            if os.path.samefile(self.input, self.output):
-                raise UserError(f"{self.output} is the input: name another file as --output")
+            for path in (self.input, self.images_from):
+                if path is not None and os.path.samefile(path, self.output):
+                    raise UserError(f"{self.output} is the input: name another file as --output")
             if not self.overwrite:
                 raise UserError(f"{self.output} exists: pass --overwrite to replace it")
         try:
@@ -91,6 +105,12 @@ class ConversionJob:
                 f"--method {self.method} uses no network: leave out --config-file, --weights "
                 "and config overrides"
             )
+
+    def score_threshold(self) -> float:
+        """The least score of a prediction that is used. Raises UserError."""
+        if self.min_score is not None:
+            return self.min_score
+        return self.load_config().DEOCCLUSION.MIN_SCORE if self.uses_network else DEFAULT_MIN_SCORE
 
     def load_config(self):
         """The config, with weights and method in it. Raises UserError."""

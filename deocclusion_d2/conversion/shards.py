@@ -146,6 +146,11 @@ class ShardFolder:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
 
+    @property
+    def modal_json(self) -> Path:
+        """Where predictions wait as modal COCO JSON."""
+        return self.path / "modal.json"
+
     def write(self, number: int, header: dict[str, Any], lines: Iterable[str]) -> None:
         with atomic_writer(self.shard(number)) as file:
             file.write(json.dumps(header) + "\n")

@@ -24,6 +24,7 @@ class Tally:
         added_pixels: those pixels, of all instances.
         grown_modal_pixels: pixels of the modal masks of the grown instances.
         cycles: groups of instances that hide each other in a circle.
+        low_scores: predictions left out for their score.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
     """
@@ -37,6 +38,7 @@ class Tally:
     added_pixels: int = 0
     grown_modal_pixels: int = 0
     cycles: int = 0
+    low_scores: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +85,8 @@ class Tally:
             ("crowd regions, untouched", f"{self.crowds:,}"),
             ("skipped, untouched", f"{sum(self.skipped.values()):,}"),
         ]
+        if self.low_scores:
+            rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
         for reason, count in self.skipped.most_common():
             rows.append((f"  {count:,} x", f"{reason} (first: {self.examples[reason]})"))
         rate = instances_now / seconds if seconds > 0 else 0.0

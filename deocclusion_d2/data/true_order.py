@@ -25,7 +25,7 @@ def order_from_amodal(scene: Scene, truth: SceneTruth) -> Orders:
     Returns:
         Neighbour pair -> 1, -1 or 0.
     """
-    modal, amodal = scene.modal_masks, truth.amodal_masks
+    modal, amodal = truth.true_modal_masks(scene), truth.amodal_masks
     return {
         (i, j): int(
             np.sign(modal[i].intersection_area(amodal[j]) - modal[j].intersection_area(amodal[i]))
@@ -74,6 +74,6 @@ def order_from_depth(scene: Scene, truth: SceneTruth, min_depth_gap: float = 1.5
     depths = np.asarray(truth.depths, dtype=float)
     return {
         (i, j): 1 if depths[i] < depths[j] else -1
-        for i, j in neighbour_pairs(scene.modal_masks)
+        for i, j in neighbour_pairs(truth.true_modal_masks(scene))
         if abs(depths[i] - depths[j]) >= min_depth_gap  # False for NaN
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..structures import Deocclusion, Scene, SceneTruth, WindowMask
-from .base import SceneEvaluator
+from .base import SceneEvaluator, nothing_visible
 
 
 def clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -65,8 +65,9 @@ class AmodalBoxEvaluator(SceneEvaluator):
     - Boxes are continuous, x1 and y1 exclusive: a mask of one pixel at (0, 0) has (0, 0, 1, 1).
     - Both boxes are cut at the image border, since no completed mask goes beyond it. The boxes of
       KITTI's tracking labels, as published with KITTI MOTS masks, are cut already.
-    - Instances without a box (NaN row) are left out; so are fully hidden ones (empty modal mask)
-      and boxes without area in the image. A box without a level counts in ``IoU`` alone.
+    - Instances without a box (NaN row) are left out; so are fully hidden ones (empty modal mask),
+      those without a prediction where the modal masks are predicted ones, and boxes without area
+      in the image. A box without a level counts in ``IoU`` alone.
     - Whoever makes the ``SceneTruth`` of KITTI gives NaN for *truncated* objects (``truncated`` >
       0): theirs is not the box of any mask in the image (even on fully visible, truncated objects
       the modal mask's box reaches a mean IoU of only 0.76, against 0.87 on the others). So
@@ -88,13 +89,15 @@ class AmodalBoxEvaluator(SceneEvaluator):
         true = clip_boxes(truth.amodal_boxes, *size)
         ious = paired_box_iou(tight_boxes(output.amodal_masks, *size), true)
         has_area = np.all(true[:, 2:] > true[:, :2], axis=1)
+        true_modal = truth.true_modal_masks(scene)
         for row, modal in enumerate(scene.modal_masks):
+            reason = nothing_visible(modal, true_modal[row])
             if np.isnan(true[row]).any():
                 self.leave_out("instances without an amodal box")
             elif not has_area[row]:
                 self.leave_out("amodal boxes without area in the image")
-            elif modal.is_empty:
-                self.leave_out("fully hidden instances")
+            elif reason:
+                self.leave_out(reason)
             else:
                 level = -1 if truth.occlusion_levels is None else truth.occlusion_levels[row]
                 groups = [] if level < 0 else [f"level{int(level)}"]

@@ -19,7 +19,7 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from tabulate import tabulate
 
-from ..structures import Deocclusion, Scene, SceneTruth
+from ..structures import Deocclusion, Scene, SceneTruth, WindowMask
 
 ALL = "all"
 
@@ -156,6 +156,20 @@ class SceneEvaluator(DatasetEvaluator, ABC):
                 file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
+def nothing_visible(modal: WindowMask, true_modal: WindowMask) -> str | None:
+    """Why an instance is left out that a method has no pixel of; None when it has some.
+
+    Args:
+        modal: the visible pixels that the method was given.
+        true_modal: those that there are; another mask where ``modal`` is a prediction.
+    """
+    if true_modal.is_empty:
+        return "fully hidden instances"
+    if modal.is_empty:
+        return "instances without a prediction"
+    return None
+
+
 def _add_up(counters: Iterable[Sums]) -> Sums:
     total: Sums = Counter()
     for counter in counters:
@@ -173,6 +187,7 @@ def _check_lengths(scene: Scene, truth: SceneTruth, output: Deocclusion) -> None
         "graph nodes": output.graph,
         "completed masks": output.amodal_masks,
         "true amodal masks": truth.amodal_masks,
+        "true modal masks": truth.modal_masks,
         "amodal boxes": truth.amodal_boxes,
         "occlusion levels": truth.occlusion_levels,
         "depths": truth.depths,

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from ..structures import Deocclusion, Scene, SceneTruth, WindowMask
-from .base import SceneEvaluator
+from .base import SceneEvaluator, nothing_visible
 from .occlusion_groups import hidden_share_group
 
 
 def completion_areas(
-    predicted: WindowMask, true: WindowMask, modal: WindowMask
+    predicted: WindowMask,
+    true: WindowMask,
+    modal: WindowMask,
+    true_modal: WindowMask | None = None,
 ) -> tuple[int, int, int, int]:
     """Pixels by which a completed mask and its invisible part are judged.
 
     Args:
         predicted: completed amodal mask.
         true: true amodal mask.
-        modal: visible pixels.
+        modal: visible pixels, which were completed.
+        true_modal: the true visible pixels, where ``modal`` is a prediction.
 
     Returns:
         Intersection and union of ``predicted`` and ``true``, then intersection and union of their
-        invisible parts, ``predicted \\ modal`` and ``true \\ modal``. All in pixels; an invisible
-        union of 0 means that neither mask holds a hidden pixel.
+        invisible parts, ``predicted \\ modal`` and ``true \\ true_modal``. All in pixels; an
+        invisible union of 0 means that neither mask holds a hidden pixel.
     """
+    true_modal = modal if true_modal is None else true_modal
     both = predicted & true
     intersection, predicted_area, true_area = both.area, predicted.area, true.area
-    invisible_intersection = intersection - both.intersection_area(modal)
+    visible = modal if true_modal is modal else modal | true_modal
+    invisible_intersection = intersection - both.intersection_area(visible)
     invisible_predicted = predicted_area - predicted.intersection_area(modal)
-    invisible_true = true_area - true.intersection_area(modal)
+    invisible_true = true_area - true.intersection_area(true_modal)
     return (
         intersection,
         predicted_area + true_area - intersection,
@@ -56,6 +62,10 @@ class AmodalCompletionEvaluator(SceneEvaluator):
     - Fully hidden instances (empty modal mask; COCOA has some) are left out and counted: a method
       that starts from visible pixels has nothing to complete. So are instances with an empty true
       amodal mask, for which no IoU exists.
+    - Where the modal masks are predicted ones (Table 3), hidden is what the *true* modal mask does
+      not hold, and of the completed mask what the predicted one does not. Instances without a
+      prediction (none matched, or others of higher score cover it) are left out and counted under
+      that name: in the paper every instance has one.
     - An empty completion of a visible instance has IoU 0, and a completion that adds nothing to a
       truly occluded instance has invisible IoU 0.
     - The invisible IoU of an instance that is not occluded is undefined and not counted; pixels
@@ -80,20 +90,29 @@ class AmodalCompletionEvaluator(SceneEvaluator):
             if len(scene):
                 self.leave_out("images without true amodal masks")
             return
-        for modal, true, predicted in zip(
-            scene.modal_masks, truth.amodal_masks, output.amodal_masks, strict=True
+        for modal, true_modal, true, predicted in zip(
+            scene.modal_masks,
+            truth.true_modal_masks(scene),
+            truth.amodal_masks,
+            output.amodal_masks,
+            strict=True,
         ):
+            reason = nothing_visible(modal, true_modal)
             if true.is_empty:
                 self.leave_out("instances with an empty true amodal mask")
-            elif modal.is_empty:
-                self.leave_out("fully hidden instances")
+            elif reason:
+                self.leave_out(reason)
             else:
-                self._add_instance(modal, true, predicted)
+                self._add_instance(modal, true_modal, true, predicted)
 
-    def _add_instance(self, modal: WindowMask, true: WindowMask, predicted: WindowMask) -> None:
+    def _add_instance(
+        self, modal: WindowMask, true_modal: WindowMask, true: WindowMask, predicted: WindowMask
+    ) -> None:
         total = true.area
-        hidden = total - true.intersection_area(modal)
-        intersection, union, inv_intersection, inv_union = completion_areas(predicted, true, modal)
+        hidden = total - true.intersection_area(true_modal)
+        intersection, union, inv_intersection, inv_union = completion_areas(
+            predicted, true, modal, true_modal
+        )
         ratios = {
             "mIoU_sum": (intersection, union),
             "mIoU_mean": (intersection / union, 1),

@@ -45,6 +45,6 @@ def pair_group(scene: Scene, truth: SceneTruth, occluder: int, occludee: int) ->
         amodal = truth.amodal_masks[occludee]
         total = amodal.area
         if total:
-            hidden = total - amodal.intersection_area(scene.modal_masks[occludee])
+            hidden = total - amodal.intersection_area(truth.true_modal_masks(scene)[occludee])
             return hidden_share_group(hidden, total)
     return None

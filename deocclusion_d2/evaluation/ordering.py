@@ -23,7 +23,9 @@ class OrderingEvaluator(SceneEvaluator):
     """Order accuracy over the truly ordered pairs (the paper's Table 1).
 
     Only pairs whose true order is 1 or -1 are measured. A pair for which the graph has no edge
-    counts as wrong, and also as *undecided*.
+    counts as wrong, and also as *undecided*. Where the scene's modal masks are predicted ones, the
+    pairs are those of the true modal masks; pairs with an instance without a prediction are left
+    out and counted.
 
     Results, in percent, under ``ordering``: ``Acc`` and ``Undecided``, the number of ``pairs``,
     each also by the occludee's group (see ``occlusion_groups.pair_group``): ``Acc-level2``,
@@ -76,6 +78,11 @@ class OrderingEvaluator(SceneEvaluator):
             return
         for (i, j), true_order in orders.items():
             if true_order == 0:
+                continue
+            if truth.modal_masks is not None and (
+                scene.modal_masks[i].is_empty or scene.modal_masks[j].is_empty
+            ):
+                self.leave_out("pairs with an instance without a prediction")
                 continue
             predicted = output.graph.order(i, j)
             occluder, occludee = (i, j) if true_order == 1 else (j, i)

@@ -50,7 +50,9 @@ UNSUPERVISED = tuple(n for n, m in METHODS.items() if m.network in (None, "pcnet
 Metrics = dict[str, dict[str, float]]
 
 
-def evaluate_method(cfg, name: str, dataset_name: str, model=None, hidden_bins: int = 4) -> Metrics:
+def evaluate_method(
+    cfg, name: str, dataset_name: str, model=None, hidden_bins: int = 4, loader=None
+) -> Metrics:
     """Evaluate one method on a data set.
 
     Args:
@@ -60,6 +62,7 @@ def evaluate_method(cfg, name: str, dataset_name: str, model=None, hidden_bins: 
         dataset_name: a data set with truth of some kind.
         model: the loaded network; None to load it.
         hidden_bins: see ``build_evaluators``.
+        loader: of the data set's scenes; None to build it.
 
     Returns:
         task -> metric -> value on the main process; empty elsewhere.
@@ -76,7 +79,7 @@ def evaluate_method(cfg, name: str, dataset_name: str, model=None, hidden_bins: 
     cfg.DEOCCLUSION.COMPLETION = METHODS[name].completion
     result = inference_on_dataset(
         Deoccluder.from_config(cfg, model),
-        build_scene_test_loader(cfg, dataset_name),
+        loader or build_scene_test_loader(cfg, dataset_name),
         build_evaluators(dataset_name, hidden_bins=hidden_bins),
     )
     if not comm.is_main_process():
@@ -104,7 +107,8 @@ def compare_methods(
     if unknown:
         raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(UNSUPERVISED)}")
     model = load_model(cfg) if any(METHODS[m].network for m in methods) else None
-    results = {name: evaluate_method(cfg, name, dataset_name, model) for name in methods}
+    loader = build_scene_test_loader(cfg, ensure_registered(dataset_name))  # once: it takes time
+    results = {n: evaluate_method(cfg, n, dataset_name, model, loader=loader) for n in methods}
     return results if comm.is_main_process() else {}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from detectron2.structures import Instances
 
 from ..errors import UserError
-from ..structures import Deocclusion, Scene
+from ..structures import DEFAULT_MIN_SCORE, Deocclusion, Scene
 from .baselines import HeuristicOrdering
 from .scene_input import scene_from_masks
 from .steps import (
@@ -45,6 +46,8 @@ class Deoccluder:
         completion: Completion,
         description: dict[str, Any],
         uses_rgb: bool,
+        uses_category: bool = False,
+        min_score: float = DEFAULT_MIN_SCORE,
     ) -> None:
         """Most callers want ``from_config`` or ``baseline``.
 
@@ -52,11 +55,15 @@ class Deoccluder:
             ordering, completion: the two steps, see ``steps.py``.
             description: what ``describe`` says.
             uses_rgb: whether scenes need their image.
+            uses_category: whether the result depends on category ids.
+            min_score: ``predict`` leaves out masks whose score is below it.
         """
         self._ordering = ordering
         self._completion = completion
         self._description = description
         self.uses_rgb = uses_rgb
+        self.uses_category = uses_category
+        self.min_score = min_score
 
     @classmethod
     def from_config(cls, cfg, model: torch.nn.Module | None = None) -> Deoccluder:
@@ -89,6 +96,8 @@ class Deoccluder:
             COMPLETIONS[options.COMPLETION](cfg, runner),
             description,
             uses_rgb=runner is not None and runner.uses_rgb,
+            uses_category=runner is not None and runner.uses_category,
+            min_score=options.MIN_SCORE,
         )
 
     @classmethod
@@ -119,16 +128,42 @@ class Deoccluder:
         masks: np.ndarray | Sequence[dict] | Instances,
         category_ids: Sequence[int] | None = None,
         image: np.ndarray | None = None,
+        contiguous_ids: Mapping[int, int] | None = None,
     ) -> Deocclusion:
         """De-occlude one image.
 
+        Masks with scores are predictions. Those with a score below ``min_score``
+        (``DEOCCLUSION.MIN_SCORE``) are left out, and a pixel that several of the others hold goes
+        to the one of the highest score. Masks without scores stay as they are, all of them.
+
         Args:
             masks: N modal masks: (N, H, W) array or tensor, non-zero is foreground; or N compressed
-                COCO RLE dicts; or Detectron2 ``Instances`` with ``pred_masks`` or ``gt_masks``.
-            category_ids: N ids of the data set that the model was trained on; 1 without.
+                COCO RLE dicts; or N entries of COCO results of one image (dicts with
+                ``segmentation``, ``category_id`` and ``score``); or Detectron2 ``Instances`` with
+                ``pred_masks`` or ``gt_masks``, and maybe ``scores``.
+            category_ids: N ids of the data set that the model was trained on (KINS 1-8). Without,
+                they are those of the results' entries, or those that ``contiguous_ids`` gives to
+                the classes of ``Instances``; else 1.
             image: (H, W, 3) uint8 RGB; only for models that use colours.
+            contiguous_ids: category id of the data set -> class number of the detector, as in
+                ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
+
+        Returns:
+            The M <= N instances that took part; ``rows`` says which of the N each one is.
+
+        Raises:
+            UserError: masks that are not one of these forms; or ``Instances`` with classes, neither
+                ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids.
         """
-        return self([scene_from_masks(masks, category_ids, image)])[0]
+        scene, rows = scene_from_masks(
+            masks,
+            category_ids,
+            image,
+            min_score=self.min_score,
+            contiguous_ids=contiguous_ids,
+            needs_category=self.uses_category,
+        )
+        return replace(self([scene])[0], rows=rows)
 
 
 def _check(key: str, value: str, known: Iterable[str]) -> None:

@@ -57,6 +57,7 @@ class NetworkRunner:
         self.optimize = optimize
         self.precision = precision
         self.uses_rgb = model.use_rgb
+        self.uses_category = model.use_category
 
     @torch.inference_mode()
     def outputs(self, samples: Iterable[Sample], key: str) -> Iterator[np.ndarray]:

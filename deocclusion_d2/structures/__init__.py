@@ -2,11 +2,13 @@
 
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
+from .predicted_masks import DEFAULT_MIN_SCORE, resolve_overlaps, resolve_rle_overlaps
 from .scene import Deocclusion, Scene, SceneTruth
 from .square_crop import SquareCrop
 from .window_mask import WindowMask
 
 __all__ = [
+    "DEFAULT_MIN_SCORE",
     "Deocclusion",
     "OcclusionGraph",
     "Scene",
@@ -14,4 +16,6 @@ __all__ = [
     "SquareCrop",
     "WindowMask",
     "neighbour_pairs",
+    "resolve_overlaps",
+    "resolve_rle_overlaps",
 ]

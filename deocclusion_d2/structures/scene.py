@@ -66,6 +66,8 @@ class SceneTruth:
         occlusion_levels: (N,) int, the annotator's level (KITTI 0-3), -1 where unknown.
         depths: (N,) float in metres, NaN where unknown.
         depth_constraints: pairs (i, j): instance i is in front of j (COCOA).
+        modal_masks: N true modal masks, where the scene's own are predictions (an empty one of the
+            scene is then an instance without a prediction); None where the scene's are the truth.
     """
 
     amodal_masks: list[WindowMask] | None = None
@@ -73,6 +75,11 @@ class SceneTruth:
     occlusion_levels: np.ndarray | None = None
     depths: np.ndarray | None = None
     depth_constraints: list[tuple[int, int]] | None = None
+    modal_masks: list[WindowMask] | None = None
+
+    def true_modal_masks(self, scene: Scene) -> list[WindowMask]:
+        """The N true modal masks: its own where it has some, else the scene's."""
+        return scene.modal_masks if self.modal_masks is None else self.modal_masks
 
 
 @dataclass
@@ -82,7 +89,11 @@ class Deocclusion:
     Attributes:
         graph: who hides whom; its nodes are the rows 0..N-1 of the scene.
         amodal_masks: N completed masks.
+        rows: N row numbers, from ``Deoccluder.predict``: instance n is row ``rows[n]`` of the masks
+            that it was given, of which those with a low score are left out. None from scenes, whose
+            rows these are.
     """
 
     graph: OcclusionGraph
     amodal_masks: list[WindowMask]
+    rows: list[int] | None = None

@@ -106,6 +106,37 @@ def test_pcnet(call, data, weights, tmp_path, method):
     assert again.read_bytes() == output.read_bytes()
 
 
+def test_predictions(call, data, weights, tmp_path):
+    """COCO results, with the images of another JSON; the score comes from option or config."""
+    scores = [0.9, 0.8, 0.6, 0.3, 0.9, 0.9, 0.9, 0.9]
+    keys = ("image_id", "category_id", "segmentation")
+    annotations = json.loads(data.read_text())["annotations"]
+    results = tmp_path / "results.json"
+    results.write_text(
+        json.dumps(
+            [
+                {**{k: a[k] for k in keys}, "score": s}
+                for a, s in zip(annotations, scores, strict=True)
+            ]
+        )
+    )
+    output = tmp_path / "o.json"
+    common = ["--input", results, "--images-from", data, "--output", output]
+
+    def ids(*arguments):
+        code, out, err = call(*common, *arguments, "--overwrite")
+        assert code == 0, err
+        return [a["id"] for a in json.loads(output.read_text())["annotations"]], out
+
+    assert ids("--method", "convex_r")[0] == [1, 2, 3, 5, 6, 7, 8]
+    assert ids("--method", "raw", "--min-score", 0.2)[0] == [*range(1, 9)]
+    pcnet_options = [*pcnet(weights), "--num-gpus", 0]
+    written, out = ids(*pcnet_options, *TINY, "DEOCCLUSION.MIN_SCORE", 0.7)
+    assert written == [1, 2, 5, 6, 7, 8]
+    assert "8 predictions, 6 used (score 0.7 or more)" in out
+    assert json.loads(output.read_text())["info"]["deocclusion"]["min_score"] == 0.7
+
+
 class TestOneClearLine:
     """Every mistake: exit code 1, one line, no traceback, no output."""
 

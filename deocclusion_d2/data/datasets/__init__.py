@@ -9,7 +9,19 @@ from .annotation_format import (
     get_format,
 )
 from .load import load_dataset_dicts, read_json
-from .register import ensure_registered, register_amodal_dataset, register_modal_dataset
+from .predictions import (
+    Prediction,
+    load_predicted_dicts,
+    match_by_iou,
+    parse_prediction,
+    prediction_mask,
+)
+from .register import (
+    ensure_registered,
+    register_amodal_dataset,
+    register_modal_dataset,
+    register_predicted_dataset,
+)
 from .segmentation import InvalidAnnotation, to_rle
 
 from . import builtin  # isort: skip  (needs the formats)
@@ -20,11 +32,17 @@ __all__ = [
     "ImageInfo",
     "InvalidAnnotation",
     "ParsedAnnotation",
+    "Prediction",
     "ensure_registered",
     "get_format",
     "load_dataset_dicts",
+    "load_predicted_dicts",
+    "match_by_iou",
+    "parse_prediction",
+    "prediction_mask",
     "read_json",
     "register_amodal_dataset",
     "register_modal_dataset",
+    "register_predicted_dataset",
     "to_rle",
 ]

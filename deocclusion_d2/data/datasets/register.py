@@ -8,10 +8,12 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.file_io import PathManager
 
 from ...errors import UserError
+from ...structures import DEFAULT_MIN_SCORE
 from .annotation_format import View, get_format
 from .load import check_view, load_dataset_dicts
+from .predictions import load_predicted_dicts
 
-NAME_PATTERN = "FORMAT[.modal]:JSON[@IMAGE_ROOT]"
+NAME_PATTERN = "FORMAT[.modal]:JSON[@IMAGE_ROOT] or predicted:RESULTS_JSON@DATASET"
 
 
 def register_amodal_dataset(
@@ -62,6 +64,42 @@ def register_modal_dataset(
     register_amodal_dataset(name, json_file, image_root, "coco", "modal", labels_json)
 
 
+def register_predicted_dataset(
+    name: str, results_json: str, truth_name: str, min_score: float = DEFAULT_MIN_SCORE
+) -> None:
+    """Register a data set's images and truth with predicted modal masks in place of the true ones.
+
+    Nothing is read before it is used. How predictions are matched to instances, and what the dicts
+    hold, ``load_predicted_dicts`` says. The metadata is the truth's.
+
+    Args:
+        name: name for ``DatasetCatalog`` and configs.
+        results_json: COCO results, such as Detectron2's ``coco_instances_results.json``.
+        truth_name: a data set that is registered, or that ``ensure_registered`` can register.
+        min_score: predictions below it are left out, unless they name their instance by id.
+
+    Raises:
+        UserError: the truth is not registered.
+    """
+    ensure_registered(truth_name)
+    truth = MetadataCatalog.get(truth_name)
+
+    def load() -> list[dict]:
+        records = load_predicted_dicts(results_json, truth_name, min_score)
+        MetadataCatalog.get(name).set(
+            thing_classes=truth.thing_classes,
+            thing_dataset_id_to_contiguous_id=truth.thing_dataset_id_to_contiguous_id,
+        )
+        return records
+
+    DatasetCatalog.register(name, load)
+    kept = ("annotation_json", "annotation_format", "view", "image_root", "evaluator_type")
+    MetadataCatalog.get(name).set(
+        predictions_json=results_json,
+        **{key: truth.get(key) for key in kept if truth.get(key) is not None},
+    )
+
+
 def ensure_registered(name: str) -> str:
     """Register a data set named on the fly; a name that is registered is left alone.
 
@@ -69,7 +107,9 @@ def ensure_registered(name: str) -> str:
         name: ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``, such as
             ``kins.modal:/d/instances_train.json@/d/training/image_2`` or ``coco:my.json``. The
             default image root is the JSON's folder. ``coco`` has only a modal view, with or without
-            ``.modal``. The last ``@`` separates.
+            ``.modal``. The last ``@`` separates. Or ``predicted:RESULTS_JSON@DATASET``, see
+            ``register_predicted_dataset``: DATASET is any name that this function takes; here the
+            first ``@`` separates.
 
     Returns:
         The name.
@@ -85,6 +125,17 @@ def ensure_registered(name: str) -> str:
         raise UserError(
             f"data set {name!r} is not registered; register it, or name a JSON as {NAME_PATTERN}"
         )
+    if kind == "predicted":
+        results_json, _, truth_name = rest.partition("@")
+        if not truth_name:
+            raise UserError(
+                f"data set {name!r}: name the data set with the truth, "
+                "predicted:RESULTS_JSON@DATASET"
+            )
+        if not PathManager.isfile(results_json):
+            raise UserError(f"data set {name!r}: there is no file {results_json!r}")
+        register_predicted_dataset(name, results_json, truth_name)
+        return name
     json_file, _, image_root = rest.rpartition("@") if "@" in rest else (rest, "", "")
     format_name, dot, suffix = kind.partition(".")
     if dot and suffix != "modal":

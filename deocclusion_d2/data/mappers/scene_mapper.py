@@ -76,6 +76,8 @@ class SceneMapper:
 
 def _truth(record: dict, annotations: list[dict], row_of: dict[int, int]) -> SceneTruth:
     truth = SceneTruth()
+    if annotations and all("true_modal_segmentation" in a for a in annotations):
+        truth.modal_masks = [WindowMask.from_rle(a["true_modal_segmentation"]) for a in annotations]
     if annotations and all("amodal_segmentation" in a for a in annotations):
         truth.amodal_masks = [WindowMask.from_rle(a["amodal_segmentation"]) for a in annotations]
     if any("amodal_bbox" in a for a in annotations):

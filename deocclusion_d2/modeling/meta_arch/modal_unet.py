@@ -31,6 +31,7 @@ class ModalUNet(nn.Module):
     """
 
     use_rgb = True
+    use_category = False
 
     @configurable
     def __init__(

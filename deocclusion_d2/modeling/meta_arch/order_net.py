@@ -51,6 +51,8 @@ class OrderNet(nn.Module):
     p(i, j) and 1 - p(j, i). A swap of the two gives exactly 1 minus it.
     """
 
+    use_category = False
+
     @configurable
     def __init__(
         self,
