@@ -39,7 +39,7 @@ examples:
       --test kins:val.json@images
   # some rows only; another length of one network's training
   tools/run_experiment.py --experiment label_conversion --dataset synthetic_kins \\
-      --methods GT Raw OG mask_rcnn.SOLVER.MAX_ITER 2000
+      --methods GT Raw OG --opts mask_rcnn.SOLVER.MAX_ITER 2000
 
 OUTPUT/EXPERIMENT-DATASET gets report.md, results.json, plots (PNG) and the curve's numbers (CSV).
 Every step is kept in OUTPUT/stages under the hash of its inputs: run the same command again to go
@@ -89,7 +89,13 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=Path("output/experiments"), metavar="DIR")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="for training")
-    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
+    parser.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="KEY VALUE",
+        help="config overrides, last",
+    )
     settings = vars(parser.parse_args())
     output = settings.pop("output")
     for name in ("seeds", "methods", "opts"):

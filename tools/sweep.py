@@ -30,7 +30,7 @@ What was trained stays in OUTPUT/stages, shared with tools/run_experiment.py.
 examples:
   tools/sweep.py --dataset kitti_mots
   tools/sweep.py --dataset synthetic_kins --seeds 0 1 \\
-      --sweep INPUT.PARTIAL_COMPLETION.GAMMA=0.6,0.7,0.8,0.9 SOLVER.MAX_ITER 800
+      --sweep INPUT.PARTIAL_COMPLETION.GAMMA=0.6,0.7,0.8,0.9 --opts SOLVER.MAX_ITER 800
 """
 
 
@@ -60,7 +60,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--output", type=Path, default=Path("output/experiments"), metavar="DIR")
     parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="for training")
-    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
+    parser.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="KEY VALUE",
+        help="config overrides, last",
+    )
     settings = vars(parser.parse_args())
     output = settings.pop("output")
     with one_line_errors():

@@ -48,6 +48,7 @@ def run_command(title: str, command: Sequence[str], log: Path, folder: Path) -> 
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            close_fds=False,  # it inherits the lock of its stage, see stages.py
         ) as process,
     ):
         # Universal newlines end a line at the carriage returns of progress bars as well.

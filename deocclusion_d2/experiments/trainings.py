@@ -177,6 +177,7 @@ def _what_matters(cfg) -> str:
     cfg.defrost()
     cfg.merge_from_list([x for pair in _WITHOUT_EFFECT.items() for x in pair])
     cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (), ()
+    cfg.pop("DEOCCLUSION")  # how a network is used
     return cfg.dump()
 
 

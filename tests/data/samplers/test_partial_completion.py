@@ -119,5 +119,57 @@ def test_flip_mirrors_the_target():
     assert not np.array_equal(one.modal_mask, two.modal_mask)
 
 
+def test_on_a_common_grid_both_masks_consist_of_the_targets_pixels():
+    """A target whose square has 12 pixels, an eraser whose square has 60: blocks of 12 x 12."""
+    target = WindowMask.from_array(np.tril(np.ones((7, 7), bool)))
+    other = ellipse(35, 35)
+    settings = {"patch_size": 60, "shift": 0.0, "scale": (1.0, 1.0), "gamma": 1.0}
+    apart, common = (
+        [
+            draw_sample(
+                target,
+                other,
+                SamplerSettings(common_grid=grid, **settings),
+                np.random.default_rng(k),
+            )
+            for k in range(20)
+        ]
+        for grid in (False, True)
+    )
+    assert {s.crop.side for s in apart + common} == {12}
+
+    def in_blocks(mask: np.ndarray) -> bool:
+        blocks = mask.reshape(12, 5, 12, 5)
+        return bool((blocks == blocks[:, :1, :, :1]).all())
+
+    assert all(in_blocks(s.modal_mask) for s in apart + common)
+    assert all(in_blocks(s.eraser) for s in common)
+    assert not any(in_blocks(s.eraser) for s in apart)
+    for s in common:
+        assert 0.001 <= (s.modal_mask & s.eraser).sum() / s.modal_mask.sum() < 0.9
+    # About the same eraser: 35 of 60 pixels across is 7 of 12, and its area pi / 4 of that.
+    whole = [
+        s.eraser.sum() for s in common if not (s.eraser[[0, -1]].any() | s.eraser[:, [0, -1]].any())
+    ]
+    assert whole and np.mean(whole) == pytest.approx(np.pi / 4 * 35**2, rel=0.2)
+
+
+def test_common_grid_changes_nothing_where_the_target_is_finer_than_the_patch():
+    target, other = ellipse(80, 90), ellipse(70, 90)
+    for k in range(10):
+        one, two = (
+            draw_sample(
+                target,
+                other,
+                SamplerSettings(patch_size=64, common_grid=grid),
+                np.random.default_rng(k),
+            )
+            for grid in (False, True)
+        )
+        assert one.crop.side > 64
+        assert np.array_equal(one.modal_mask, two.modal_mask)
+        assert np.array_equal(one.eraser, two.eraser)
+
+
 def _rng() -> np.random.Generator:
     return np.random.default_rng(5)

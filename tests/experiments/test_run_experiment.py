@@ -1,0 +1,179 @@
+"""Whole experiments on a tiny synthetic KINS, by the real commands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.experiments import ExperimentSettings, SweepSettings, run_experiment, run_sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = (
+    *("INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"),
+    *("SOLVER.IMS_PER_BATCH", "2"),
+    *("SOLVER.MAX_ITER", "2"),
+    *("SOLVER.WARMUP_ITERS", "1"),
+    *("DATALOADER.NUM_WORKERS", "0"),
+    *("VIS_PERIOD", "0"),
+    *("pcnet_m.MODEL.PCNET_M.WIDTH", "0.25"),
+    *("amodal_unet.MODEL.AMODAL_UNET.WIDTH", "0.25"),
+    *("modal_unet.MODEL.MODAL_UNET.WIDTH", "0.25"),
+)
+
+
+def settings(experiment: str, kins: Path, **more) -> ExperimentSettings:
+    return ExperimentSettings(
+        experiment,
+        f"kins:{kins}/instances_train.json@{kins}/training/image_2",
+        f"kins:{kins}/instances_val.json@{kins}/testing/image_2",
+        opts=SMALL,
+        **more,
+    )
+
+
+def results(output: Path) -> dict:
+    return json.loads((output / "report" / "results.json").read_text())
+
+
+def run(chosen: ExperimentSettings, output: Path) -> str:
+    return run_experiment(chosen, output, ROOT, name="report")
+
+
+def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, commands):
+    report = run(settings("ordering", tiny_kins, seeds=(0, 1)), tmp_path)
+    assert commands == [
+        f"{network} learns, seed {seed}"
+        for network in ("pcnet_m", "order_net_m", "order_net_mi")
+        for seed in (0, 1)
+    ]
+    rows = results(tmp_path)["tables"]["ordering"]["rows"]
+    assert {name: len(seeds) for name, seeds in rows.items()} == {
+        **dict.fromkeys(("Area", "Y-axis", "Convex"), 1),
+        **dict.fromkeys(("OG", "OrderNet^M", "OrderNet^{M+I}"), 2),
+    }
+    assert {seed["ordering"]["pairs"] for row in rows.values() for seed in row} == {
+        rows["Area"][0]["ordering"]["pairs"]
+    }
+    assert "±" in report and "paper" not in report.splitlines()[4]
+    assert (tmp_path / "report" / "ordering.png").is_file()
+
+    # The same evaluation serves the other experiment, and nothing is trained twice.
+    commands.clear()
+    run(settings("completion", tiny_kins, seeds=(0, 1)), tmp_path)
+    assert commands == ["amodal_unet learns, seed 0", "amodal_unet learns, seed 1"]
+    completed = results(tmp_path)["tables"]["completion"]["rows"]
+    assert completed["OG"] == rows["OG"]
+    assert completed["Raw"][0]["completion"]["invisible_IoU_mean"] == 0
+    curve = (tmp_path / "report" / "completion_by_occlusion.csv").read_text()
+    assert {line.split(",")[0] for line in curve.splitlines()[1:]} == set(completed)
+
+    # Nothing is left to do.
+    commands.clear()
+    assert run(settings("completion", tiny_kins, seeds=(0, 1)), tmp_path)
+    assert commands == []
+
+
+def test_changes_make_new_stages_of_what_they_concern(tiny_kins, tmp_path, commands):
+    kins = shutil.copytree(tiny_kins, tmp_path / "kins")
+    chosen = settings("completion", kins, methods=("Raw", "OG"))
+    run(chosen, tmp_path)
+    before = results(tmp_path)["tables"]["completion"]["rows"]
+    commands.clear()
+
+    # How a network is used is not how it is trained.
+    run(replace(chosen, opts=(*SMALL, "DEOCCLUSION.AMODAL_THRESHOLD", "0.9")), tmp_path)
+    assert len(list((tmp_path / "stages").glob("evaluate-*"))) >= 3
+    # What has no effect on the result.
+    run(replace(chosen, opts=(*SMALL, "VIS_PERIOD", "7")), tmp_path)
+    assert results(tmp_path)["tables"]["completion"]["rows"] == before
+
+    # One validation image less: evaluated anew, not trained anew.
+    val = kins / "instances_val.json"
+    document = json.loads(val.read_text())
+    gone = document["images"].pop()["id"]
+    document["annotations"] = [a for a in document["annotations"] if a["image_id"] != gone]
+    other = val.with_name("fewer.json")
+    other.write_text(json.dumps(document))
+    fewer = replace(chosen, test=f"kins:{other}@{kins}/testing/image_2")
+    run(fewer, tmp_path)
+    after = results(tmp_path)["tables"]["completion"]["rows"]
+    assert (
+        0 < after["Raw"][0]["completion"]["instances"] < before["Raw"][0]["completion"]["instances"]
+    )
+    assert commands == []
+
+
+def test_predicted_modal_masks(tiny_kins, tmp_path, commands):
+    chosen = settings("predicted_modal", tiny_kins, methods=("Raw", "NOG"))
+    longer = ("modal_unet.SOLVER.MAX_ITER", "30", "modal_unet.SOLVER.IMS_PER_BATCH", "8")
+    run(replace(chosen, opts=(*SMALL, *longer)), tmp_path)
+    assert commands == ["modal_unet learns, seed 0", "predicted modal masks"] + [
+        "pcnet_m learns, seed 0"
+    ]
+    tables = results(tmp_path)["tables"]
+    assert set(tables["modal_masks"]["rows"]["U-Net"][0]["modal_segmentation"]) >= {"AP", "mIoU"}
+    rows = tables["predicted_modal"]["rows"]
+    raw, nog = (rows[name][0]["completion"] for name in ("Raw", "NOG"))
+    assert 0 < raw["mIoU_sum"] < 100 and raw["instances"] == nog["instances"]
+    assert raw["invisible_IoU_sum"] == 0  # nothing was completed
+
+
+def test_sweep_trains_only_for_what_training_sees(tiny_kins, tmp_path, commands):
+    base = settings("completion", tiny_kins)
+    chosen = SweepSettings(
+        base.dataset,
+        base.test,
+        {
+            "DEOCCLUSION.AMODAL_THRESHOLD": ("0.2", "0.6"),
+            "INPUT.PARTIAL_COMPLETION.GAMMA": ("0.5", "0.8"),
+        },
+        opts=SMALL,
+    )
+    report = run_sweep(chosen, tmp_path, ROOT)
+    # The thresholds share one network; a gamma that is the config's own is that network too.
+    assert len(commands) == 2
+    assert "| 0.6 " in report and (tmp_path / "sweep" / "sweep.png").is_file()
+    rows = (tmp_path / "sweep" / "sweep.csv").read_text().splitlines()
+    assert rows[0] == "key,value,metric,mean,seeds"
+    assert sum(r.startswith("DEOCCLUSION.AMODAL_THRESHOLD,0.6,") for r in rows) == 3
+
+
+def test_mistakes_are_said_before_anything_runs(tiny_kins, tmp_path, commands):
+    chosen = settings("ordering", tiny_kins)
+    for wrong, message in {
+        replace(chosen, experiment="order"): "unknown experiment 'order'",
+        replace(chosen, preset="slow"): "unknown preset 'slow'",
+        replace(chosen, methods=("Raw",)): "--methods Raw: ordering compares Area",
+        replace(chosen, seeds=(1, 1)): "--seeds: name at least one, and each once",
+        replace(chosen, test=None): "name the test set with --test",
+        replace(chosen, dataset="nowhere"): "data set 'nowhere' is not registered",
+        replace(chosen, opts=("pcnet.SEED", "1")): "'pcnet' is no network",
+        replace(
+            chosen,
+            experiment="label_conversion",
+            dataset=chosen.dataset.replace("kins:", "kins.modal:"),
+        ): "needs a training set with true amodal labels",
+        replace(chosen, supervised_train=f"kins.modal:{tiny_kins}/instances_val.json"): (
+            "it has no amodal labels"
+        ),
+    }.items():
+        with pytest.raises(UserError, match=message):
+            run(wrong, tmp_path)
+    wrong_key = SweepSettings(chosen.dataset, chosen.test, {"DEOCCLUSION.ORDER": ("1", "2")})
+    with pytest.raises(UserError, match="Non-existent key: DEOCCLUSION.ORDER"):
+        run_sweep(wrong_key, tmp_path, ROOT)
+    assert commands == [] and not list(tmp_path.rglob("*.json"))
+
+
+def test_without_amodal_labels_the_supervised_rows_are_left_out(tiny_kins, tmp_path, commands):
+    modal = settings("completion", tiny_kins, methods=("Raw", "Supervised"))
+    modal = replace(modal, dataset=modal.dataset.replace("kins:", "kins.modal:"))
+    report = run(modal, tmp_path)
+    assert "Supervised is missing" in report and commands == []
+    run(replace(modal, supervised_train=modal.dataset.replace(".modal", "")), tmp_path)
+    assert commands == ["amodal_unet learns, seed 0"]
