@@ -46,6 +46,9 @@ def add_deocclusion_config(cfg: CN) -> None:
     # was cut: a hint that real neighbours, which share their image's pixels, do not give. True: the
     # eraser is put on the pixels of the target's image first, and both are resized together.
     cfg.INPUT.PARTIAL_COMPLETION.COMMON_GRID = False
+    # True: only instances that touch no other are completed in training (all serve as erasers).
+    # Masks that others cut teach the network to stop where they were cut.
+    cfg.INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS = False
     # Instances whose square is smaller than this, in pixels, are not used.
     cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 5.0
 

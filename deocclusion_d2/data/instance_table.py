@@ -8,11 +8,13 @@ workers share it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from pycocotools import mask as mask_util
 
 from ..errors import UserError
+from ..structures.neighbours import neighbour_pairs
 from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
 from .compressed_masks import CompressedMasks
@@ -95,6 +97,20 @@ class InstanceTable:
         if self._amodal_masks is None:
             raise ValueError("the table holds no amodal masks: make it with with_amodal=True")
         return self._amodal_masks[index]
+
+    def isolated(self) -> np.ndarray:
+        """Which instances touch no other usable instance of their image: (N,) bool.
+
+        Nothing in the data set hides these, so their modal masks are whole shapes.
+        """
+        isolated = np.ones(len(self), dtype=bool)
+        # The instances of an image stand together.
+        starts = np.flatnonzero(np.diff(self.image_index, prepend=-1))
+        for start, stop in pairwise([*starts, len(self)]):
+            masks = [self.modal_mask(i) for i in range(start, stop)]
+            for pair in neighbour_pairs(masks):
+                isolated[[start + i for i in pair]] = False
+        return isolated
 
     def file_name(self, index: int) -> str:
         """The image file of one instance."""

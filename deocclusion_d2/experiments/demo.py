@@ -30,8 +30,8 @@ class DemoSettings:
     val_images: int = 40
     height: int = 128
     width: int = 416
-    pcnet_iterations: int = 800
-    detector_iterations: int = 300
+    pcnet_iterations: int = 400
+    detector_iterations: int = 120
     label_sources: tuple[str, ...] = ("OG",)
     pictures: int = 6
     seed: int = 0

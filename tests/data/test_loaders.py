@@ -72,6 +72,31 @@ def same(a, b) -> bool:
     )
 
 
+def test_isolated_instances_touch_no_other_of_their_image():
+    left, touching = box_mask(H, W, 5, 5, 15, 15), box_mask(H, W, 15, 5, 25, 15)
+    apart = box_mask(H, W, 40, 5, 50, 15)
+    table = InstanceTable(
+        [
+            record([annotation(0, left), annotation(1, apart), annotation(2, touching)]),
+            record([annotation(3, left)]),  # touches 2 in nothing but its coordinates
+        ]
+    )
+    assert table.isolated().tolist() == [False, True, False, True]
+    targets = PartialCompletionMapper(
+        instances=table, settings=SamplerSettings(patch_size=32), seed=0, isolated_targets=True
+    )
+    assert len(targets) == 2
+    assert [int(targets({"item": k, "draw": 0})["category_id"]) for k in (0, 1)] == [2, 1]
+    # The other instances still erase: (seed, draw) alone says which.
+    others = {int(np.random.default_rng((0, draw)).integers(len(table))) for draw in range(30)}
+    assert others == {0, 1, 2, 3}
+    crowded = InstanceTable([record([annotation(0, left), annotation(1, touching)])])
+    with pytest.raises(UserError, match="ISOLATED_TARGETS: every instance"):
+        PartialCompletionMapper(
+            instances=crowded, settings=SamplerSettings(), seed=0, isolated_targets=True
+        )
+
+
 def test_table_leaves_out_what_cannot_be_used():
     usable = box_mask(H, W, 5, 5, 20, 20)
     annotations = [

@@ -174,7 +174,7 @@ def test_evaluators_are_chosen_by_type(evaluator_type, tasks):
 
 
 def test_a_type_can_be_added(monkeypatch):
-    monkeypatch.setitem(EVALUATORS, "boxes_only", lambda name, folder: [AmodalBoxEvaluator(folder)])
+    monkeypatch.setitem(EVALUATORS, "boxes_only", lambda folder, bins: [AmodalBoxEvaluator(folder)])
     MetadataCatalog.get("evaluation_test_added").evaluator_type = "boxes_only"
     assert list(build_evaluators("evaluation_test_added").evaluate()) == ["amodal_box"]
 

@@ -6,12 +6,13 @@ import numpy as np
 from detectron2.config import configurable
 from detectron2.data import detection_utils
 
+from ...errors import UserError
 from ..instance_table import InstanceTable
 from ..samplers import SamplerSettings, draw_sample
 
 
 class PartialCompletionMapper:
-    """Maps ``{"item": row of the table, "draw": number of the draw}`` to a sample.
+    """Maps ``{"item": number of the target, "draw": number of the draw}`` to a sample.
 
     The other instance and every random number come from (seed, draw) alone, so a sample does not
     depend on the worker, the number of workers or processes, or on the samples before it.
@@ -25,6 +26,7 @@ class PartialCompletionMapper:
         settings: SamplerSettings,
         seed: int,
         load_image: bool = False,
+        isolated_targets: bool = False,
     ) -> None:
         """
         Args:
@@ -32,11 +34,23 @@ class PartialCompletionMapper:
             settings: numbers of the sampler.
             seed: seed of the whole run, 0 or more.
             load_image: also crop the image of the target.
+            isolated_targets: only instances that touch no other are targets; all are erasers.
+
+        Raises:
+            UserError: no instance is isolated.
         """
         self.instances = instances
         self.settings = settings
         self.seed = seed
         self.load_image = load_image
+        self._targets = np.arange(len(instances))
+        if isolated_targets:
+            self._targets = np.flatnonzero(instances.isolated())
+            if not len(self._targets):
+                raise UserError(
+                    "INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS: every instance of DATASETS.TRAIN "
+                    "touches another one; set it to False"
+                )
 
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int) -> dict:
@@ -45,10 +59,11 @@ class PartialCompletionMapper:
             "settings": SamplerSettings.from_config(cfg),
             "seed": seed,
             "load_image": cfg.MODEL.PCNET_M.USE_RGB,
+            "isolated_targets": cfg.INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS,
         }
 
     def __len__(self) -> int:
-        return len(self.instances)
+        return len(self._targets)
 
     def __call__(self, dataset_dict: dict) -> dict:
         """Returns a dict of one sample, S the patch's side:
@@ -56,7 +71,7 @@ class PartialCompletionMapper:
         ``modal_mask`` (S, S) uint8 0/1, ``eraser`` (S, S) uint8 0/1, ``category_id`` int64, and
         ``image`` (S, S, 3) uint8 RGB when images are loaded.
         """
-        index, draw = dataset_dict["item"], dataset_dict["draw"]
+        index, draw = int(self._targets[dataset_dict["item"]]), dataset_dict["draw"]
         rng = np.random.default_rng((self.seed, draw))
         other = int(rng.integers(len(self.instances)))
         sample = draw_sample(
