@@ -27,9 +27,10 @@ def method_config(method: str, config_file: str | None, weights: str | None, opt
         UserError: naming the option or key.
     """
     if not config_file:
+        *others, last = BASELINES
         raise UserError(
             f"--method {method} needs --config-file and --weights; without them use --method "
-            f"{' or '.join(BASELINES)}"
+            f"{', '.join(others)} or {last}"
         )
     if len(opts) % 2:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")

@@ -38,7 +38,7 @@ class LargerInFront(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = torch.nn.Linear(1, 1)
-        self.device, self.use_rgb = torch.device("cpu"), False
+        self.device, self.use_rgb, self.use_category = torch.device("cpu"), False, False
 
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         first, second = (batch[k].sum(dim=(1, 2)) for k in ("first_mask", "second_mask"))
