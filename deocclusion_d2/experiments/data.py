@@ -11,6 +11,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from ..conversion import file_sha256
 from ..data.datasets import ensure_registered
 from ..errors import UserError
+from .stages import hash_of
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,23 @@ def resolve_data(
     if supervised is not None and MetadataCatalog.get(supervised).view != "amodal":
         raise UserError(f"--supervised-train {supervised}: it has no amodal labels")
     return ExperimentData(name, train, modal_view(train), test, supervised, family)
+
+
+def short_name(name: str) -> str:
+    """A data set's name for titles: without the folders of one that was named on the fly."""
+    if ":" not in name:
+        return name
+    kind, _, rest = name.partition(":")
+    json_file = rest.rpartition("@")[0] or rest
+    return f"{kind}:{Path(json_file).name}"
+
+
+def folder_name(name: str) -> str:
+    """A data set's name as part of a folder's: different names, different folders."""
+    if ":" not in name:
+        return name
+    readable = "".join(c if c.isalnum() or c in "._-" else "_" for c in short_name(name))
+    return f"{readable}-{hash_of(name)[:6]}"
 
 
 def modal_view(name: str) -> str:

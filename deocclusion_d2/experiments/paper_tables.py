@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .compare_methods import METHODS, Metrics
+from .data import short_name
 from .experiment import CONVERSIONS, Experiment
 from .paper_figures import published
 from .tables import Column, Table
@@ -56,7 +57,7 @@ def ordering(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list
     """Table 1: pair-wise order accuracy."""
     table = Table(
         "ordering",
-        f"Order accuracy on {e.data.test}, % of truly ordered pairs:",
+        f"Order accuracy on {short_name(e.data.test)}, % of truly ordered pairs:",
         _ORDERING,
         published("ordering", e.data.test),
     )
@@ -67,7 +68,7 @@ def completion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> li
     """Table 2: amodal completion from true modal masks."""
     table = Table(
         "completion",
-        f"Amodal completion on {e.data.test}, %:",
+        f"Amodal completion on {short_name(e.data.test)}, %:",
         _COMPLETION,
         published("completion", e.data.test),
     )
@@ -76,10 +77,10 @@ def completion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> li
 
 def predicted_modal(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
     """Table 3: amodal completion from modal masks that a U-Net predicts from image and box."""
-    masks = Table("modal_masks", f"Predicted modal masks on {e.data.test}, %:", _MODAL)
+    masks = Table("modal_masks", f"Predicted modal masks on {short_name(e.data.test)}, %:", _MODAL)
     table = Table(
         "predicted_modal",
-        f"Amodal completion on {e.data.test} from predicted modal masks, %:",
+        f"Amodal completion on {short_name(e.data.test)} from predicted modal masks, %:",
         _COMPLETION,
         published("predicted_modal", e.data.test),
     )
@@ -97,12 +98,12 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
     """Table 4: Mask R-CNN from converted labels, and what the labels are worth."""
     quality = Table(
         "label_quality",
-        f"Pseudo labels of {e.data.train} against the true ones, % (paper: 95.22 on KINS):",
+        f"Labels of {short_name(e.data.train)} against the true ones, % (paper: 95.22 on KINS):",
         _COMPLETION,
     )
     detection = Table(
         "label_conversion",
-        f"Amodal Mask R-CNN by label source, AP on {e.data.test}, %:",
+        f"Amodal Mask R-CNN by label source, AP on {short_name(e.data.test)}, %:",
         _DETECTION,
         published("label_conversion", e.data.test),
     )
@@ -144,8 +145,8 @@ def _note_untrainable(table: Table, e: Experiment, method: str) -> bool:
     if e.can_train(method):
         return False
     table.notes.append(
-        f"{method} is missing: {e.data.train} has no amodal labels (--supervised-train names "
-        "other data)."
+        f"{method} is missing: {short_name(e.data.train)} has no amodal labels (--supervised-train "
+        "names other data)."
     )
     return True
 

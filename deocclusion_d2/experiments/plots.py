@@ -1,4 +1,4 @@
-"""Figures of experiments: bars of a table, completion against the occlusion ratio, sweeps."""
+"""Figures of experiments: rows of a table, completion against the occlusion ratio, sweeps."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#
 _MARKERS = "osD^vPX"
 
 
-def draw_bars(table: Table, path: Path) -> bool:
-    """Draw the first metric of a table: a bar per row, deviation over seeds, the paper's figure.
+def draw_rows(table: Table, path: Path) -> bool:
+    """Draw the first metric of a table: a dot per row, deviation over seeds, the paper's figure.
 
     Returns:
         Whether there was anything to draw.
@@ -29,25 +29,26 @@ def draw_bars(table: Table, path: Path) -> bool:
     if column is None:
         return False
     rows = [r for r in table.rows if table.values(r, column)]
-    values = [table.values(r, column) for r in rows]
-    means = np.array([np.mean(v) for v in values])
-    errors = [np.std(v, ddof=1) if len(v) > 1 else 0.0 for v in values]
-    figure = Figure(figsize=(1.6 + 1.0 * len(rows), 3.6), layout="constrained")
+    figure = Figure(figsize=(6.0, 1.2 + 0.38 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    places = np.arange(len(rows))
-    bars = axes.bar(places, means, yerr=errors, color=_COLOURS[0], capsize=3, width=0.65)
-    axes.bar_label(bars, fmt=f"%.{column.digits}f", padding=2, fontsize=8)
-    known = [(k, table.paper[r]) for k, r in enumerate(rows) if r in table.paper]
+    for place, row in enumerate(rows):
+        values = table.values(row, column)
+        mean = float(np.mean(values))
+        axes.errorbar(mean, place, xerr=_deviation(values), fmt="o", color=_COLOURS[0], capsize=3)
+        axes.annotate(
+            f"{mean:.{column.digits}f}", (mean, place), (0, 6), textcoords="offset points",
+            ha="center", fontsize=8,
+        )  # fmt: skip
+    known = [(table.paper[r], k) for k, r in enumerate(rows) if r in table.paper]
     if known:
-        axes.plot(*zip(*known, strict=True), "D", color=_COLOURS[3], label="paper")
+        axes.plot(
+            *zip(*known, strict=True), "D", color=_COLOURS[3], label="paper", fillstyle="none"
+        )
         axes.legend()
-    axes.set_xticks(places, [_mathtext(r) for r in rows])
-    low = min([*means, *(v for _, v in known)])
-    high = max([*means, *(v for _, v in known)])
-    # Differences between methods, not the distance to zero, are what a reader compares.
-    margin = max(0.25 * (high - low), 1.0)
-    axes.set_ylim(max(0.0, low - 2 * margin), high + margin)
-    axes.set_ylabel(f"{column.header}, %")
+    axes.set_yticks(range(len(rows)), [_mathtext(r) for r in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.8)
+    axes.margins(x=0.1)
+    axes.set_xlabel(f"{column.header}, %")
     axes.set_title(table.title.rstrip(":"), fontsize=9)
     _finish(axes)
     _save(figure, path)
@@ -82,15 +83,16 @@ def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
             count = table.values(row, Column("", "completion", f"instances-{group}"))
             centres.append((low + high) / 2)
             means.append(float(np.mean(mean)))
-            deviations.append(float(np.std(mean, ddof=1)) if len(mean) > 1 else 0.0)
+            deviations.append(_deviation(mean) or 0.0)
             lines.append(
                 [row, low, high, f"{means[-1]:.3f}", f"{deviations[-1]:.3f}"]
                 + [f"{np.mean(total):.3f}", int(count[0])]
             )
         if centres:
             axes.errorbar(
-                centres, means, deviations, label=_mathtext(row), capsize=2, markersize=4,
-                color=_COLOURS[k % len(_COLOURS)], marker=_MARKERS[k % len(_MARKERS)],
+                centres, means, deviations if any(deviations) else None, label=_mathtext(row),
+                capsize=2, markersize=4, color=_COLOURS[k % len(_COLOURS)],
+                marker=_MARKERS[k % len(_MARKERS)],
             )  # fmt: skip
     if not lines:
         return False
@@ -130,15 +132,20 @@ def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
         numbers = [float(r) for r in table.rows]
         for axes, column in zip(line, metrics, strict=False):
             values = [table.values(r, column) for r in table.rows]
-            errors = [np.std(v, ddof=1) if len(v) > 1 else 0.0 for v in values]
+            errors = [_deviation(v) or 0.0 for v in values]
             axes.errorbar(
-                numbers, [np.mean(v) for v in values], errors, marker="o", markersize=4,
-                capsize=2, color=_COLOURS[0],
+                numbers, [np.mean(v) for v in values], errors if any(errors) else None,
+                marker="o", markersize=4, capsize=2, color=_COLOURS[0],
             )  # fmt: skip
             axes.set_xlabel(key.split(".")[-1])
             axes.set_title(f"{column.header}, %", fontsize=9)
             _finish(axes)
     _save(figure, path)
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; None of one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def _mathtext(name: str) -> str:
@@ -148,7 +155,7 @@ def _mathtext(name: str) -> str:
 
 
 def _finish(axes: Axes) -> None:
-    axes.grid(axis="y", alpha=0.3)
+    axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

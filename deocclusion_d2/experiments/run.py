@@ -18,10 +18,10 @@ import torch
 import deocclusion_d2
 
 from ..errors import UserError
-from .data import resolve_data
+from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
 from .paper_tables import EXPERIMENTS
-from .plots import draw_bars, draw_occlusion_curve
+from .plots import draw_occlusion_curve, draw_rows
 from .stages import Stage, StageStore
 from .tables import Table
 from .trainings import PRESETS, ROLES, Trainings
@@ -90,7 +90,7 @@ def run_experiment(
     experiment = build_experiment(settings, output, project)
     start = time.monotonic()
     tables = EXPERIMENTS[settings.experiment][0](experiment, settings.seeds, methods)
-    folder = output / (name or f"{settings.experiment}-{_file_name(settings.dataset)}")
+    folder = output / (name or f"{settings.experiment}-{folder_name(settings.dataset)}")
     folder.mkdir(parents=True, exist_ok=True)
     pictures = _draw(tables, folder)
     facts = _facts(settings, time.monotonic() - start)
@@ -125,7 +125,7 @@ def build_experiment(settings: ExperimentSettings, output: Path, project: Path) 
 def _draw(tables: Sequence[Table], folder: Path) -> list[str]:
     written = []
     for table in tables:
-        if draw_bars(table, folder / f"{table.name}.png"):
+        if draw_rows(table, folder / f"{table.name}.png"):
             written.append(f"{table.name}.png")
         curve = f"{table.name}_by_occlusion"
         if draw_occlusion_curve(table, folder / f"{curve}.png", folder / f"{curve}.csv"):
@@ -173,7 +173,7 @@ def _report(
         for s in trainings
     )
     parts = [
-        f"# {settings.experiment}, {settings.dataset}, preset {settings.preset}",
+        f"# {settings.experiment}, {short_name(settings.dataset)}, preset {settings.preset}",
         *(t.markdown() for t in tables),
         *(f"![{p.removesuffix('.png')}]({p})" for p in pictures),
         f"Seeds: {seeds}{over}.",
@@ -182,7 +182,3 @@ def _report(
         f"{facts['hardware']}; {facts['versions']}.",
     ]
     return "\n\n".join(parts)
-
-
-def _file_name(dataset: str) -> str:
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in dataset).strip("_")

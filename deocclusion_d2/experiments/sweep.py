@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .data import resolve_data
+from .data import resolve_data, short_name
 from .experiment import Experiment
 from .plots import draw_sweeps
 from .stages import StageStore
@@ -115,7 +115,7 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
 
 
 def _sweep(e: Experiment, key: str, values: Sequence[str], seeds: Sequence[int]) -> Table:
-    table = Table(key, f"OG on {e.data.test} by {key}, %:", _COLUMNS)
+    table = Table(key, f"OG on {short_name(e.data.test)} by {key}, %:", _COLUMNS)
     where = "test_opts" if key.startswith("DEOCCLUSION.") else "train_opts"
     for value in values:
         table.rows[value] = [e.evaluate("OG", seed, **{where: (key, value)}) for seed in seeds]

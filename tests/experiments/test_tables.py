@@ -7,8 +7,9 @@ import csv
 import pytest
 
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.experiments.data import folder_name, short_name
 from deocclusion_d2.experiments.paper_figures import published
-from deocclusion_d2.experiments.plots import draw_bars, draw_occlusion_curve, draw_sweeps
+from deocclusion_d2.experiments.plots import draw_occlusion_curve, draw_rows, draw_sweeps
 from deocclusion_d2.experiments.sweep import DEFAULT_SWEEPS, parse_sweeps
 from deocclusion_d2.experiments.tables import Column, Table
 from deocclusion_d2.experiments.trainings import split_opts
@@ -49,11 +50,11 @@ def test_only_the_papers_data_has_its_figures():
     assert published("predicted_modal", "cocoa_val") == {}
 
 
-def test_bars_are_drawn_where_there_is_something(tmp_path):
-    assert draw_bars(table(), tmp_path / "bars.png")
-    assert (tmp_path / "bars.png").read_bytes()[:4] == b"\x89PNG"
+def test_rows_are_drawn_where_there_is_something(tmp_path):
+    assert draw_rows(table(), tmp_path / "rows.png")
+    assert (tmp_path / "rows.png").read_bytes()[:4] == b"\x89PNG"
     empty = Table("x", "X:", [Column("y", "y", "y")])
-    assert not draw_bars(empty, tmp_path / "empty.png") and not (tmp_path / "empty.png").exists()
+    assert not draw_rows(empty, tmp_path / "empty.png") and not (tmp_path / "empty.png").exists()
 
 
 def test_occlusion_curve_and_its_numbers(tmp_path):
@@ -109,3 +110,12 @@ def test_overrides_go_to_the_network_they_name():
         split_opts(["pcnet.SEED", "1"])
     with pytest.raises(UserError, match="KEY VALUE pairs"):
         split_opts(["SEED"])
+
+
+def test_names_of_data_sets_made_up_on_the_fly():
+    name = "kins.modal:/a/b/instances_val.json@/a/images"
+    assert short_name(name) == "kins.modal:instances_val.json"
+    assert short_name("coco:x/my.json") == "coco:my.json" and short_name("kins_val") == "kins_val"
+    other = name.replace("/a/b", "/a/c")
+    assert folder_name(name).startswith("kins.modal_instances_val.json-")
+    assert folder_name(name) != folder_name(other) and folder_name("kins_val") == "kins_val"
