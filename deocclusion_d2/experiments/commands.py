@@ -18,7 +18,7 @@ _PROGRESS = re.compile(r"(eta: \S+ +iter: \d+|Inference done \d+/\d+|\d+%\|[^|]*
 _LINES_SHOWN_ON_FAILURE = 15
 
 
-def run_command(title: str, command: Sequence[str], log: Path, folder: Path) -> float:
+def run_command(title: str, command: Sequence[str], log: Path) -> float:
     """Run a Python program of the project; everything it prints goes to a log.
 
     The command line and the program's progress are shown.
@@ -27,7 +27,6 @@ def run_command(title: str, command: Sequence[str], log: Path, folder: Path) -> 
         title: what the step is for.
         command: program and arguments, without the interpreter.
         log: file for the output, replaced.
-        folder: working directory, the project's root.
 
     Returns:
         Seconds that it took.
@@ -44,7 +43,6 @@ def run_command(title: str, command: Sequence[str], log: Path, folder: Path) -> 
         open(log, "w") as file,
         subprocess.Popen(
             [sys.executable, *command],
-            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

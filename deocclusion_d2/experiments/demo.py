@@ -75,11 +75,11 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
         reports.append(run_experiment(chosen, output, project, name=experiment))
     network = build_experiment(chosen, output, project).network("pcnet_m", settings.seed)
     pictures = output / "pictures"
-    config = "configs/quick_schedules/pcnet_m_kins_quick.yaml"
-    command = ["tools/visualize_deocclusion.py", "--dataset", names["val"]]
+    config = str(project / "configs/quick_schedules/pcnet_m_kins_quick.yaml")
+    command = [str(project / "tools/visualize_deocclusion.py"), "--dataset", names["val"]]
     command += ["--config-file", config, "--weights", weights_of(network)]
     command += ["--output", str(pictures), "--max-images", str(settings.pictures)]
-    run_command("pictures", command, output / "pictures_log.txt", project)
+    run_command("pictures", command, output / "pictures_log.txt")
     return "\n\n".join([*reports, f"Pictures: {pictures}\nEverything else: {output}"])
 
 
@@ -94,9 +94,9 @@ def _make_data(settings: DemoSettings, output: Path, project: Path) -> Path:
     }
 
     def work(folder: Path) -> None:
-        command = ["datasets/prepare_synthetic_kins.py", "--output", str(folder)]
+        command = [str(project / "datasets/prepare_synthetic_kins.py"), "--output", str(folder)]
         command += [str(x) for pair in sizes.items() for x in pair]
         title = f"synthetic KINS: {settings.train_images} + {settings.val_images} street scenes"
-        run_command(title, command, folder / "log.txt", project)
+        run_command(title, command, folder / "log.txt")
 
     return StageStore(output / "stages").run("synthetic_kins", sizes, work).folder

@@ -110,12 +110,16 @@ class Experiment:
         network = self.network("modal_unet", seed)
 
         def work(folder: Path) -> dict:
-            command = ["tools/predict_modal_masks.py", "--dataset", self.data.test]
+            command = [
+                str(self.project / "tools/predict_modal_masks.py"),
+                "--dataset",
+                self.data.test,
+            ]
             command += ["--config-file", self.trainings.config_file("modal_unet")]
             command += ["--weights", weights_of(network)]
             command += ["--output", str(folder / "results.json")]
             command += self.trainings.opts("modal_unet")
-            run_command("predicted modal masks", command, folder / "log.txt", self.project)
+            run_command("predicted modal masks", command, folder / "log.txt")
             return {"file": "results.json"}
 
         inputs = {"network": network.key, "test": fingerprint(self.data.test)}
@@ -128,7 +132,7 @@ class Experiment:
         method = CONVERSIONS[source]
         network = self.network("pcnet_m", seed) if method.startswith("pcnet") else None
         train = MetadataCatalog.get(self.data.train)
-        command = ["tools/convert_modal_to_amodal.py", "--method", method]
+        command = [str(self.project / "tools/convert_modal_to_amodal.py"), "--method", method]
         command += ["--format", train.annotation_format, "--input", str(train.annotation_json)]
         inputs: dict = {"method": method, "train": fingerprint(self.data.train_modal)}
         if network:
@@ -143,7 +147,6 @@ class Experiment:
             overrides = self.trainings.opts("pcnet_m") if network else []
             run_command(
                 f"labels by {source}", [*command, *labels, *overrides], folder / "log.txt",
-                self.project,
             )  # fmt: skip
             return {"file": "labels.json"}
 

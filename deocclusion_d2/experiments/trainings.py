@@ -74,7 +74,7 @@ class Trainings:
         self._opts = split_opts(opts)
 
     def config_file(self, role: str) -> str:
-        """Path below the project's root.
+        """The YAML file of a network.
 
         Raises:
             UserError: the preset has no config of this network for this kind of data.
@@ -87,7 +87,7 @@ class Trainings:
             stem = CONFIGS[role].format(family=family, depth=self.preset["depth"])
             path = self.preset["path"].format(stem=stem)
             if (self.project / path).is_file():
-                return path
+                return str(self.project / path)
         raise UserError(f"there is no config {path} for {role} on {self.data.name}")
 
     def opts(self, role: str, *more: str) -> list[str]:
@@ -96,7 +96,7 @@ class Trainings:
 
     def config(self, role: str, *more: str):
         """The config of a network."""
-        return load_config(str(self.project / self.config_file(role)), self.opts(role, *more))
+        return load_config(self.config_file(role), self.opts(role, *more))
 
     def train(
         self,
@@ -131,7 +131,8 @@ class Trainings:
         }
 
         def work(folder: Path) -> dict:
-            command = ["tools/train_net.py", "--config-file", config_file, "--resume"]
+            command = [str(self.project / "tools/train_net.py"), "--config-file", config_file]
+            command += ["--resume"]
             if self.num_gpus > 1:
                 command += ["--num-gpus", str(self.num_gpus)]
             command += [
@@ -140,7 +141,7 @@ class Trainings:
                 *("DATASETS.TEST", f"('{test}',)" if test else "()"),
                 *("OUTPUT_DIR", str(folder)),
             ]
-            run_command(f"{role} learns, seed {seed}", command, folder / "log.txt", self.project)
+            run_command(f"{role} learns, seed {seed}", command, folder / "log.txt")
             weights = folder / "model_final.pth"
             return {"metrics": _last_metrics(folder / "metrics.json", test), "file": weights.name}
 

@@ -12,8 +12,6 @@ from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.experiments import demo, experiment, trainings
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="session")
 def tiny_kins(tmp_path_factory) -> Path:
@@ -27,17 +25,16 @@ def commands(monkeypatch) -> list[str]:
     """Titles of the commands that ran; they run in this process, as ``python FILE ARGUMENTS``."""
     titles: list[str] = []
 
-    def run(title: str, command: list[str], log: Path, folder: Path) -> float:
+    def run(title: str, command: list[str], log: Path) -> float:
         titles.append(title)
         monkeypatch.setattr(sys, "argv", list(command))
         try:
-            runpy.run_path(str(folder / command[0]), run_name="__main__")
+            runpy.run_path(command[0], run_name="__main__")
         except SystemExit as end:
             if end.code:
                 raise UserError(f"{title}: the command failed") from None
         return 0.0
 
-    monkeypatch.chdir(ROOT)
     for module in (demo, experiment, trainings):
         monkeypatch.setattr(module, "run_command", run)
     return titles

@@ -59,9 +59,9 @@ def test_unknown_method_is_named(kins):
 
 def test_commands_are_logged_and_their_failure_is_said(tmp_path, capfd):
     log = tmp_path / "logs" / "x.txt"
-    run_command("fine", ["-c", "print('hello\\neta: 0:01:00  iter: 19')"], log, tmp_path)
+    run_command("fine", ["-c", "print('hello\\neta: 0:01:00  iter: 19')"], log)
     assert log.read_text().startswith("hello")
     assert "eta: 0:01:00  iter: 19" in capfd.readouterr().out
     with pytest.raises(UserError, match=r"broken: the command failed; .*x\.txt"):
-        run_command("broken", ["-c", "raise SystemExit('no such thing')"], log, tmp_path)
+        run_command("broken", ["-c", "raise SystemExit('no such thing')"], log)
     assert "no such thing" in capfd.readouterr().err

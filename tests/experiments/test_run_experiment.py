@@ -108,8 +108,9 @@ def test_changes_make_new_stages_of_what_they_concern(tiny_kins, tmp_path, comma
     assert commands == []
 
 
-def test_predicted_modal_masks(tiny_kins, tmp_path, commands):
-    chosen = settings("predicted_modal", tiny_kins, methods=("Raw", "NOG"))
+def test_predicted_modal_masks(tiny_kins, tmp_path, commands, monkeypatch):
+    monkeypatch.chdir(tiny_kins)  # names may be relative to where the user is
+    chosen = settings("predicted_modal", Path("."), methods=("Raw", "NOG"))
     longer = ("modal_unet.SOLVER.MAX_ITER", "30", "modal_unet.SOLVER.IMS_PER_BATCH", "8")
     run(replace(chosen, opts=(*SMALL, *longer)), tmp_path)
     assert commands == ["modal_unet learns, seed 0", "predicted modal masks"] + [

@@ -104,7 +104,7 @@ def _die_while_a_command_runs(root: Path) -> None:
     def work(folder: Path) -> None:
         code = f"import time; time.sleep(2); open({str(folder / 'late')!r}, 'w').write('1')"
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        run_command("slow", ["-c", code], folder / "log.txt", root)
+        run_command("slow", ["-c", code], folder / "log.txt")
 
     StageStore(root).run("a", {}, work)
 
