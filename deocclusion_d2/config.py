@@ -108,7 +108,7 @@ def add_deocclusion_config(cfg: CN) -> None:
     cfg.DEOCCLUSION.PAPER_PROTOCOL = False
     # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
     cfg.DEOCCLUSION.PRECISION = "auto"
-    # Patches per forward. On a CPU, as many of them at once as fit its cache.
+    # Patches per forward on a GPU. On a CPU, as many as fit its cache, 16 at most.
     cfg.DEOCCLUSION.PATCHES_PER_BATCH = 64
 
     # ---- running ----------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class NetworkRunner:
 
     Args:
         model: trained. It is not changed: the runner works on a copy.
-        batch_size: samples per forward, at most.
+        batch_size: samples per forward on a GPU.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware computes it.
         optimize: fold the batch norms into the convolutions. False: the network as it was trained.
     """
@@ -89,13 +89,13 @@ class NetworkRunner:
 
         Libraries choose their kernels, and with them the last bits of the result, by the shape of
         the batch, on GPUs and on CPUs. In batches of one size a sample's result is the same to the
-        bit at every place.
+        bit at every place. On a CPU the cache decides that size, not ``batch_size``.
         """
         if self.model.device.type == "cuda":
             return self.batch_size
         weight = self.model.network.head.weight
         fitting = _CPU_ACTIVATION_BYTES // (patch_size**2 * weight.shape[1] * weight.element_size())
-        return max(1, min(self.batch_size, fitting, _CPU_SAMPLES))
+        return max(1, min(fitting, _CPU_SAMPLES))
 
     def _stack(self, chunk: list[Sample], count: int) -> dict[str, torch.Tensor]:
         batch = {}
