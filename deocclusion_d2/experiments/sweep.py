@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .data import resolve_data, short_name
+from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
 from .plots import draw_sweeps
 from .stages import StageStore
@@ -80,7 +80,8 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
 
     Args:
         settings: what to sweep.
-        output: folder; stages go to ``stages`` in it, shared with ``run_experiment``.
+        output: folder. The report goes to ``sweep-DATASET`` in it, stages to ``stages``, which
+            ``run_experiment`` shares.
         project: root of the project.
 
     Returns:
@@ -102,7 +103,7 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
     tables = [
         (key, _sweep(experiment, key, values, settings.seeds)) for key, values in sweeps.items()
     ]
-    folder = output / "sweep"
+    folder = output / f"sweep-{folder_name(settings.dataset)}"
     folder.mkdir(parents=True, exist_ok=True)
     draw_sweeps(tables, folder / "sweep.png")
     report = "\n\n".join(table.markdown() for _, table in tables)

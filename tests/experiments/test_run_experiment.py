@@ -138,8 +138,8 @@ def test_sweep_trains_only_for_what_training_sees(tiny_kins, tmp_path, commands)
     report = run_sweep(chosen, tmp_path, ROOT)
     # The thresholds share one network; a gamma that is the config's own is that network too.
     assert len(commands) == 2
-    assert "| 0.6 " in report and (tmp_path / "sweep" / "sweep.png").is_file()
-    rows = (tmp_path / "sweep" / "sweep.csv").read_text().splitlines()
+    assert "| 0.6 " in report and len(list(tmp_path.glob("sweep-*/sweep.png"))) == 1
+    rows = next(tmp_path.glob("sweep-*/sweep.csv")).read_text().splitlines()
     assert rows[0] == "key,value,metric,mean,seeds"
     assert sum(r.startswith("DEOCCLUSION.AMODAL_THRESHOLD,0.6,") for r in rows) == 3
 
