@@ -65,8 +65,11 @@ def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
         table: of completion metrics, with ``HIDDEN_BINS`` bins.
 
     Returns:
-        Whether the test set has true amodal masks, and so anything to draw.
+        Whether there was anything to draw: the table is of completions, and the test set has true
+        amodal masks.
     """
+    if not any(c.task == "completion" for c in table.columns):
+        return False  # a table of orders, whose methods may complete nothing
     width = 100 // HIDDEN_BINS
     bins = [(low, low + width) for low in range(0, 100, width)]
     lines: list[list] = []
