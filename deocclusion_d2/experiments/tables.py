@@ -31,7 +31,7 @@ class Table:
     """Rows of metrics, one set per seed.
 
     Attributes:
-        name: key in ``results.json``.
+        name: key in ``results.json``, and the header of the rows' names.
         title: sentence above it.
         columns: what may be shown; those that no row has are left out.
         paper: row -> the paper's figure of the first column.
@@ -59,7 +59,7 @@ class Table:
     def markdown(self) -> str:
         """The table with its title and notes."""
         shown = [c for c in self.columns if any(self.values(r, c) for r in self.rows)]
-        headers = [self.name.replace("_", " "), *(c.header for c in shown)]
+        headers = [self.name, *(c.header for c in shown)]
         if self.paper:
             headers.insert(2, "paper")
         cells = []

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.experiments import ExperimentSettings, SweepSettings, run_experiment, run_sweep
+from deocclusion_d2.experiments import (
+    DEFAULT_SWEEPS,
+    ExperimentSettings,
+    SweepSettings,
+    run_experiment,
+    run_sweep,
+)
+from deocclusion_d2.experiments.run import build_experiment
+from deocclusion_d2.experiments.sweep import typed_sweeps
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
@@ -142,6 +150,15 @@ def test_sweep_trains_only_for_what_training_sees(tiny_kins, tmp_path, commands)
     rows = next(tmp_path.glob("sweep-*/sweep.csv")).read_text().splitlines()
     assert rows[0] == "key,value,metric,mean,seeds"
     assert sum(r.startswith("DEOCCLUSION.AMODAL_THRESHOLD,0.6,") for r in rows) == 3
+
+
+def test_default_sweeps_fit_the_config(tiny_kins, tmp_path):
+    trainings = build_experiment(settings("completion", tiny_kins), tmp_path, ROOT).trainings
+    typed = typed_sweeps(DEFAULT_SWEEPS, trainings)
+    assert typed["MODEL.PCNET_M.LOSS_WEIGHT_IN_ERASER"] == ("1.0", "2.0", "5.0", "10.0")
+    assert typed["DEOCCLUSION.DILATION"] == ("0", "3", "5", "7")
+    with pytest.raises(UserError, match="DILATION"):
+        typed_sweeps({"DEOCCLUSION.DILATION": ("0.5", "1")}, trainings)
 
 
 def test_mistakes_are_said_before_anything_runs(tiny_kins, tmp_path, commands):
