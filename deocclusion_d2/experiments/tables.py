@@ -51,11 +51,6 @@ class Table:
         found = [m.get(column.task, {}).get(column.metric) for m in self.rows[row]]
         return [v for v in found if v is not None]
 
-    def mean(self, row: str, column: Column) -> float | None:
-        """The mean over seeds."""
-        values = self.values(row, column)
-        return sum(values) / len(values) if values else None
-
     def markdown(self) -> str:
         """The table with its title and notes."""
         shown = [c for c in self.columns if any(self.values(r, c) for r in self.rows)]
