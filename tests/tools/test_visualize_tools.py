@@ -132,11 +132,14 @@ def test_bad_input_is_one_line(draw, dataset, tmp_path, capsys, arguments, messa
 
 def test_draws_training_samples(draw_samples, dataset, tmp_path, capsys):
     config = str(ROOT / "configs" / "quick_schedules" / "pcnet_m_kitti_mots_quick.yaml")
+    # In this small data set every instance touches another.
+    overrides = ["DATASETS.TRAIN", f"('coco:{dataset}',)"]
+    overrides += ["INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS", "False"]
     outputs = []
     for name, seed in (("a.png", "3"), ("b.png", "3"), ("c.png", "4")):
         outputs.append(tmp_path / name)
         options = ["--config-file", config, "--output", str(outputs[-1]), "--num-samples", "6"]
-        draw_samples([*options, "--seed", seed, "DATASETS.TRAIN", f"('coco:{dataset}',)"])
+        draw_samples([*options, "--seed", seed, *overrides])
     assert "6 samples" in capsys.readouterr().out
     first, again, other = (np.asarray(Image.open(p)) for p in outputs)
     assert first.ndim == 3 and first.shape[1] > 4 * 3 * 128
