@@ -1,5 +1,6 @@
 """Plain data that flows between the parts of the package."""
 
+from .layered_scene import LayeredScene, ObjectLayer
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
 from .predicted_masks import DEFAULT_MIN_SCORE, resolve_overlaps, resolve_rle_overlaps
@@ -10,6 +11,8 @@ from .window_mask import WindowMask
 __all__ = [
     "DEFAULT_MIN_SCORE",
     "Deocclusion",
+    "LayeredScene",
+    "ObjectLayer",
     "OcclusionGraph",
     "Scene",
     "SceneTruth",

@@ -1,0 +1,79 @@
+"""A photo taken apart: complete objects, the background behind them, and who hides whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .occlusion_graph import OcclusionGraph
+from .window_mask import WindowMask
+
+
+@dataclass
+class ObjectLayer:
+    """One complete object, as it lies in its image.
+
+    Attributes:
+        name: unique in its scene, such as "car-3"; edits name the object by it.
+        x0, y0: image position in pixels of ``rgba``'s top left pixel.
+        rgba: (h, w, 4) uint8, the window of the amodal mask. RGB is the photo where the object is
+            visible, and completed content where it is hidden; alpha is 255 inside the amodal mask
+            and 0 outside, where RGB is 0 too.
+        modal_mask, amodal_mask: in image coordinates.
+        category_id: the data set's, 1 where there are no categories.
+        category: its name, "object" where there is none.
+        instance_id: the annotation's id, or the row number.
+    """
+
+    name: str
+    x0: int
+    y0: int
+    rgba: np.ndarray
+    modal_mask: WindowMask
+    amodal_mask: WindowMask
+    category_id: int = 1
+    category: str = "object"
+    instance_id: int | str = 0
+
+    @property
+    def occlusion_rate(self) -> float:
+        """Hidden share of the amodal area, 0 to 1."""
+        area = self.amodal_mask.area
+        return 1.0 - self.modal_mask.area / area if area else 0.0
+
+
+@dataclass
+class LayeredScene:
+    """N complete objects before a complete background.
+
+    Drawn over the background, those in front last, the layers give the photo again.
+
+    Attributes:
+        background: (H, W, 3) uint8 RGB, the photo where no object is, completed content elsewhere.
+        layers: N objects; the graph's nodes are their rows.
+        graph: who hides whom.
+        file_name: the photo's, for messages.
+        description: what made it (method, thresholds, weights), for JSON.
+    """
+
+    background: np.ndarray
+    layers: list[ObjectLayer]
+    graph: OcclusionGraph
+    file_name: str = ""
+    description: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"objects of one scene need different names: {', '.join(names)}")
+        if len(self.graph) != len(names):
+            raise ValueError(f"a graph of {len(self.graph)} nodes for {len(names)} objects")
+
+    @property
+    def height(self) -> int:
+        return self.background.shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.background.shape[1]
