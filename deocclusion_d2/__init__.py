@@ -6,7 +6,7 @@ Importing this registers the meta-architectures and the data sets.
 from .config import add_deocclusion_config, load_config
 from .data import datasets as _datasets  # registers the data sets
 from .inference import Deoccluder
-from .modeling import AmodalUNet, ModalUNet, OrderNet, PCNetM
+from .modeling import AmodalUNet, ModalUNet, OrderNet, PCNetC, PCNetM
 from .structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, SquareCrop, WindowMask
 
 __version__ = "0.1.0"
@@ -18,6 +18,7 @@ __all__ = [
     "ModalUNet",
     "OcclusionGraph",
     "OrderNet",
+    "PCNetC",
     "PCNetM",
     "Scene",
     "SceneTruth",

@@ -18,8 +18,8 @@ def add_deocclusion_config(cfg: CN) -> None:
     """Add the package's keys to a Detectron2 config, in place."""
     # ---- data -------------------------------------------------------------------------------
     # What the training loader maps: "detectron2" (images, Detectron2's own mapper), "pcnet_m"
-    # (self-supervised samples over instances), or the samples of a supervised network:
-    # "amodal_unet", "order_net", "modal_unet".
+    # and "pcnet_c" (self-supervised samples over instances), or the samples of a supervised
+    # network: "amodal_unet", "order_net", "modal_unet".
     cfg.INPUT.DATASET_MAPPER_NAME = "detectron2"
 
     # The self-supervised sampler (Fig. 3a; numbers of the released runs). The geometry of a patch
@@ -52,6 +52,10 @@ def add_deocclusion_config(cfg: CN) -> None:
     # Instances whose square is smaller than this, in pixels, are not used.
     cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 5.0
 
+    # PCNet-C's samples: share of those in which the background is completed instead of an object.
+    # The released runs have none; decompositions fill the background too.
+    cfg.INPUT.PARTIAL_COMPLETION.BACKGROUND_SHARE = 0.0
+
     # ---- PCNet-M ----------------------------------------------------------------------------
     cfg.MODEL.PCNET_M = CN()
     # Widening factor w of the U-Net (supplement A: 2).
@@ -65,6 +69,28 @@ def add_deocclusion_config(cfg: CN) -> None:
     # ImageNet statistics of RGB values in [0, 1], of every network of this package.
     cfg.MODEL.PCNET_M.PIXEL_MEAN = (0.485, 0.456, 0.406)
     cfg.MODEL.PCNET_M.PIXEL_STD = (0.229, 0.224, 0.225)
+
+    # ---- PCNet-C ----------------------------------------------------------------------------
+    cfg.MODEL.PCNET_C = CN()
+    # Multiplies the channels of the partial-convolution U-Net and of the discriminator.
+    cfg.MODEL.PCNET_C.WIDTH = 1.0
+    # As for PCNet-M.
+    cfg.MODEL.PCNET_C.USE_CATEGORY = True
+    cfg.MODEL.PCNET_C.PIXEL_MEAN = (0.485, 0.456, 0.406)
+    cfg.MODEL.PCNET_C.PIXEL_STD = (0.229, 0.224, 0.225)
+    # Weights of the losses (Liu et al., and the released runs); 0 leaves a loss out. L1 outside and
+    # inside the hole, total variation, VGG-16's features and their Gram matrices, discriminator.
+    cfg.MODEL.PCNET_C.VALID_WEIGHT = 1.0
+    cfg.MODEL.PCNET_C.HOLE_WEIGHT = 6.0
+    cfg.MODEL.PCNET_C.TV_WEIGHT = 0.1
+    cfg.MODEL.PCNET_C.PERCEPTUAL_WEIGHT = 0.1
+    cfg.MODEL.PCNET_C.STYLE_WEIGHT = 250.0
+    cfg.MODEL.PCNET_C.ADVERSARIAL_WEIGHT = 0.1
+    # A state dict of torchvision's VGG-16. Empty: torchvision downloads it.
+    cfg.MODEL.PCNET_C.VGG_WEIGHTS = ""
+    # The discriminator's learning rate as a share of SOLVER.BASE_LR, and its betas.
+    cfg.MODEL.PCNET_C.DISCRIMINATOR_LR_FACTOR = 0.1
+    cfg.MODEL.PCNET_C.DISCRIMINATOR_BETAS = (0.0, 0.9)
 
     # ---- supervised networks that the paper compares with ---------------------------------------
     cfg.MODEL.AMODAL_UNET = CN()
@@ -115,6 +141,9 @@ def add_deocclusion_config(cfg: CN) -> None:
     # Train under bfloat16 autocast, channels last, when MODEL.DEVICE is "cpu" and the processor has
     # the instructions (SOLVER.AMP is for GPUs). Works for every meta-architecture.
     cfg.SOLVER.CPU_BFLOAT16 = True
+    # "SGD" (Detectron2's) or "Adam", with these betas.
+    cfg.SOLVER.OPTIMIZER = "SGD"
+    cfg.SOLVER.BETAS = (0.9, 0.999)
     # Scenes per step of evaluation.
     cfg.TEST.IMS_PER_BATCH = 16
 
@@ -125,6 +154,7 @@ def needs_images(cfg: CN) -> bool:
         "PCNetM": cfg.MODEL.PCNET_M.USE_RGB,
         "OrderNet": cfg.MODEL.ORDER_NET.USE_RGB,
         "ModalUNet": True,
+        "PCNetC": True,
     }
     return looks_at_images.get(cfg.MODEL.META_ARCHITECTURE, False)
 

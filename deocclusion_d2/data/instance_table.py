@@ -112,6 +112,12 @@ class InstanceTable:
                 isolated[[start + i for i in pair]] = False
         return isolated
 
+    def beside(self, index: int) -> range:
+        """The usable instances of an instance's image, itself among them."""
+        image = self.image_index[index]
+        start, stop = np.searchsorted(self.image_index, [image, image + 1])
+        return range(int(start), int(stop))
+
     def file_name(self, index: int) -> str:
         """The image file of one instance."""
         return self.file_names[self.image_index[index]]

@@ -9,7 +9,13 @@ from ..errors import UserError
 from .datasets import ensure_registered
 from .instance_table import InstanceTable
 from .loaders import DrawMapper, DrawTrainLoader
-from .mappers import AmodalUNetMapper, ModalUNetMapper, OrderNetMapper, PartialCompletionMapper
+from .mappers import (
+    AmodalUNetMapper,
+    ContentMapper,
+    ModalUNetMapper,
+    OrderNetMapper,
+    PartialCompletionMapper,
+)
 from .pair_table import PairTable
 
 
@@ -20,6 +26,15 @@ def build_pcnet_m_train_loader(cfg) -> DrawTrainLoader:
         UserError: the data sets hold no usable instance.
     """
     return _draw_loader(cfg, PartialCompletionMapper(cfg, train_instances(cfg), _run_seed(cfg)))
+
+
+def build_pcnet_c_train_loader(cfg) -> DrawTrainLoader:
+    """PCNet-C: images, masks and holes in them.
+
+    Raises:
+        UserError: the data sets hold no usable instance.
+    """
+    return _draw_loader(cfg, ContentMapper(cfg, train_instances(cfg), _run_seed(cfg)))
 
 
 def build_amodal_unet_train_loader(cfg) -> DrawTrainLoader:

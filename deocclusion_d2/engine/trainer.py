@@ -21,6 +21,7 @@ from ..data.train_loaders import (
     build_amodal_unet_train_loader,
     build_modal_unet_train_loader,
     build_order_net_train_loader,
+    build_pcnet_c_train_loader,
     build_pcnet_m_train_loader,
 )
 from ..errors import UserError
@@ -28,11 +29,13 @@ from ..evaluation import ModalSegmentationEvaluator, build_evaluators
 from ..inference import Deoccluder, ModalSegmenter
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from .hooks import TrainingPictures
+from .optimizer import build_optimizer
 
 # INPUT.DATASET_MAPPER_NAME -> train loader. The next method's samples are one more entry.
 TRAIN_LOADERS: dict[str, Callable[[Any], Iterable]] = {
     "detectron2": build_detection_train_loader,
     "pcnet_m": build_pcnet_m_train_loader,
+    "pcnet_c": build_pcnet_c_train_loader,
     "amodal_unet": build_amodal_unet_train_loader,
     "order_net": build_order_net_train_loader,
     "modal_unet": build_modal_unet_train_loader,
@@ -75,6 +78,13 @@ class Trainer(DefaultTrainer):
         if cfg.SOLVER.CPU_BFLOAT16 and device.type == "cpu" and has_bfloat16(device):
             run_in_bfloat16(model)
         return model
+
+    @classmethod
+    def build_optimizer(cls, cfg, model: nn.Module) -> torch.optim.Optimizer:
+        # Only training builds one: the place to load what evaluation does without.
+        if hasattr(model, "prepare_training"):
+            model.prepare_training(cfg)
+        return build_optimizer(cfg, model)
 
     @classmethod
     def build_train_loader(cls, cfg) -> Iterable:

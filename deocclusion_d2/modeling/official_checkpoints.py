@@ -2,8 +2,8 @@
 
 A released file holds ``step``, ``state_dict`` (names with a ``module.`` prefix) and ``optimizer``.
 PCNet-M's tensors have the names of its U-Net, PCNet-C's those of its network of partial
-convolutions, which keeps constant ones as ``mask_conv.weight`` (ours does without). Our names are
-those of ``PCNetM`` and ``PartialConvUNet`` as a model's ``network``.
+convolutions, which keeps constant ones as ``mask_conv.weight`` (ours does without, and keeps a
+``gain`` for each, see ``PartialConv2d``). Our names are those of ``PCNetM`` and ``PCNetC``.
 
 All functions are pure; nothing here reads or writes files. Tensors are passed on, not copied.
 """
@@ -31,8 +31,9 @@ OUR_PREFIX = "network."
 
 # Names of each message's list that are written out.
 _NAMES_SHOWN = 3
-# The channels that the network of a kind can take: the masks, with or without RGB; RGB and a mask.
-_INPUT_CHANNELS = {"pcnet_m": (2, 5), "pcnet_c": (4,)}
+# The channels that the network of a kind can take: the masks, with or without RGB; RGB, with or
+# without a mask.
+_INPUT_CHANNELS = {"pcnet_m": (2, 5), "pcnet_c": (3, 4)}
 _DISCRIMINATOR = {f"conv{i}.0.weight_orig" for i in range(1, 6)}
 _COUNTER = "num_batches_tracked"
 
@@ -68,6 +69,9 @@ class Entry:
 def from_official(checkpoint: Mapping[str, Any], kind: str | None = None) -> State:
     """Turn a released checkpoint into a state dict of our model.
 
+    An inpainting network of partial convolutions in the layout of PCNet-C, which takes RGB alone,
+    becomes a PCNet-C that ignores the mask: where to start training (supplement A).
+
     Args:
         checkpoint: a released file's content, or its ``state_dict`` alone, with or without the
             prefix ``module.``. Batch norm's counters may be absent, all of them (files of old
@@ -89,11 +93,34 @@ def from_official(checkpoint: Mapping[str, Any], kind: str | None = None) -> Sta
     changed = [prefix + name for name in masks if not bool((state[name] == 1).all())]
     if changed:
         raise UserError(f"not all ones, as a released network has it: {_some(changed)}")
-    return {e.ours: state[e.official] for e in wanted if e.ours is not None}
+    ours = {e.ours: state[e.official] for e in wanted if e.ours is not None}
+    if kind == "pcnet_c":
+        ours |= {name: torch.tensor(1) for name in _gain_names()}
+        _take_a_mask(ours)
+    return ours
+
+
+def _gain_names() -> list[str]:
+    return [f"{OUR_PREFIX}{n}.gain" for n, _ in _module_names("pcnet_c") if n.endswith(".conv")]
+
+
+def _take_a_mask(state: State) -> None:
+    """Give an RGB network's tensors the fourth channel, in place; those that have it stay."""
+    levels = PartialConvUNet.LEVELS
+    first, last = (f"{OUR_PREFIX}{n}.conv.weight" for n in ("encoder.0", f"decoder.{levels - 1}"))
+    if state[first].shape[1] == 4:
+        return
+    for name in (first, last):
+        weight = state[name]
+        # The new channel's values count in the sum that the layer divides by.
+        weight = weight * ((weight.shape[1] + 1) / weight.shape[1])
+        state[name] = torch.cat([weight, torch.zeros_like(weight[:, :1])], dim=1)
 
 
 def to_official(model_state: Mapping[str, Any], kind: str | None = None) -> State:
     """Turn a state dict of our model into the ``state_dict`` of a released file, in its order.
+
+    PCNet-C's discriminator has no place in it. Weights are multiplied by their gains.
 
     Args:
         model_state: what our model's ``state_dict()`` gives.
@@ -102,7 +129,7 @@ def to_official(model_state: Mapping[str, Any], kind: str | None = None) -> Stat
     Raises:
         UserError: as for ``from_official``.
     """
-    state = dict(model_state)
+    state = _without_gains(model_state)
     kind = kind or _closest_kind(
         state,
         {k: {e.ours for e in official_layout(k) if e.ours} for k in KINDS},
@@ -117,6 +144,16 @@ def to_official(model_state: Mapping[str, Any], kind: str | None = None) -> Stat
         PREFIX + e.official: like.new_ones(e.shape) if e.ours is None else state[e.ours]
         for e in wanted
     }
+
+
+def _without_gains(model_state: Mapping[str, Any]) -> State:
+    state = {n: v for n, v in model_state.items() if not n.startswith("discriminator.")}
+    for name in _gain_names():
+        weight = name.removesuffix("gain") + "weight"
+        gain = state.pop(name, None)
+        if isinstance(gain, torch.Tensor) and isinstance(state.get(weight), torch.Tensor):
+            state[weight] = state[weight] * gain.to(state[weight].dtype)
+    return state
 
 
 def detect_kind(checkpoint: Mapping[str, Any]) -> str:

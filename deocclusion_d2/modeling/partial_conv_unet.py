@@ -19,14 +19,15 @@ class PartialConv2d(nn.Conv2d):
     With M the valid values in the window of an output pixel (of all channels; padding is not
     valid)::
 
-        out = conv(x * M) / sum(M) + bias    where sum(M) > 0
-        out = 0                              elsewhere
+        out = conv(x * M) * gain / sum(M) + bias    where sum(M) > 0
+        out = 0                                     elsewhere
 
-    Liu et al. multiply by the number of values in the window besides. The public PyTorch
-    implementation that the authors built on (naoto0804/pytorch-inpainting-with-partial-conv) does
-    not: it divides by the sum of the mask over window and channels alone, and the released weights
-    were learnt that way. Outputs are therefore small, and what batch norm adds to the variance
-    (its ``eps``) is a part of the network that must not change.
+    Liu et al.'s ``gain`` is the number of values in the window, which makes a window without holes
+    an ordinary convolution. The public PyTorch implementation that the authors built on
+    (naoto0804/pytorch-inpainting-with-partial-conv) has none, and the released weights were learnt
+    that way: they come with a gain of 1. Their outputs are small, and what batch norm adds to the
+    variance (its ``eps``) is a part of that network. The gain is kept with the weights, so that
+    both kinds run alike.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class PartialConv2d(nn.Conv2d):
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=bias
         )
+        # An integer, so that changing the weights' precision leaves it alone.
+        self.register_buffer("gain", torch.tensor(in_channels * kernel_size**2))
 
     def forward(self, x: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """
@@ -55,7 +58,7 @@ class PartialConv2d(nn.Conv2d):
         count = F.avg_pool2d(valid, self.kernel_size, self.stride, self.padding, divisor_override=1)
         filled = count > 0
         out = F.conv2d(x, self.weight, None, self.stride, self.padding)
-        out = out / count.clamp(min=1).to(out.dtype)
+        out = out * (self.gain / count.clamp(min=1)).to(out.dtype)
         if self.bias is not None:
             out = out + self.bias.to(out.dtype).view(1, -1, 1, 1) * filled
         return out, filled
@@ -89,7 +92,8 @@ class PartialConvUNet(nn.Module):
     Encoder: 64, 128, 256, 512, 512, 512, 512 channels, kernels 7, 5, 5, 3, 3, 3, 3, ReLU. Decoder,
     from the coarsest level up: 512, 512, 512, 256, 128, 64 channels and the output, kernel 3, leaky
     ReLU (0.2). Batch norm everywhere but in the first and the last block; the last block alone has
-    a bias, and no activation. Parameters have the shapes of the released PCNet-C's.
+    a bias, and no activation. Parameters have the shapes of the released PCNet-C's. Weights start
+    for a gain that is the window's size, as Liu et al. have it.
 
     Features that hold holes are zero there, and one tensor counts the valid channels of a pixel:
     behind the first convolution all channels share their mask.
@@ -133,6 +137,11 @@ class PartialConvUNet(nn.Module):
         for block in (*self.encoder, *self.decoder):
             nn.init.kaiming_normal_(block.conv.weight, nonlinearity="relu")
         nn.init.zeros_(last.bias)
+
+    @property
+    def head(self) -> PartialConv2d:
+        """The last convolution; its input is the largest activation."""
+        return self.decoder[-1].conv
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Fill the holes of a patch.

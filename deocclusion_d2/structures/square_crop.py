@@ -88,15 +88,29 @@ class SquareCrop:
             out[r0:r1, c0:c1] = mask.array[rows[r0:r1, None], columns[None, c0:c1]]
         return out
 
+    def sample_outside(
+        self, image_size: tuple[int, int], size: int, flip: bool = False
+    ) -> np.ndarray:
+        """What lies beyond the border of an image of (height, width) pixels: (S, S) bool."""
+        height, width = image_size
+        return ~self.sample(WindowMask.filled((0, 0, width, height)), size, flip)
+
     def resize_bilinear(self, mask: WindowMask, size: int) -> np.ndarray:
         """Crop a mask and resize it bilinearly, cut at 0.5. Returns (S, S) bool."""
         return _resize_cut(mask.crop(self.box), size)
 
-    def resize_image(self, image: np.ndarray, size: int, flip: bool = False) -> np.ndarray:
-        """Crop and resize an image by bicubic interpolation, zero padded outside.
+    def resize_image(
+        self,
+        image: np.ndarray,
+        size: int,
+        flip: bool = False,
+        interpolation: int = cv2.INTER_CUBIC,
+    ) -> np.ndarray:
+        """Crop and resize an image, zero padded outside.
 
         Args:
             image: (H, W, C) uint8.
+            interpolation: OpenCV's, bicubic as in the released runs.
 
         Returns:
             (S, S, C) uint8.
@@ -108,7 +122,7 @@ class SquareCrop:
         top, bottom = max(y0, 0), min(y1, height)
         if left < right and top < bottom:
             patch[top - y0 : bottom - y0, left - x0 : right - x0] = image[top:bottom, left:right]
-        patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_CUBIC)
+        patch = cv2.resize(patch, (size, size), interpolation=interpolation)
         return np.ascontiguousarray(patch[:, ::-1]) if flip else patch
 
     def paste(self, patch: np.ndarray, height: int, width: int) -> WindowMask:

@@ -83,7 +83,7 @@ def _random_state(kind: str) -> dict[str, torch.Tensor]:
     if kind == "pcnet_m":
         state = random_model().state_dict()
     else:
-        state = {f"network.{k}": v for k, v in small_network().state_dict().items()}
+        state = {f"network.{k}": v for k, v in small_network(released=True).state_dict().items()}
     for number, name in enumerate(n for n in state if n.endswith("num_batches_tracked")):
         state[name] = torch.tensor(100 + number)
     return state
@@ -261,8 +261,10 @@ def test_pcnet_m_computes_what_the_released_one_does():
         assert torch.allclose(model.network(x), expected, atol=1e-5)
 
 
-def test_pcnet_c_computes_what_the_released_one_does():
-    network = small_network()
+@pytest.mark.parametrize("released", [True, False])
+def test_pcnet_c_computes_what_the_released_one_does(released):
+    """With gains of its own, a network is exported with weights that make up for them."""
+    network = small_network(released)
     model_state = {f"network.{k}": v for k, v in network.state_dict().items()}
     state = {k.removeprefix("module."): v for k, v in to_official(model_state).items()}
     x, mask = torch.randn(2, 4, 128, 128), holes(2, 4, 128, 128)
@@ -272,7 +274,31 @@ def test_pcnet_c_computes_what_the_released_one_does():
         expected = released_pcnet_c(state, x, mask)
         out = network(x, mask)
     assert expected.std() > 0.01
-    assert torch.allclose(out, expected, atol=1e-5)
+    assert torch.allclose(out, expected, atol=1e-4 * float(expected.std()), rtol=1e-4)
+
+
+def test_an_inpainting_network_becomes_a_pcnet_c_that_ignores_the_mask():
+    network = small_network(released=True, in_channels=3)
+    state = {f"network.{k}": v for k, v in network.state_dict().items()}
+    official = to_official(state)
+    assert official["module.enc_1.conv.input_conv.weight"].shape == (4, 3, 7, 7)
+    other = small_network(in_channels=4)
+    ours = {k.removeprefix("network."): v for k, v in from_official(official).items()}
+    other.load_state_dict(ours)
+    rgb, masks = torch.randn(2, 3, 128, 128), torch.randn(2, 2, 1, 128, 128)
+    valid = torch.ones(2, 1, 128, 128)
+    with torch.no_grad():
+        expected = network(rgb, valid)
+        results = [other(torch.cat([rgb, mask], 1), valid) for mask in masks]
+        assert expected.std() > 0.01
+        for result in results:
+            assert torch.allclose(result, expected, atol=1e-5, rtol=1e-4)
+        # The last layer divides by what is valid of 4 upsampled channels and 4 or 3 of the image:
+        # in holes by 4 of 8 instead of 4 of 7 (at full width by 64 of 68 instead of 64 of 67).
+        valid = holes(2, 1, 128, 128)
+        expected = network(rgb, valid)
+        result = other(torch.cat([rgb, masks[0]], 1), valid)
+        assert torch.allclose(result, expected, atol=1e-5, rtol=1 / 7 + 1e-3)
 
 
 def test_pcnet_m_gives_the_same_after_export_and_import():
@@ -334,8 +360,8 @@ def test_input_channels_that_no_network_has_are_refused():
     )
     state = to_official(small_state("pcnet_c"))
     for name in ("input_conv", "mask_conv"):
-        state[f"module.enc_1.conv.{name}.weight"] = torch.ones(4, 3, 7, 7)
-    assert "has (4, 3, 7, 7) instead of (4, 4, 7, 7)" in refusal(state)
+        state[f"module.enc_1.conv.{name}.weight"] = torch.ones(4, 5, 7, 7)
+    assert "has (4, 5, 7, 7) instead of (4, 4, 7, 7)" in refusal(state)
 
 
 def test_all_that_is_wrong_is_one_line():

@@ -9,14 +9,19 @@ from deocclusion_d2.modeling import PartialConvUNet
 from deocclusion_d2.modeling.partial_conv_unet import PartialConv2d, PartialConvBlock
 
 
-def small_network(**options) -> PartialConvUNet:
-    """4 to 32 channels, random batch norm statistics of the size that the outputs have."""
+def small_network(released: bool = False, **options) -> PartialConvUNet:
+    """4 to 32 channels, random batch norm statistics of about the size that the outputs have.
+
+    ``released``: gains of 1, as imported weights have them.
+    """
     network = PartialConvUNet(width=1 / 16, **options).eval()
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.02)
-            module.running_var.uniform_(1e-4, 1e-3)
+            module.running_mean.normal_(0, 0.02 if released else 0.2)
+            module.running_var.uniform_(1, 10).mul_(1e-4 if released else 0.2)
             module.bias.data.normal_(0, 0.2)
+        elif released and isinstance(module, PartialConv2d):
+            module.gain.fill_(1)
     return network
 
 
@@ -29,7 +34,7 @@ def holes(*shape: int) -> torch.Tensor:
     return mask
 
 
-def slow_partial_conv(x, mask, weight, bias, stride, padding):
+def slow_partial_conv(x, mask, weight, bias, stride, padding, gain):
     """One output value at a time; mask (N, C, H, W) 0/1. Also returns which were computed."""
     out_channels, _, kernel, _ = weight.shape
     n, c, h, w = x.shape
@@ -48,7 +53,7 @@ def slow_partial_conv(x, mask, weight, bias, stride, padding):
                                 total += weight[:, k, dy, dx] * x[i, k, y, z]
                                 count += 1
                 if count:
-                    out[i, :, r, q] = total / count + bias
+                    out[i, :, r, q] = total * gain / count + bias
                     filled[i, r, q] = 1
     return out, filled
 
@@ -56,29 +61,34 @@ def slow_partial_conv(x, mask, weight, bias, stride, padding):
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 2)])
 def test_layer_equals_loops(kernel, stride):
     conv = PartialConv2d(3, 2, kernel, stride, bias=True)
+    assert conv.gain == 3 * kernel * kernel
     conv.bias.data = torch.tensor([0.5, -2.0])
     x = torch.randn(2, 3, 8, 6)
     mask = (torch.rand(2, 3, 8, 6) < 0.3).float()  # other holes in each channel
     mask[1, :, 2:] = 0
-    expected, filled = slow_partial_conv(x, mask, conv.weight, conv.bias, stride, kernel // 2)
+    expected, filled = slow_partial_conv(
+        x, mask, conv.weight, conv.bias, stride, kernel // 2, gain=3 * kernel**2
+    )
     out, new = conv(x * mask, mask.sum(1, keepdim=True))
-    assert torch.allclose(out, expected, atol=1e-6)
+    assert torch.allclose(out, expected, atol=1e-5)
     assert torch.equal(new[:, 0], filled.bool())
     assert 0 < filled.mean() < 1
     assert (out.movedim(1, -1)[filled == 0] == 0).all()  # the bias stays out of holes
 
 
-def test_the_sum_is_divided_by_the_valid_values_alone():
+@pytest.mark.parametrize(("gain", "expected"), [(18, 108.5), (1, 6.5)])
+def test_the_sum_is_divided_by_the_valid_values(gain, expected):
     # 2 channels of 6, ones as weights, bias 0.5. In the middle 18 values are in the window; without
-    # the middle column of the second channel 15 are valid: 15 * 6 / 15 + 0.5. Liu et al. would
-    # multiply 15 * 6 / 15 by 18.
+    # the middle column of the second channel 15 are valid: 15 * 6 * 18 / 15 + 0.5 (Liu et al.). In
+    # the released weights' network the 18 is missing.
     conv = PartialConv2d(2, 1, 3, bias=True)
     conv.weight.data.fill_(1.0)
     conv.bias.data.fill_(0.5)
+    conv.load_state_dict({**conv.state_dict(), "gain": torch.tensor(gain)})
     mask = torch.ones(1, 2, 3, 3)
     mask[0, 1, :, 1] = 0
     out, _ = conv(6 * mask, mask.sum(1, keepdim=True))
-    assert torch.allclose(out, torch.full((1, 1, 3, 3), 6.5))
+    assert torch.allclose(out, torch.full((1, 1, 3, 3), expected))
 
 
 def test_mask_grows_by_the_window():

@@ -73,7 +73,7 @@ def pcnet_m(tmp_path):
 def pcnet_c(tmp_path):
     """A small PCNet-C as a released file."""
     path = tmp_path / "KINS_pcnet_c.pth.tar"
-    state = {f"network.{k}": v for k, v in small_network().state_dict().items()}
+    state = {f"network.{k}": v for k, v in small_network(released=True).state_dict().items()}
     torch.save(released(state, step=450000), path)
     return path
 
@@ -129,8 +129,8 @@ def test_colours_are_an_override(call, tmp_path):
 def test_imported_pcnet_c_loads_and_computes_the_same(call, pcnet_c, tmp_path):
     output = tmp_path / "pcnet_c.pth"
     printed = call(pcnet_c, output)
-    # 89 tensors, of which 14 are constant.
-    assert "PCNet-C, width 0.0625, 4 input channels, 75 tensors, step 450000\n" in printed
+    # 89 tensors, of which 14 are constant; and 14 gains.
+    assert "PCNet-C, width 0.0625, 4 input channels, 89 tensors, step 450000\n" in printed
     assert "PartialConvUNet(width=0.0625)" in printed
     torch.manual_seed(3)
     holder = torch.nn.Module()

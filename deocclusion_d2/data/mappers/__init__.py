@@ -1,6 +1,7 @@
 """Dataset mappers: from dataset dicts to what models and evaluators take."""
 
 from .amodal_unet_mapper import AmodalUNetMapper
+from .content_mapper import ContentMapper
 from .modal_unet_mapper import ModalUNetMapper
 from .order_net_mapper import OrderNetMapper
 from .partial_completion_mapper import PartialCompletionMapper
@@ -8,6 +9,7 @@ from .scene_mapper import SceneMapper, deocclusion_from_record, scene_from_recor
 
 __all__ = [
     "AmodalUNetMapper",
+    "ContentMapper",
     "ModalUNetMapper",
     "OrderNetMapper",
     "PartialCompletionMapper",

@@ -80,14 +80,7 @@ def draw_sample(
         size = min(size, crop.side)
     modal_mask = crop.sample(target, size, flip)
 
-    other_crop = SquareCrop.around(other.box, settings.enlarge, scale=rng.uniform(*settings.scale))
-    other_flip = bool(rng.random() < settings.flip_prob)
-    if settings.common_grid and other_crop.side < size:
-        other_mask = other_crop.resize_bilinear(other, size)
-        other_mask = other_mask[:, ::-1] if other_flip else other_mask
-    else:
-        other_mask = other_crop.sample(other, size, other_flip)
-
+    other_mask = draw_other(other, size, settings, rng)
     eraser = place_eraser(modal_mask, other_mask, settings, rng)
     case = 1 if rng.random() < settings.gamma else 2
     if case == 2:
@@ -96,6 +89,23 @@ def draw_sample(
         index = nearest_source_index(size, settings.patch_size)
         modal_mask, eraser = (m[index[:, None], index] for m in (modal_mask, eraser))
     return PartialCompletionSample(modal_mask, eraser, case, crop, flip)
+
+
+def draw_other(
+    other: WindowMask, size: int, settings: SamplerSettings, rng: np.random.Generator
+) -> np.ndarray:
+    """B in its own patch, scaled and maybe mirrored: (size, size) bool.
+
+    Args:
+        other: non-empty mask in the coordinates of its image.
+        size: side of the patch in pixels.
+    """
+    crop = SquareCrop.around(other.box, settings.enlarge, scale=rng.uniform(*settings.scale))
+    flip = bool(rng.random() < settings.flip_prob)
+    if settings.common_grid and crop.side < size:
+        mask = crop.resize_bilinear(other, size)
+        return mask[:, ::-1] if flip else mask
+    return crop.sample(other, size, flip)
 
 
 def draw_crop(

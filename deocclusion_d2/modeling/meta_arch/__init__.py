@@ -3,6 +3,7 @@
 from .amodal_unet import AmodalUNet
 from .modal_unet import ModalUNet
 from .order_net import OrderNet
+from .pcnet_c import PCNetC
 from .pcnet_m import PCNetM
 
-__all__ = ["AmodalUNet", "ModalUNet", "OrderNet", "PCNetM"]
+__all__ = ["AmodalUNet", "ModalUNet", "OrderNet", "PCNetC", "PCNetM"]
