@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw training samples of PCNet-M, as the training loader of a config makes them (Fig. 3a).
+"""Draw training samples of PCNet-M or PCNet-C, as a config's training loader makes them (Fig. 3).
 
 Example:
     visualize_training_samples.py --config-file CONFIG --output samples.png --num-samples 32 \
@@ -13,9 +13,15 @@ import argparse
 from PIL import Image
 
 from deocclusion_d2.config import load_config
-from deocclusion_d2.data import build_pcnet_m_train_loader
+from deocclusion_d2.data import build_pcnet_c_train_loader, build_pcnet_m_train_loader
 from deocclusion_d2.errors import UserError, one_line_errors
-from deocclusion_d2.visualization import sample_grid, split_batch
+from deocclusion_d2.visualization import content_image, sample_grid, split_batch
+
+# INPUT.DATASET_MAPPER_NAME -> training loader, and what draws its samples.
+DRAWN = {
+    "pcnet_m": (build_pcnet_m_train_loader, sample_grid),
+    "pcnet_c": (build_pcnet_c_train_loader, content_image),
+}
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -42,8 +48,14 @@ def main(arguments: list[str] | None = None) -> None:
         cfg.SOLVER.IMS_PER_BATCH = args.num_samples
         cfg.DATALOADER.NUM_WORKERS = 0
         cfg.freeze()
-        samples = split_batch(next(iter(build_pcnet_m_train_loader(cfg))))
-        Image.fromarray(sample_grid(samples)).save(args.output)
+        name = cfg.INPUT.DATASET_MAPPER_NAME
+        if name not in DRAWN:
+            raise UserError(
+                f"INPUT.DATASET_MAPPER_NAME = {name!r}: samples of {' and '.join(DRAWN)} are drawn"
+            )
+        build_loader, draw = DRAWN[name]
+        samples = split_batch(next(iter(build_loader(cfg))))
+        Image.fromarray(draw(samples)).save(args.output)
     print(f"{len(samples)} samples in {args.output}")
 
 

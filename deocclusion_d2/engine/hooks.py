@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from ..data.loaders import Draws, stack_samples
-from ..visualization import training_image
+from ..visualization import content_image, split_batch, training_image
+
+Tensors = dict[str, torch.Tensor]
+
+
+def mask_picture(batch: Tensors, result: Tensors) -> np.ndarray:
+    """Samples of PCNet-M and their completions."""
+    return training_image(batch["modal_mask"], batch["eraser"], result["probability"])
+
+
+def content_picture(batch: Tensors, result: Tensors) -> np.ndarray:
+    """Samples of PCNet-C and their filled holes."""
+    return content_image(split_batch(batch), result["rgb"].cpu())
+
+
+# INPUT.DATASET_MAPPER_NAME -> how training draws its samples, for those that it can draw.
+TRAINING_PICTURES: dict[str, Callable[[Tensors, Tensors], np.ndarray]] = {
+    "pcnet_m": mask_picture,
+    "pcnet_c": content_picture,
+}
 
 
 class TrainingPictures(HookBase):
@@ -18,13 +40,17 @@ class TrainingPictures(HookBase):
 
     Args:
         period: iterations between pictures.
+        draw: (batch, the model's result) -> (H, W, 3) uint8.
         num_samples: samples shown.
     """
 
-    def __init__(self, period: int, num_samples: int = 8) -> None:
+    def __init__(
+        self, period: int, draw: Callable[[Tensors, Tensors], np.ndarray], num_samples: int = 8
+    ) -> None:
         self._period = period
+        self._draw = draw
         self._num_samples = num_samples
-        self._batch: dict[str, torch.Tensor] | None = None
+        self._batch: Tensors | None = None
 
     def after_step(self) -> None:
         due = (self.trainer.iter + 1) % self._period == 0
@@ -36,13 +62,12 @@ class TrainingPictures(HookBase):
         model = getattr(self.trainer.model, "module", self.trainer.model)
         model.eval()
         with torch.no_grad():
-            probability = model(self._batch)["probability"]
+            picture = self._draw(self._batch, model(self._batch))
         model.train()
-        picture = training_image(self._batch["modal_mask"], self._batch["eraser"], probability)
         self.trainer.storage.put_image("samples", picture.transpose(2, 0, 1))
 
 
-def fixed_samples(mapper, count: int) -> dict[str, torch.Tensor]:
+def fixed_samples(mapper, count: int) -> Tensors:
     """The first ``count`` training samples of a mapper, stacked."""
     draws = Draws(len(mapper), mapper.seed)
     return stack_samples([mapper(draws[k]) for k in range(count)])

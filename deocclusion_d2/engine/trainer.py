@@ -28,7 +28,7 @@ from ..errors import UserError
 from ..evaluation import ModalSegmentationEvaluator, build_evaluators
 from ..inference import Deoccluder, ModalSegmenter
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
-from .hooks import TrainingPictures
+from .hooks import TRAINING_PICTURES, TrainingPictures
 from .optimizer import build_optimizer
 
 # INPUT.DATASET_MAPPER_NAME -> train loader. The next method's samples are one more entry.
@@ -151,9 +151,10 @@ class Trainer(DefaultTrainer):
 
     def build_hooks(self) -> list:
         hooks = super().build_hooks()
-        if self.cfg.VIS_PERIOD > 0 and self.cfg.INPUT.DATASET_MAPPER_NAME == "pcnet_m":
+        draw = TRAINING_PICTURES.get(self.cfg.INPUT.DATASET_MAPPER_NAME)
+        if self.cfg.VIS_PERIOD > 0 and draw is not None:
             # Before the writers, which come last.
-            hooks.insert(-1, TrainingPictures(self.cfg.VIS_PERIOD))
+            hooks.insert(-1, TrainingPictures(self.cfg.VIS_PERIOD, draw))
         return hooks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -47,9 +48,10 @@ class VGGFeatures:
             UserError: there are none; the message names the config keys.
         """
         if weights:
-            return cls(_layers_from_file(weights))
+            return cls(_layers(_read(weights), f"MODEL.PCNET_C.VGG_WEIGHTS = {weights!r}"))
         try:
-            return cls(vgg16(weights=VGG16_Weights.IMAGENET1K_V1).features)
+            state = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+            return cls(_layers(state, "torchvision's VGG-16"))
         except (OSError, RuntimeError) as error:
             raise UserError(
                 "VGG-16's weights cannot be downloaded; name a file of them by "
@@ -72,7 +74,7 @@ class VGGFeatures:
         return features
 
 
-def _layers_from_file(path: str) -> nn.Sequential:
+def _read(path: str) -> dict[str, torch.Tensor]:
     if not Path(path).is_file():
         raise UserError(
             f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} does not exist; correct it, {_KEYS_OFF}"
@@ -80,18 +82,20 @@ def _layers_from_file(path: str) -> nn.Sequential:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
-        state = {k.removeprefix("module.").removeprefix("features."): v for k, v in state.items()}
-        layers = vgg16(weights=None).features
-        wanted = {name for name in layers.state_dict() if int(name.split(".")[0]) < _POOLINGS[-1]}
-        layers = layers[: _POOLINGS[-1]]
-        layers.load_state_dict({name: state[name] for name in wanted})
+        return {name.removeprefix("module."): value for name, value in state.items()}
+    except Exception as error:  # whatever a file of another kind makes torch raise
+        raise UserError(f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} is no VGG-16 state dict") from error
+
+
+def _layers(state: Mapping[str, torch.Tensor], source: str) -> nn.Sequential:
+    # Names and shapes only: the classifier alone would be half a gigabyte.
+    with torch.device("meta"):
+        layers = vgg16(weights=None).features[: _POOLINGS[-1]]
+    state = {name.removeprefix("features."): value for name, value in state.items()}
+    try:
+        layers.load_state_dict({name: state[name] for name in layers.state_dict()}, assign=True)
     except KeyError as error:
-        raise UserError(
-            f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} lacks the tensor {error} of VGG-16"
-        ) from error
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} is no VGG-16 state dict: {reason}"
-        ) from error
+        raise UserError(f"{source} lacks the tensor {error}") from error
+    except RuntimeError as error:
+        raise UserError(f"{source}: tensors of other shapes than VGG-16's") from error
     return layers

@@ -1,5 +1,6 @@
 """Pictures of scenes, occlusion graphs, amodal masks and training samples. All colours are RGB."""
 
+from .content_samples import content_image
 from .palette import instance_color
 from .render import (
     as_converted,
@@ -20,6 +21,7 @@ from .scene import (
 __all__ = [
     "as_converted",
     "by_deoccluder",
+    "content_image",
     "draw_amodal_boxes",
     "draw_amodal_masks",
     "draw_modal_masks",
