@@ -133,7 +133,7 @@ def test_each_side_moves_its_own_parameters_only():
         "network": list(model.network.parameters()),
         "discriminator": list(model.discriminator.parameters()),
     }
-    losses = model(batch(1))
+    losses = model(batch())
     assert len(losses) == 5
     for name, loss in losses.items():
         moved = "discriminator" if name == "loss_discriminator" else "network"
@@ -152,7 +152,7 @@ def test_both_sides_get_better_at_their_game():
         discriminator=PatchDiscriminator(width=1 / 16),
         weights=ContentLossWeights(0, 0, 0, 0, 0, adversarial=1.0),
     ).train()
-    sample = batch(1)
+    sample = batch()
     first, second = model.optimizer_groups()
     assert second["lr_factor"] == 0.1 and second["betas"] == (0.0, 0.9)
     optimizer = torch.optim.Adam([{"params": second["params"], "lr": 1e-3}])
