@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -179,11 +180,24 @@ def load_config(config_file: str, opts: Sequence[str] = ()) -> CN:
     except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
     try:
-        cfg.merge_from_list(list(opts))
+        cfg.merge_from_list(_numbers_as_floats(cfg, opts))
     except (KeyError, ValueError, AssertionError) as error:
         raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
     use_available_device(cfg)
     return cfg
+
+
+def _numbers_as_floats(cfg: CN, opts: Sequence[str]) -> list[str]:
+    """Write "1.0" for "1" where a key holds a float: yacs takes nothing else."""
+    typed = list(opts)
+    for k in range(0, len(typed) - 1, 2):
+        node = cfg
+        for part in str(typed[k]).split("."):
+            node = node.get(part) if isinstance(node, CN) else None
+        if isinstance(node, float):
+            with contextlib.suppress(ValueError):
+                typed[k + 1] = str(float(typed[k + 1]))
+    return typed
 
 
 def _first_line(error: Exception) -> str:

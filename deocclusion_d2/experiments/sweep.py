@@ -75,25 +75,15 @@ def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return sweeps or dict(DEFAULT_SWEEPS)
 
 
-def typed_sweeps(
-    sweeps: Mapping[str, Sequence[str]], trainings: Trainings
-) -> dict[str, tuple[str, ...]]:
-    """Values as the config takes them: a key of type float refuses "1", and gets "1.0".
+def check_sweeps(sweeps: Mapping[str, Sequence[str]], trainings: Trainings) -> None:
+    """Try every value on the config.
 
     Raises:
         UserError: an unknown key, or a value of a wrong type.
     """
-    typed = {}
     for key, values in sweeps.items():
-        node = trainings.config("pcnet_m")
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, float):
-            values = [str(float(v)) for v in values]
         for value in values:
             trainings.config("pcnet_m", key, value)
-        typed[key] = tuple(values)
-    return typed
 
 
 def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
@@ -115,7 +105,8 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
     output = output.resolve()
     store = StageStore(output / "stages")
     trainings = Trainings(store, data, settings.preset, settings.opts, project, settings.num_gpus)
-    sweeps = typed_sweeps(settings.sweeps or DEFAULT_SWEEPS, trainings)
+    sweeps = settings.sweeps or DEFAULT_SWEEPS
+    check_sweeps(sweeps, trainings)
     experiment = Experiment(data, trainings, store, project)
     tables = [
         (key, _sweep(experiment, key, values, settings.seeds)) for key, values in sweeps.items()

@@ -130,6 +130,14 @@ def test_every_config_can_be_read():
         load_config("none.yaml")
 
 
+def test_a_float_key_takes_a_whole_number():
+    config = str(ROOT / "configs" / "pcnet_m_kins.yaml")
+    cfg = load_config(config, ["INPUT.PARTIAL_COMPLETION.GAMMA", "1", "SOLVER.MAX_ITER", "7"])
+    assert isinstance(cfg.INPUT.PARTIAL_COMPLETION.GAMMA, float) and cfg.SOLVER.MAX_ITER == 7
+    with pytest.raises(UserError, match="MAX_ITER"):
+        load_config(config, ["SOLVER.MAX_ITER", "1.5"])
+
+
 def test_bfloat16_keeps_parameters_and_computes_in_bfloat16():
     model = random_model().train()
     run_in_bfloat16(model)

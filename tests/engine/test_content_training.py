@@ -1,0 +1,103 @@
+"""Training PCNet-C through the command's own entry point: two sides, one optimizer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.engine import default_argument_parser
+
+from deocclusion_d2.config import load_config
+from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
+from deocclusion_d2.engine.optimizer import build_optimizer
+from deocclusion_d2.engine.train import train
+from deocclusion_d2.engine.trainer import Trainer
+from deocclusion_d2.errors import UserError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+SMALL = ("MODEL.PCNET_C.WIDTH", "0.0625", "MODEL.PCNET_C.ADVERSARIAL_WEIGHT", "0.1",
+         "SOLVER.IMS_PER_BATCH", "2", "SOLVER.CPU_BFLOAT16", "False", "SOLVER.MAX_ITER", "2",
+         "SOLVER.CHECKPOINT_PERIOD", "1", "DATALOADER.NUM_WORKERS", "0")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kins(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("kins")
+    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
+    return folder
+
+
+def arguments(kins: Path, output: Path, *opts: str, flags: tuple[str, ...] = ()):
+    train_set = f"kins.modal:{kins}/instances_train.json@{kins}/training/image_2"
+    return default_argument_parser().parse_args(
+        [
+            "--config-file", str(CONFIGS / "quick_schedules/pcnet_c_kins_quick.yaml"), *flags,
+            "DATASETS.TRAIN", f"('{train_set}',)",
+            "DATASETS.TEST", "()",
+            "OUTPUT_DIR", str(output),
+            *SMALL,
+            *opts,
+        ]
+    )  # fmt: skip
+
+
+def checkpoint(folder: Path) -> dict:
+    return torch.load(folder / "model_final.pth", weights_only=False)
+
+
+def test_resumed_training_equals_an_uninterrupted_one(kins, tmp_path):
+    """The discriminator, its norms' estimates and both sides' Adam states go on."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(arguments(kins, whole, "VIS_PERIOD", "2"))
+    lines = [json.loads(t) for t in (whole / "metrics.json").read_text().splitlines()]
+    assert {"loss_hole", "loss_adversarial", "loss_discriminator"} <= set(lines[-1])
+
+    cut.mkdir()
+    shutil.copy(whole / "model_0000000.pth", cut)
+    (cut / "last_checkpoint").write_text("model_0000000.pth")
+    train(arguments(kins, cut, flags=("--resume",)))
+    expected, resumed = checkpoint(whole)["model"], checkpoint(cut)["model"]
+    assert any(k.startswith("discriminator.") for k in expected)
+    assert all(torch.equal(expected[k], resumed[k]) for k in expected)
+    first = torch.load(whole / "model_0000000.pth", weights_only=False)["model"]
+    for side in ("network.encoder.0.conv.weight", "discriminator.layers.4.parametrizations"):
+        moved = [k for k in expected if k.startswith(side)]
+        assert moved and any(not torch.equal(first[k], expected[k]) for k in moved), side
+
+
+def test_learning_rates_of_both_sides_follow_the_schedule():
+    cfg = load_config(str(CONFIGS / "pcnet_c_kins.yaml"), [
+        "MODEL.PCNET_C.WIDTH", "0.0625", "MODEL.PCNET_C.PERCEPTUAL_WEIGHT", "0",
+        "MODEL.PCNET_C.STYLE_WEIGHT", "0", "MODEL.DEVICE", "cpu", "SOLVER.STEPS", "(2,)",
+        "SOLVER.MAX_ITER", "10"])  # fmt: skip
+    optimizer = Trainer.build_optimizer(cfg, Trainer.build_model(cfg))
+    assert isinstance(optimizer, torch.optim.Adam)
+    scheduler = Trainer.build_lr_scheduler(cfg, optimizer)
+    network, discriminator = optimizer.param_groups
+    assert (network["lr"], discriminator["lr"]) == pytest.approx((1e-4, 1e-5))
+    assert network["betas"] == (0.9, 0.999) and discriminator["betas"] == (0.0, 0.9)
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+    assert (network["lr"], discriminator["lr"]) == pytest.approx((1e-5, 1e-6))
+
+
+def test_wrong_optimizers_are_refused():
+    cfg = load_config(str(CONFIGS / "quick_schedules/pcnet_c_kins_quick.yaml"), [
+        "MODEL.PCNET_C.WIDTH", "0.0625", "MODEL.DEVICE", "cpu"])  # fmt: skip
+    model = Trainer.build_model(cfg)
+    for name, message in (("SGD", "PCNetC is trained by Adam"), ("LAMB", "use SGD or Adam")):
+        cfg.SOLVER.OPTIMIZER = name
+        with pytest.raises(UserError, match=message):
+            build_optimizer(cfg, model)
+
+
+def test_without_vgg_weights_training_says_which_keys(kins, tmp_path, capsys):
+    missing = ("MODEL.PCNET_C.STYLE_WEIGHT", "1.0", "MODEL.PCNET_C.VGG_WEIGHTS", "none.pth")
+    with pytest.raises(SystemExit) as stopped:
+        train(arguments(kins, tmp_path, *missing))
+    assert stopped.value.code == 1
+    assert "MODEL.PCNET_C.STYLE_WEIGHT 0" in capsys.readouterr().err
