@@ -6,7 +6,7 @@ import pytest
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import SceneEditor, describe_objects
 from deocclusion_d2.errors import UserError
-from tests.editing.scenes import circle, layered_scene, noise, row_of_cars
+from tests.editing.layouts import circle, layered_scene, noise, row_of_cars
 
 
 def paint(scene, *names, at=None):
