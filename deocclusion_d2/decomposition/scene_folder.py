@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,43 +20,59 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..data.datasets.segmentation import to_rle
 from ..errors import UserError
 from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
 
 VERSION = 1
 GRAPH_FILE = "graph.json"
+BACKGROUND_FILE = "background.png"
+LAYERS_FOLDER = "layers"
+
+# Control characters and halves of surrogate pairs among them; 60 characters of UTF-8 always fit.
+_FORBIDDEN = r'\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|'
+_SAFE_NAME = re.compile(rf"(?![. ])[^{_FORBIDDEN}]{{1,60}}(?<![. ])")
 
 
 def save_layered_scene(scene: LayeredScene, folder: str | Path) -> None:
     """Write a scene as a folder, in place of an older one of the same name.
 
-    The folder appears complete. One that holds anything but a layered scene is never replaced.
+    The folder appears complete, and an older one stays until then. One that holds anything but a
+    layered scene is never replaced.
 
     Raises:
-        UserError: ``folder`` exists and is not a layered scene, or cannot be written.
+        UserError: ``folder`` exists and is not a layered scene, or cannot be written; or an object
+            has no pixel, or a name that cannot be one of a file.
     """
-    folder = Path(folder)
-    if folder.exists() and not is_layered_scene(folder):
-        raise UserError(f"{folder}: exists and is no layered scene; name another folder")
+    shown, folder = folder, Path(os.path.abspath(folder))
+    check_replaceable(shown)
+    for layer in scene.layers:
+        check_object_name(layer.name)
+        if layer.rgba.size == 0:
+            raise UserError(f"{shown}: object {layer.name!r} has no pixel; leave it out")
+    work = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
-    try:
-        os.chmod(work, 0o755)
-        (work / "layers").mkdir()
-        Image.fromarray(scene.background).save(work / "background.png")
+        new, old = work / "new", work / "old"
+        (new / LAYERS_FOLDER).mkdir(parents=True)
+        Image.fromarray(scene.background).save(new / BACKGROUND_FILE)
         for layer in scene.layers:
-            Image.fromarray(layer.rgba).save(work / _layer_file(layer.name))
-        (work / GRAPH_FILE).write_text(json.dumps(graph_document(scene), indent=1) + "\n")
+            Image.fromarray(layer.rgba).save(new / _layer_file(layer.name))
+        (new / GRAPH_FILE).write_text(json.dumps(graph_document(scene), indent=1) + "\n", "utf-8")
         if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}") from error
+        raise UserError(f"{shown}: cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def load_layered_scene(folder: str | Path) -> LayeredScene:
@@ -68,27 +85,72 @@ def load_layered_scene(folder: str | Path) -> LayeredScene:
     path = folder / GRAPH_FILE
     if not is_layered_scene(folder):
         raise UserError(f"{folder}: not a layered scene ({GRAPH_FILE} is missing)")
+    document = _read_document(path)
     try:
-        document = json.loads(path.read_text())
-        if document["version"] != VERSION:
-            raise UserError(f"{path}: version {document['version']}, this program reads {VERSION}")
-        background = _read_png(folder / "background.png", "RGB")
-        size = (document["height"], document["width"])
-        if background.shape[:2] != size:
-            raise UserError(f"{folder / 'background.png'}: its size is not graph.json's {size}")
-        layers = [_read_layer(folder, entry) for entry in document["objects"]]
-        graph = _read_graph(document, [layer.name for layer in layers])
+        height, width = document["height"], document["width"]
+        background = _read_png(folder / BACKGROUND_FILE, "RGB")
+        if background.shape[:2] != (height, width):
+            found = f"{background.shape[1]} x {background.shape[0]}"
+            raise UserError(
+                f"{folder / BACKGROUND_FILE}: {found} px, but {GRAPH_FILE} says {width} x {height}"
+            )
+        names = [entry["name"] for entry in document["objects"]]
+        if len(set(names)) < len(names):
+            raise UserError(f"{path}: two objects have the same name")
+        layers = [_read_layer(folder, entry, height, width) for entry in document["objects"]]
+        graph = _read_graph(document, names)
         return LayeredScene(
             background, layers, graph, document.get("file_name", ""), document.get("method", {})
         )
-    except (KeyError, ValueError, TypeError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise UserError(f"{path}: {what}") from error
+    except UserError:
+        raise
+    except KeyError as error:
+        raise UserError(f"{path}: {error} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def is_layered_scene(folder: str | Path) -> bool:
     """Whether a folder holds a layered scene."""
     return (Path(folder) / GRAPH_FILE).is_file()
+
+
+def check_replaceable(folder: str | Path) -> None:
+    """Whether ``save_layered_scene`` may write here, asked before long work.
+
+    Raises:
+        UserError: something that is no layered scene lies there, or a scene beside other files.
+    """
+    path = Path(folder)
+    if not path.exists():
+        return
+    if not is_layered_scene(path):
+        raise UserError(f"{folder}: exists and is no layered scene; name another folder")
+    _read_document(path / GRAPH_FILE)
+    own = {GRAPH_FILE, BACKGROUND_FILE, LAYERS_FOLDER}
+    strangers = [entry.name for entry in path.iterdir() if entry.name not in own]
+    layers = path / LAYERS_FOLDER
+    if layers.is_dir():
+        found = (e for e in layers.iterdir() if e.suffix != ".png")
+        strangers += [f"{LAYERS_FOLDER}/{entry.name}" for entry in found]
+    if strangers:
+        raise UserError(
+            f"{folder}: also holds {min(strangers)}, which is no part of a layered scene; "
+            "move it away, or name another folder"
+        )
+
+
+def check_object_name(name: object) -> None:
+    """Whether a name can be that of an object, and so of a file on any system.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if not (isinstance(name, str) and _SAFE_NAME.fullmatch(name)):
+        raise UserError(
+            f"{name!r} cannot be the name of an object: 1 to 60 characters, no control character, "
+            'none of / \\ : * ? " < > |, no dot or blank at either end'
+        )
 
 
 def graph_document(scene: LayeredScene) -> dict[str, Any]:
@@ -110,8 +172,8 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
                 "category_id": int(layer.category_id),
                 "category": layer.category,
                 "layer": _layer_file(layer.name),
-                "x0": layer.x0,
-                "y0": layer.y0,
+                "x0": int(layer.x0),
+                "y0": int(layer.y0),
                 "bbox": layer.amodal_mask.xywh,
                 "modal_bbox": layer.modal_mask.xywh,
                 "occlusion_rate": round(layer.occlusion_rate, 6),
@@ -127,34 +189,69 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
 
 
 def _layer_file(name: str) -> str:
-    return f"layers/{name}.png"
+    return f"{LAYERS_FOLDER}/{name}.png"
 
 
-def _read_layer(folder: Path, entry: dict[str, Any]) -> ObjectLayer:
-    path = folder / entry["layer"]
-    layer = ObjectLayer(
-        name=entry["name"],
-        x0=entry["x0"],
-        y0=entry["y0"],
-        rgba=_read_png(path, "RGBA"),
-        modal_mask=WindowMask.from_rle(entry["modal_segmentation"]),
-        amodal_mask=WindowMask.from_rle(entry["segmentation"]),
+def _read_document(path: Path) -> dict[str, Any]:
+    """``graph.json``, its version checked."""
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a JSON file: {error}") from error
+    if not isinstance(document, dict) or "version" not in document:
+        raise UserError(f"{path}: not the {GRAPH_FILE} of a layered scene")
+    if document["version"] != VERSION:
+        raise UserError(f"{path}: version {document['version']!r}; this program reads {VERSION}")
+    return document
+
+
+def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) -> ObjectLayer:
+    name = entry["name"]
+    try:
+        check_object_name(name)
+        masks = [
+            WindowMask.from_rle(to_rle(entry[key], height, width))
+            for key in ("modal_segmentation", "segmentation")
+        ]
+    except UserError as error:
+        raise UserError(f"{folder / GRAPH_FILE}: object {name!r}: {error}") from error
+    modal, amodal = masks
+    path = folder / _layer_file(name)
+    rgba = _read_png(path, "RGBA")
+    window = [entry["x0"], entry["y0"], rgba.shape[1], rgba.shape[0]]
+    if window != amodal.xywh:
+        raise UserError(
+            f"{path}: its window {window} (x, y, width, height) is not {amodal.xywh}, that of the "
+            f"object's amodal mask in {GRAPH_FILE}"
+        )
+    return ObjectLayer(
+        name,
+        amodal.x0,
+        amodal.y0,
+        rgba,
+        modal,
+        amodal,
         category_id=entry["category_id"],
         category=entry["category"],
         instance_id=entry["instance_id"],
     )
-    if layer.rgba.shape[:2] != layer.amodal_mask.array.shape:
-        raise UserError(f"{path}: its size is not that of the object's amodal mask")
-    return layer
 
 
 def _read_graph(document: dict[str, Any], names: list[str]) -> OcclusionGraph:
     row_of = {name: row for row, name in enumerate(names)}
     graph = OcclusionGraph(len(names))
-    for first, second in document["neighbours"]:
-        graph.add_neighbours(row_of[first], row_of[second])
-    for occluder, occludee in document["edges"]:
-        graph.add_occlusion(row_of[occluder], row_of[occludee])
+    for key, add in (("neighbours", graph.add_neighbours), ("edges", graph.add_occlusion)):
+        for pair in document[key]:
+            if not isinstance(pair, list) or len(pair) != 2 or not set(pair) <= row_of.keys():
+                raise ValueError(f"{key}: {pair} are not two objects of the scene")
+            first, second = pair
+            if first == second:
+                raise ValueError(f"{key}: {first!r} stands there twice")
+            if key == "edges" and graph.order(row_of[first], row_of[second]) < 0:
+                raise ValueError(f"edges: {pair} and its contrary are both there")
+            add(row_of[first], row_of[second])
     return graph
 
 
@@ -166,3 +263,5 @@ def _read_png(path: Path, mode: str) -> np.ndarray:
             return np.array(image)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or 'not a readable PNG'}") from error
+    except (SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a readable PNG: {error}") from error

@@ -1,0 +1,248 @@
+"""A scene on disk: it comes back as it was, and damage is named in one line."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deocclusion_d2.decomposition import (
+    check_object_name,
+    graph_document,
+    is_layered_scene,
+    load_layered_scene,
+    save_layered_scene,
+)
+from deocclusion_d2.decomposition import scene_folder as module
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.structures import WindowMask
+from tests.editing.layouts import circle, row_of_cars
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """car-0 before car-1 before car-2, on disk."""
+    save_layered_scene(row_of_cars()[0], tmp_path / "scene")
+    return tmp_path / "scene"
+
+
+@pytest.fixture
+def refuse(folder):
+    """Change graph.json, and check that loading is refused with a message of one line."""
+
+    def refuse(change, *parts):
+        path = folder / "graph.json"
+        document = json.loads(path.read_text())
+        change(document)
+        path.write_text(json.dumps(document))
+        _refused(lambda: load_layered_scene(folder), str(folder), *parts)
+
+    return refuse
+
+
+def _refused(work, *parts):
+    with pytest.raises(UserError) as refusal:
+        work()
+    message = str(refusal.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    assert message.count("graph.json: ") <= 1
+
+
+def _equal(first, second):
+    assert np.array_equal(first.background, second.background)
+    for old, new in zip(first.layers, second.layers, strict=True):
+        assert np.array_equal(old.rgba, new.rgba)
+        for key in ("name", "x0", "y0", "category_id", "category", "instance_id"):
+            assert getattr(old, key) == getattr(new, key)
+        assert old.modal_mask == new.modal_mask and old.amodal_mask == new.amodal_mask
+    assert first.graph.edges == second.graph.edges
+    assert first.graph.neighbour_pairs == second.graph.neighbour_pairs
+    assert (first.file_name, first.description) == (second.file_name, second.description)
+
+
+# ------------------------------------------------------------------ round trip
+
+
+@pytest.mark.parametrize("make", [row_of_cars, circle])
+def test_round_trip(make, tmp_path):
+    scene, _ = make()
+    scene.layers[0].name = "Straßenbahn 1"
+    scene.layers[1].instance_id = "a7"
+    save_layered_scene(scene, tmp_path / "new" / "scene")
+    _equal(scene, load_layered_scene(tmp_path / "new" / "scene"))
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["scene"]
+
+
+def test_an_object_without_a_visible_pixel_and_a_scene_without_objects(tmp_path):
+    scene, _ = row_of_cars()
+    scene.layers[2].modal_mask = WindowMask.empty()
+    save_layered_scene(scene, tmp_path / "scene")
+    _equal(scene, load_layered_scene(tmp_path / "scene"))
+    scene.layers.clear()
+    scene.graph = type(scene.graph)(0)
+    save_layered_scene(scene, tmp_path / "scene")
+    _equal(scene, load_layered_scene(tmp_path / "scene"))
+
+
+def test_graph_json_says_who_hides_whom(folder):
+    document = json.loads((folder / "graph.json").read_text())
+    assert document == json.loads(json.dumps(graph_document(row_of_cars()[0])))
+    assert document["edges"] == [["car-0", "car-1"], ["car-1", "car-2"]]
+    assert (document["height"], document["width"]) == (24, 40)
+    # car-1 is 15 x 13 px, 195 in all, of which car-0 hides 5 x 10.
+    car = document["objects"][1]
+    assert (car["bbox"], car["layer"]) == ([9, 5, 15, 13], "layers/car-1.png")
+    assert (car["modal_bbox"], car["occlusion_rate"]) == ([9, 5, 15, 13], round(50 / 195, 6))
+
+
+# ------------------------------------------------------------------ what is never replaced
+
+
+def test_an_older_scene_is_replaced_whole(folder):
+    scene, _ = circle()
+    save_layered_scene(scene, folder)
+    assert sorted(p.name for p in (folder / "layers").iterdir()) == ["a.png", "b.png", "c.png"]
+    assert [p.name for p in folder.parent.iterdir()] == ["scene"]
+
+
+def test_a_folder_that_is_no_scene_is_never_replaced(folder, tmp_path):
+    scene, _ = circle()
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "holiday.png").write_text("keep me")
+    _refused(lambda: save_layered_scene(scene, photos), str(photos), "name another folder")
+    file = tmp_path / "file"
+    file.write_text("keep me")
+    _refused(lambda: save_layered_scene(scene, file), str(file))
+    # A graph.json of something else; a scene with other files in its folders.
+    (photos / "graph.json").write_text('{"nodes": []}')
+    _refused(lambda: save_layered_scene(scene, photos), "not the graph.json of a layered scene")
+    for extra in ("notes.txt", "layers/notes.txt"):
+        (folder / extra).write_text("keep me")
+        _refused(lambda: save_layered_scene(scene, folder), extra, "name another folder")
+        (folder / extra).unlink()
+    assert (photos / "holiday.png").read_text() == file.read_text() == "keep me"
+    _equal(load_layered_scene(folder), row_of_cars()[0])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "photos", "scene"]
+
+
+def test_the_older_scene_stays_when_writing_fails(folder, monkeypatch):
+    scene, _ = circle()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "graph_document", full)
+        _refused(lambda: save_layered_scene(scene, folder), "No space left")
+    _equal(load_layered_scene(folder), row_of_cars()[0])
+    rename = module.Path.rename
+
+    def fail_for_new(path, target):
+        if path.name == "new":
+            full()
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.Path, "rename", fail_for_new)
+        _refused(lambda: save_layered_scene(scene, folder), "No space left")
+    _equal(load_layered_scene(folder), row_of_cars()[0])
+    assert os.listdir(folder.parent) == ["scene"]
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path):
+    scene, _ = row_of_cars()
+    scene.layers[1].name = "../car"
+    _refused(lambda: save_layered_scene(scene, tmp_path / "scene"), "'../car' cannot be the name")
+    scene, _ = row_of_cars()
+    scene.layers[1].rgba = np.zeros((0, 0, 4), np.uint8)
+    _refused(lambda: save_layered_scene(scene, tmp_path / "scene"), "'car-1' has no pixel")
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------ damage
+
+
+def test_missing_files(folder):
+    (folder / "layers" / "car-1.png").unlink()
+    _refused(lambda: load_layered_scene(folder), str(folder / "layers" / "car-1.png"), "No such")
+    (folder / "background.png").unlink()
+    _refused(lambda: load_layered_scene(folder), str(folder / "background.png"), "No such")
+    (folder / "graph.json").unlink()
+    assert not is_layered_scene(folder)
+    _refused(lambda: load_layered_scene(folder), str(folder), "not a layered scene")
+
+
+def test_pictures_that_do_not_fit(folder):
+    layer, background = folder / "layers" / "car-1.png", folder / "background.png"
+    pixels = Image.open(layer)
+    pixels.load()
+    pixels.crop((0, 0, 14, 13)).save(layer)
+    _refused(lambda: load_layered_scene(folder), str(layer), "[9, 5, 14, 13]", "[9, 5, 15, 13]")
+    pixels.convert("RGB").save(layer)
+    _refused(lambda: load_layered_scene(folder), str(layer), "RGB pixels where RGBA is expected")
+    pixels.save(layer)
+    whole = layer.read_bytes()
+    for damaged in (b"", whole[:60], whole[: len(whole) // 2], b"not a picture"):
+        layer.write_bytes(damaged)
+        _refused(lambda: load_layered_scene(folder), str(layer))
+    Image.new("RGB", (40, 25)).save(background)
+    _refused(lambda: load_layered_scene(folder), str(background), "40 x 25 px", "40 x 24")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '"version"', "\x00", "[" * 100_000])
+def test_graph_json_that_is_none(folder, text):
+    (folder / "graph.json").write_text(text)
+    _refused(lambda: load_layered_scene(folder), str(folder / "graph.json"))
+
+
+@pytest.mark.parametrize("key", ["height", "objects", "edges", "neighbours"])
+def test_graph_json_without_a_key(refuse, key):
+    refuse(lambda d: d.pop(key), f"'{key}' is missing")
+
+
+@pytest.mark.parametrize("key", ["name", "x0", "segmentation", "modal_segmentation", "category"])
+def test_an_object_without_a_key(refuse, key):
+    refuse(lambda d: d["objects"][1].pop(key), f"'{key}' is missing")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(version=2), "version 2; this program reads 1"),
+        (lambda d: d["objects"][1].update(x0=10), "[10, 5, 15, 13]"),
+        (lambda d: d["objects"][1].update(name="car-0"), "two objects have the same name"),
+        (lambda d: d["objects"].pop(), "['car-1', 'car-2'] are not two objects"),
+        (lambda d: d["edges"].append(["car-2", "car-9"]), "['car-2', 'car-9'] are not two"),
+        (lambda d: d["edges"].append(["car-1", "car-1"]), "'car-1' stands there twice"),
+        (lambda d: d["edges"].append(["car-1", "car-0"]), "its contrary"),
+        (lambda d: d["edges"].append(["car-1"]), "['car-1'] are not two"),
+        (lambda d: d["edges"].append(7), "edges: 7 are not two"),
+        (lambda d: d.update(objects=7), "graph.json"),
+        (lambda d: d.update(objects=[7]), "graph.json"),
+        (lambda d: d["objects"][1]["segmentation"].update(size=[40, 24]), "'car-1'"),
+        (lambda d: d["objects"][1]["segmentation"].update(counts="a0"), "'car-1'"),
+        (lambda d: d["objects"][1].update(modal_segmentation="x"), "'car-1'"),
+    ],
+)
+def test_graph_json_that_does_not_fit(refuse, change, message):
+    refuse(change, "graph.json", message)
+
+
+UNSAFE = [
+    "", ".", "..", "../car-1", "a/b", "/etc/car", "a\\b", "C:car", "a\0b", "a\nb", ".car", "car.",
+    " car", "car ", "a*", "a?", 'a"', "a<b", "a|b", "x" * 61, "\ud800", None, 7,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_names_that_no_file_should_have(refuse, name):
+    refuse(lambda d: d["objects"][1].update(name=name), "cannot be the name of an object")
+
+
+@pytest.mark.parametrize("name", ["car-0", "traffic light-3", "st. nick-1", "ö", "x" * 60, "車-1"])
+def test_names_that_are_fine(name):
+    check_object_name(name)

@@ -1,0 +1,122 @@
+"""The tool as a user meets it: arguments, messages, exit codes, files."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
+from deocclusion_d2.editing import SceneEditor
+from tests.editing.layouts import row_of_cars
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "edit_scene.py"
+
+
+@pytest.fixture(scope="module")
+def main():
+    spec = importlib.util.spec_from_file_location("edit_scene", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A folder with a scene and a script that moves one car and removes another."""
+    save_layered_scene(row_of_cars()[0], tmp_path / "scene")
+    edits = [
+        {"op": "move", "object": "car-0", "dx": 20, "dy": 3},
+        {"op": "delete", "object": "car-1"},
+    ]
+    (tmp_path / "edits.json").write_text(json.dumps({"version": 1, "edits": edits}))
+    return tmp_path
+
+
+def read(path):
+    return np.array(Image.open(path))
+
+
+def test_picture_and_scene(main, work, capsys):
+    main(
+        ["--scene", str(work / "scene"), "--script", str(work / "edits.json")]
+        + ["--output", str(work / "new" / "edited.png"), "--save-scene", str(work / "scene2")]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        f"wrote {work / 'new' / 'edited.png'}",
+        f"wrote {work / 'scene2'}",
+    ]
+    editor = SceneEditor(row_of_cars()[0])
+    editor.move("car-0", 20, 3)
+    editor.delete("car-1")
+    assert np.array_equal(read(work / "new" / "edited.png"), editor.compose())
+    saved = load_layered_scene(work / "scene2")
+    assert np.array_equal(SceneEditor(saved).compose(), editor.compose())
+    assert [p.name for p in (work / "new").iterdir()] == ["edited.png"]
+
+
+def test_without_a_script_the_picture_is_the_photo(main, work):
+    main(["--scene", str(work / "scene"), "--output", str(work / "photo.png")])
+    assert np.array_equal(read(work / "photo.png"), row_of_cars()[1])
+
+
+def test_list(main, work, capsys):
+    main(["--scene", str(work / "scene"), "--list"])
+    assert capsys.readouterr().out.splitlines() == [
+        "car-0: 12 x 10 px at (2, 6); hides car-1",
+        "car-1: 15 x 13 px at (9, 5), 26% hidden in its photo; hides car-2",
+        "car-2: 16 x 16 px at (18, 4), 30% hidden in its photo",
+    ]
+    main(["--scene", str(work / "scene"), "--script", str(work / "edits.json"), "--list"])
+    assert capsys.readouterr().out.splitlines()[0] == "car-0: 12 x 10 px at (22, 9)"
+
+
+def test_a_scene_may_be_replaced_by_its_edited_self(main, work):
+    main(
+        ["--scene", str(work / "scene"), "--script", str(work / "edits.json")]
+        + ["--save-scene", str(work / "scene")]
+    )
+    assert [layer.name for layer in load_layered_scene(work / "scene").layers] == ["car-0", "car-2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--script", "bad.json"], "bad.json: edit 2 (delete): there is no object 'cat-0'"),
+        (["--script", "none.json"], "none.json: No such file"),
+        (["--scene", "photos"], "photos: not a layered scene"),
+        (["--save-scene", "photos"], "photos: exists and is no layered scene"),
+        (["--output", "edited.jpg"], "edited.jpg: not a PNG file"),
+        (["--output", "scene2/edited.png"], "scene2/edited.png: inside of scene2"),
+        (["--output", "photos/holiday.txt/edited.png"], "edited.png: cannot be written"),
+    ],
+)
+def test_an_error_is_one_line_and_nothing_is_written(
+    main, work, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(work)
+    edits = [{"op": "delete", "object": "car-1"}, {"op": "delete", "object": "cat-0"}]
+    (work / "bad.json").write_text(json.dumps({"version": 1, "edits": edits}))
+    (work / "photos").mkdir()
+    (work / "photos" / "holiday.txt").write_text("keep me")
+    (work / "edited.png").write_bytes(b"older")
+    before = sorted(work.rglob("*"))
+    given = {"--scene": "scene", "--output": "edited.png", "--save-scene": "scene2"}
+    given |= dict(zip(arguments[::2], arguments[1::2], strict=True))
+    with pytest.raises(SystemExit) as end:
+        main([part for pair in given.items() for part in pair])
+    printed = capsys.readouterr()
+    assert end.value.code == 1 and printed.out == ""
+    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
+    assert message in printed.err
+    assert sorted(work.rglob("*")) == before
+    assert (work / "edited.png").read_bytes() == b"older"
+
+
+def test_nothing_to_do(main, work, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--scene", str(work / "scene"), "--script", str(work / "edits.json")])
+    assert end.value.code == 2
+    assert "give --list, --output or --save-scene" in capsys.readouterr().err
