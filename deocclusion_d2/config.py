@@ -129,6 +129,9 @@ def add_deocclusion_config(cfg: CN) -> None:
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True
+    # How often an object whose completion has left the middle of its view is completed again, in
+    # the square of the completion. 0: as in the paper.
+    cfg.DEOCCLUSION.RECENTRE = 0
     # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
     cfg.DEOCCLUSION.LARGER_IN_FRONT = True
     # Exactly the released protocol: float32, unfused, raw paste, no dilation.

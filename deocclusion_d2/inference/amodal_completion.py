@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,9 +13,23 @@ from ..structures.window_mask import union
 from .ordering import grow_eraser, require_image
 from .patch_completer import Patch, PatchCompleter
 
+# A view whose centre or side is farther from the completed object's own square than this, in sides,
+# is drawn anew. Half the shift and scale that the sampler draws by default.
+_VIEW_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class _Job:
+    """An instance to complete: its scene and row, the view, and what may hide it."""
+
+    scene: int
+    row: int
+    square: SquareCrop
+    eraser: WindowMask
+
 
 class PCNetCompletion:
-    """Completes every instance in one step, the union of what may hide it as the eraser.
+    """Completes every instance, the union of what may hide it as the eraser.
 
     Args:
         completer: runs PCNet-M.
@@ -25,6 +41,9 @@ class PCNetCompletion:
         dilation: see ``grow_eraser``.
         constrain: True: the result is ``modal | (completion & eraser)``, which keeps visible pixels
             exact. False: the completion as it is pasted back.
+        recentre: how often an object whose completion has left the middle of its view is completed
+            again, in the square of the completion. The network learns with views around whole
+            objects; that of a modal box shows little of what is mostly hidden.
     """
 
     def __init__(
@@ -37,6 +56,7 @@ class PCNetCompletion:
         threshold: float = 0.2,
         dilation: int = 0,
         constrain: bool = True,
+        recentre: int = 0,
     ) -> None:
         self.completer = completer
         self.grounded = grounded
@@ -45,6 +65,7 @@ class PCNetCompletion:
         self.threshold = threshold
         self.dilation = dilation
         self.constrain = constrain
+        self.recentre = recentre
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
@@ -53,46 +74,68 @@ class PCNetCompletion:
 
         An instance that nothing hides keeps its modal mask.
         """
-        # (scene, instance, square, eraser) of the patches that are under way.
-        jobs: list[tuple[int, int, SquareCrop, WindowMask]] = []
         results = [list(scene.modal_masks) for scene in scenes]
-        patches = self._patches(scenes, graphs, jobs)
-        completed = self.completer.run(patches, self._completed, under_eraser_only=self.constrain)
-        for k, patch in enumerate(completed):
-            s, i, square, eraser = jobs[k]
-            jobs[k] = None  # type: ignore[call-overload]  # a finished job keeps no masks alive
-            scene = scenes[s]
-            amodal = square.paste(patch, scene.height, scene.width)
-            if self.constrain:
-                amodal = scene.modal_masks[i] | (amodal & eraser)
-            results[s][i] = amodal
+        jobs: Iterable[_Job] = self._first_views(scenes, graphs)
+        for views_left in range(self.recentre, -1, -1):
+            again: list[_Job] = []
+            for job, amodal in self._complete(scenes, jobs):
+                results[job.scene][job.row] = amodal
+                square = SquareCrop.around(amodal.box, self.enlarge)
+                if views_left and not _nearly_same(job.square, square):
+                    again.append(replace(job, square=square))
+            jobs = again
         return results
+
+    def _first_views(
+        self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
+    ) -> Iterator[_Job]:
+        for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
+            for i, mask in enumerate(scene.modal_masks):
+                hiding = graph.ancestors(i) if self.grounded else graph.neighbours(i)
+                if not hiding or mask.is_empty:
+                    continue
+                eraser = union(scene.modal_masks[j] for j in hiding)
+                eraser = grow_eraser(eraser, mask, self.dilation)
+                yield _Job(s, i, SquareCrop.around(mask.box, self.enlarge), eraser)
+
+    def _complete(
+        self, scenes: Sequence[Scene], jobs: Iterable[_Job]
+    ) -> Iterator[tuple[_Job, WindowMask]]:
+        """Each job with its amodal mask."""
+        # Those of the patches that are under way: a finished job keeps no masks alive.
+        under_way: deque[_Job] = deque()
+
+        def patches() -> Iterator[Patch]:
+            for job in jobs:
+                under_way.append(job)
+                yield self._patch(scenes[job.scene], job)
+
+        completed = self.completer.run(patches(), self._completed, under_eraser_only=self.constrain)
+        for patch in completed:
+            job = under_way.popleft()
+            scene = scenes[job.scene]
+            amodal = job.square.paste(patch, scene.height, scene.width)
+            if self.constrain:
+                amodal = scene.modal_masks[job.row] | (amodal & job.eraser)
+            yield job, amodal
 
     def _completed(
         self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
     ) -> torch.Tensor:
         return probability > self.threshold
 
-    def _patches(
-        self,
-        scenes: Sequence[Scene],
-        graphs: Sequence[OcclusionGraph],
-        jobs: list[tuple[int, int, SquareCrop, WindowMask]],
-    ) -> Iterator[Patch]:
-        for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
-            for i, mask in enumerate(scene.modal_masks):
-                hiding = graph.ancestors(i) if self.grounded else graph.neighbours(i)
-                if not hiding or mask.is_empty:
-                    continue
-                square = SquareCrop.around(mask.box, self.enlarge)
-                eraser = union(scene.modal_masks[j] for j in hiding)
-                eraser = grow_eraser(eraser, mask, self.dilation)
-                jobs.append((s, i, square, eraser))
-                yield Patch(
-                    square.resize_bilinear(mask, self.patch_size),
-                    square.resize_bilinear(eraser, self.patch_size),
-                    int(scene.category_ids[i]),
-                    square.resize_image(require_image(scene), self.patch_size)
-                    if self.completer.uses_rgb
-                    else None,
-                )
+    def _patch(self, scene: Scene, job: _Job) -> Patch:
+        square, size = job.square, self.patch_size
+        return Patch(
+            square.resize_bilinear(scene.modal_masks[job.row], size),
+            square.resize_bilinear(job.eraser, size),
+            int(scene.category_ids[job.row]),
+            square.resize_image(require_image(scene), size) if self.completer.uses_rgb else None,
+        )
+
+
+def _nearly_same(view: SquareCrop, wanted: SquareCrop) -> bool:
+    tolerance = _VIEW_TOLERANCE * wanted.side
+    half = (wanted.side - view.side) / 2
+    shift = max(abs(wanted.x0 - view.x0 + half), abs(wanted.y0 - view.y0 + half))
+    return shift <= tolerance and abs(wanted.side - view.side) <= tolerance

@@ -83,6 +83,7 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
         "PCNetM": {
             "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
             "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
+            "recentre": recentre(cfg),
         },
         "AmodalUNet": {"amodal_threshold": AMODAL_THRESHOLD},
         "OrderNet": {},
@@ -100,6 +101,11 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
 def dilation(cfg) -> int:
     """The kernel that closes gaps between masks; the paper's protocol has none."""
     return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.DILATION
+
+
+def recentre(cfg) -> int:
+    """Further views of an object; the paper's protocol has one view."""
+    return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.RECENTRE
 
 
 def _constrain(cfg) -> bool:
@@ -138,6 +144,7 @@ def _pcnet(cfg, runner: NetworkRunner | None) -> Completion:
         threshold=cfg.DEOCCLUSION.AMODAL_THRESHOLD,
         dilation=dilation(cfg),
         constrain=_constrain(cfg),
+        recentre=recentre(cfg),
         **_patch(cfg),
     )
 
