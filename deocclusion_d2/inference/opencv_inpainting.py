@@ -66,6 +66,9 @@ FILLS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def _inpaint(image: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:
-    # Zeros, so that the result cannot depend on what the hole contains.
-    erased = np.where(hole[..., None], 0, image).astype(np.uint8)
-    return cv2.inpaint(erased, hole.astype(np.uint8), INPAINT_RADIUS, method)
+    # OpenCV looks at pixels of a hole that touches the first rows or columns (seen with 5.0.0), so
+    # they get a colour that does not stand out.
+    neutral = image.copy()
+    if not hole.all():
+        neutral[hole] = np.rint(image[~hole].mean(axis=0))
+    return cv2.inpaint(neutral, hole.astype(np.uint8), INPAINT_RADIUS, method)
