@@ -25,6 +25,8 @@ INSTALL_REQUIRES = [
     "numpy>=1.23",
     "portalocker>=2.0",
     "pycocotools>=2.0.6",
+    # structural_similarity, the SSIM by which filled holes are judged.
+    "scikit-image>=0.19",
     "shapely>=2.1",
     "tabulate>=0.9",
     "torch>=2.0",

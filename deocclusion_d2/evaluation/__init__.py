@@ -1,9 +1,10 @@
-"""DatasetEvaluators of order, amodal masks, amodal boxes and modal masks."""
+"""DatasetEvaluators of order, amodal masks and boxes, modal masks, and filled-in colours."""
 
 from .amodal_box import AmodalBoxEvaluator
 from .base import SceneEvaluator
 from .build import EVALUATORS, build_evaluators
 from .completion import AmodalCompletionEvaluator
+from .content import ContentEvaluator
 from .modal_segmentation import ModalSegmentationEvaluator
 from .ordering import OrderingEvaluator
 
@@ -11,6 +12,7 @@ __all__ = [
     "EVALUATORS",
     "AmodalBoxEvaluator",
     "AmodalCompletionEvaluator",
+    "ContentEvaluator",
     "ModalSegmentationEvaluator",
     "OrderingEvaluator",
     "SceneEvaluator",

@@ -114,7 +114,7 @@ class SceneEvaluator(DatasetEvaluator, ABC):
             return OrderedDict()
         # Not Counter's own sum(): it drops keys whose value is 0, and 0 % is a result.
         counts, numerators, denominators, left_out = (
-            _add_up(c) for c in zip(*gathered, strict=True)
+            add_up(c) for c in zip(*gathered, strict=True)
         )
 
         groups = sorted((g for g in counts if g != ALL), key=_natural_order)
@@ -170,7 +170,8 @@ def nothing_visible(modal: WindowMask, true_modal: WindowMask) -> str | None:
     return None
 
 
-def _add_up(counters: Iterable[Sums]) -> Sums:
+def add_up(counters: Iterable[Sums]) -> Sums:
+    """The sums of all processes; a key whose value is 0 stays."""
     total: Sums = Counter()
     for counter in counters:
         total.update(counter)

@@ -1,8 +1,9 @@
-"""Ordering, completion, the Deoccluder that chains them, and modal segmentation before it."""
+"""Ordering, completion, the Deoccluder that chains them, modal segmentation, hole filling."""
 
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
 from .deoccluder import Deoccluder
+from .hole_filling import FilledRegion, FilledScene, HoleFiller
 from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
 from .modal_segmentation import ModalPrediction, ModalSegmenter, write_predictions
 from .network_runner import NetworkRunner
@@ -21,7 +22,10 @@ __all__ = [
     "ConvexCompletion",
     "Deoccluder",
     "DualCompletion",
+    "FilledRegion",
+    "FilledScene",
     "HeuristicOrdering",
+    "HoleFiller",
     "ModalPrediction",
     "ModalSegmenter",
     "NetworkRunner",
