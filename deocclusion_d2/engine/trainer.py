@@ -25,8 +25,8 @@ from ..data.train_loaders import (
     build_pcnet_m_train_loader,
 )
 from ..errors import UserError
-from ..evaluation import ModalSegmentationEvaluator, build_evaluators
-from ..inference import Deoccluder, ModalSegmenter
+from ..evaluation import ContentEvaluator, ModalSegmentationEvaluator, build_evaluators
+from ..inference import Deoccluder, HoleFiller, ModalSegmenter
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from .hooks import TRAINING_PICTURES, TrainingPictures
 from .optimizer import build_optimizer
@@ -61,6 +61,9 @@ SCENE_MODELS: dict[str, SceneEvaluation] = {
     "PCNetM": _DEOCCLUSION,
     "AmodalUNet": _DEOCCLUSION,
     "OrderNet": _DEOCCLUSION,
+    "PCNetC": SceneEvaluation(
+        HoleFiller.from_config, lambda dataset_name, output_dir: ContentEvaluator(output_dir)
+    ),
     "ModalUNet": SceneEvaluation(
         ModalSegmenter.from_config,
         lambda dataset_name, output_dir: ModalSegmentationEvaluator(output_dir),
