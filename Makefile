@@ -1,4 +1,5 @@
 # Needs Python 3.10+ with its venv module, make, and a package index. `make help` lists the targets.
+# The tests of the HTML page need Chromium too (Debian: apt-get install chromium), or are skipped.
 
 PYTHON ?= python3
 ARGS ?=

@@ -36,7 +36,8 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.6"],
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
-    "dev": ["pytest>=7.4", "ruff>=0.6", "setuptools>=77", "unearth>=0.17"],
+    # playwright: drives the Chromium of the system in the tests of the HTML page.
+    "dev": ["playwright>=1.40", "pytest>=7.4", "ruff>=0.6", "setuptools>=77", "unearth>=0.17"],
 }
 
 setup(
@@ -47,6 +48,7 @@ setup(
     license_expression="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["deocclusion_d2", "deocclusion_d2.*"]),
+    package_data={"deocclusion_d2.editing": ["page/*"]},
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

@@ -1,0 +1,122 @@
+"""A layered scene as one HTML page in which it is edited: no server, no network, nothing beside it.
+
+The page's own files lie in ``page/``, readable and without a build step. Here they and the scene
+are put into one file. The page draws as ``composition`` does, to the bit, and saves the picture and
+the edit script that ``tools/edit_scene.py`` reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..errors import UserError
+from ..structures import LayeredScene, ObjectLayer
+
+ASSETS = Path(__file__).parent / "page"
+SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "controls.js")
+"""In the order in which the page runs them: each uses only what stands before it."""
+
+
+def write_scene_page(scene: LayeredScene, path: str | Path) -> None:
+    """Write the page of a scene. The file appears complete, or not at all.
+
+    Args:
+        scene: what is edited. The page starts with the scene as it is.
+        path: the HTML file; an older one is replaced. Its folder is made where it is missing.
+
+    Raises:
+        UserError: ``path`` cannot be written.
+    """
+    path = Path(path)
+    page = scene_page(scene)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(page)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def scene_page(scene: LayeredScene) -> str:
+    """The page of a scene as text."""
+    parts = {
+        "title": html.escape(Path(scene.file_name).name or "scene"),
+        "style": _asset("page.css"),
+        "scene": _script_safe_json(scene_document(scene)),
+        "script": "\n".join(_asset(name) for name in SCRIPTS),
+    }
+    # In one pass: what is filled in is not searched for further placeholders.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
+
+
+def scene_document(scene: LayeredScene) -> dict[str, Any]:
+    """What the page knows of a scene; ready for JSON.
+
+    Images are data URIs of PNG files without alpha, because a browser's canvas multiplies colours
+    by their alpha and so loses bits of them: ``background`` holds RGB; ``pixels`` of an object is
+    twice as high as the object, RGB above, alpha as grey below, or None for an object without
+    pixels. ``edges`` are [occluder, occludee] by name.
+    """
+    names = [layer.name for layer in scene.layers]
+    return {
+        "file_name": scene.file_name,
+        "save_as": Path(scene.file_name).stem or "scene",
+        "width": scene.width,
+        "height": scene.height,
+        "background": _png_uri(scene.background),
+        "objects": [
+            {
+                "name": layer.name,
+                "category": layer.category,
+                "x": int(layer.x0),
+                "y": int(layer.y0),
+                "width": layer.rgba.shape[1],
+                "height": layer.rgba.shape[0],
+                "pixels": _layer_uri(layer),
+            }
+            for layer in scene.layers
+        ],
+        "edges": [[names[i], names[j]] for i, j in scene.graph.edges],
+    }
+
+
+def _layer_uri(layer: ObjectLayer) -> str | None:
+    if layer.rgba.size == 0:
+        return None
+    alpha = np.repeat(layer.rgba[:, :, 3:], 3, axis=2)
+    return _png_uri(np.concatenate([layer.rgba[:, :, :3], alpha]))
+
+
+def _png_uri(rgb: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _script_safe_json(document: dict[str, Any]) -> str:
+    """JSON that no name in it can make end its <script> element."""
+    text = json.dumps(document, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text("utf-8")

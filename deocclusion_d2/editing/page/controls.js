@@ -1,0 +1,327 @@
+// Buttons, pointer and keys: what the user does becomes edits.
+
+const DRAG_FROM = 3; // CSS pixels; less is a click with an unsteady hand
+const HOLD_DELAY_MS = 400, HOLD_EVERY_MS = 50, HOLD_STEP = 5;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const KEYS = {
+  "]": "forward", "}": "front", "[": "backward", "{": "back", h: "hide", Delete: "delete",
+  Backspace: "delete", r: "reset", s: "savePicture", e: "saveScript", "?": "help", n: "next",
+  p: "previous", Escape: "escape",
+};
+
+function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+class Editor {
+  constructor(scene) {
+    this.scene = scene;
+    this.history = new EditHistory(firstState(scene));
+    this.picture = new PictureView(scene, byId("picture"), byId("outlines"));
+    this.selected = null;
+    this.hovered = null;
+    this.drag = null;
+    this.list = new ObjectList(this, byId("objects"));
+    document.documentElement.style.setProperty("--aspect", scene.width / scene.height);
+    this.listen();
+    this.refresh();
+    const count = scene.objects.size;
+    this.say(count ? `${count} objects. Drag one, or choose it in the list.` : "No objects.");
+  }
+
+  get state() { return this.history.state; }
+
+  say(text) { byId("status").textContent = text; }
+
+  // ---------------------------------------------------------------- edits
+
+  edit(edit, joined = false) {
+    this.history.apply(edit, joined);
+    this.refresh();
+    const place = this.state.placed.get(edit.object);
+    const where = edit.op === "move" ? ` to ${place.x}, ${place.y}` : "";
+    this.say(describe(edit) + where);
+  }
+
+  move(dx, dy, joined = false) {
+    if (this.selected !== null) this.edit({ op: "move", object: this.selected, dx, dy }, joined);
+  }
+
+  // In front of (+1) or behind (-1) the next object that overlaps.
+  reorder(direction) {
+    const { occluders, occludees } = this.related(this.selected);
+    const next = (direction > 0 ? occluders : occludees)
+      .filter((other) => overlap(this.scene, this.state, this.selected, other)).at(-1);
+    const op = direction > 0 ? "in_front" : "behind";
+    if (next !== undefined) this.edit({ op, object: this.selected, of: next });
+    else this.say(`Nothing ${direction > 0 ? "hides" : "is hidden by"} ${this.selected}`);
+  }
+
+  // What buttons and keys do; nothing where it is not possible.
+  perform(action) {
+    if (!this.isPossible(action)) return;
+    const object = this.selected;
+    switch (action) {
+      case "undo": this.step(`Undone: ${this.history.undo()}`); break;
+      case "redo": this.step(`Done again: ${this.history.redo()}`); break;
+      case "reset": this.history.reset(); this.step("All edits taken back"); break;
+      case "forward": this.reorder(1); break;
+      case "backward": this.reorder(-1); break;
+      case "front": this.edit({ op: "in_front", object }); break;
+      case "back": this.edit({ op: "behind", object }); break;
+      case "hide": this.toggle(object); break;
+      case "delete": this.remove(object); break;
+      case "next": this.selectNeighbour(1); break;
+      case "previous": this.selectNeighbour(-1); break;
+      case "escape": this.select(null); break;
+      case "help": byId("help").showModal(); break;
+      case "savePicture": this.savePicture(); break;
+      case "saveScript": this.saveScript(); break;
+    }
+  }
+
+  isPossible(action) {
+    const { history, selected } = this;
+    switch (action) {
+      case "undo": return history.canUndo;
+      case "redo": return history.canRedo;
+      case "reset": return history.edits.length > 0;
+      case "hide": case "delete": return selected !== null;
+      case "forward": case "backward": return selected !== null;
+      case "front": case "back": return selected !== null && this.state.stack.length > 1;
+      default: return true;
+    }
+  }
+
+  step(text) {
+    if (!this.state.placed.has(this.selected)) this.selected = null;
+    this.refresh();
+    this.say(text);
+  }
+
+  toggle(object) {
+    this.edit({ op: this.state.placed.get(object).hidden ? "show" : "hide", object });
+  }
+
+  remove(object) {
+    const { stack } = this.state;
+    const position = stack.indexOf(object);
+    const inList = this.list.holds(document.activeElement, object);
+    this.selected = stack[position + 1] ?? stack[position - 1] ?? null;
+    this.edit({ op: "delete", object });
+    if (inList && this.selected !== null) this.list.focus(this.selected);
+    else if (inList) byId("picture").focus();
+  }
+
+  savePicture() {
+    const name = `${this.scene.save_as}_edited.png`;
+    byId("picture").toBlob((blob) => download(blob, name), "image/png");
+    this.say(`Picture saved as ${name}`);
+  }
+
+  saveScript() {
+    const name = `${this.scene.save_as}_edits.json`;
+    download(new Blob([editScript(this.history.edits)], { type: "application/json" }), name);
+    this.say(`Edit script saved as ${name}`);
+  }
+
+  // ---------------------------------------------------------------- what is shown
+
+  select(name, focusRow = false) {
+    if (this.selected !== name) {
+      this.selected = name;
+      this.refresh();
+      if (name !== null) this.say(`${name} chosen`);
+    }
+    if (focusRow) this.list.focus(name);
+  }
+
+  selectNeighbour(step, focusRow = false) {
+    const { stack } = this.state;
+    if (!stack.length) return;
+    const position = stack.indexOf(this.selected);
+    const next = position < 0 ? (step > 0 ? 0 : -1) : position + step;
+    this.select(stack.at(next % stack.length), focusRow);
+  }
+
+  hover(name) {
+    if (this.hovered === name) return;
+    this.hovered = name;
+    this.showOutlines();
+  }
+
+  refresh() {
+    this.picture.show(this.state);
+    this.showOutlines();
+    this.list.show();
+    this.showSelected();
+    for (const button of document.querySelectorAll("[data-action]")) {
+      button.setAttribute("aria-disabled", !this.isPossible(button.dataset.action));
+    }
+    for (const button of document.querySelectorAll("[data-move]")) {
+      button.setAttribute("aria-disabled", this.selected === null);
+    }
+  }
+
+  showOutlines() {
+    const known = this.hovered !== null && this.state.placed.has(this.hovered);
+    const active = known ? this.hovered : this.selected;
+    this.picture.outline(active);
+    byId("picture").classList.toggle("over-object", known);
+    this.list.mark(active, this.related(active));
+  }
+
+  related(name) {
+    if (name === null) return { occluders: [], occludees: [] };
+    return relatedObjects(this.scene, this.picture.state, name);
+  }
+
+  showSelected() {
+    const { selected: name, state } = this;
+    const place = state.placed.get(name);
+    byId("selected-name").textContent = name ?? "Nothing chosen";
+    const label = place ? `${name} at ${place.x}, ${place.y}. Arrow keys move it` : "choose an object";
+    byId("picture").setAttribute("aria-label", `Picture of ${this.scene.save_as}: ${label}`);
+    const hide = document.querySelector("[data-action=hide]");
+    hide.querySelector("span").textContent = place?.hidden ? "Show" : "Hide";
+    hide.querySelector("use").setAttribute("href", place?.hidden ? "#eye" : "#eye-off");
+  }
+
+  // ---------------------------------------------------------------- pointer and keys
+
+  listen() {
+    const canvas = byId("picture");
+    canvas.addEventListener("pointerdown", (event) => this.pointerDown(event));
+    canvas.addEventListener("pointermove", (event) => this.pointerMove(event));
+    canvas.addEventListener("pointerup", (event) => this.pointerUp(event));
+    canvas.addEventListener("pointercancel", () => this.dropDrag());
+    canvas.addEventListener("pointerleave", () => this.hover(null));
+    document.addEventListener("keydown", (event) => this.keyDown(event));
+    for (const button of document.querySelectorAll("[data-action]")) {
+      button.addEventListener("click", () => this.perform(button.dataset.action));
+    }
+    for (const button of document.querySelectorAll("[data-move]")) this.listenToNudge(button);
+  }
+
+  // A click moves by one pixel; holding the button down goes on, as one step of the history.
+  listenToNudge(button) {
+    const [dx, dy] = button.dataset.move.split(",").map(Number);
+    let timer = 0;
+    let held = false;
+    const go = () => {
+      this.move(HOLD_STEP * dx, HOLD_STEP * dy, held);
+      held = true;
+      timer = setTimeout(go, HOLD_EVERY_MS);
+    };
+    const stop = () => clearTimeout(timer);
+    button.addEventListener("pointerdown", () => {
+      held = false;
+      timer = setTimeout(go, HOLD_DELAY_MS);
+    });
+    for (const end of ["pointerup", "pointerleave", "pointercancel"]) {
+      button.addEventListener(end, stop);
+    }
+    button.addEventListener("contextmenu", (event) => event.preventDefault());
+    button.addEventListener("click", () => {
+      if (!held) this.move(dx, dy);
+      held = false;
+    });
+  }
+
+  pointerDown(event) {
+    if (!event.isPrimary || event.button !== 0) return;
+    const point = this.picture.pointOf(event);
+    const name = this.picture.objectAt(point);
+    this.select(name);
+    if (name === null) return;
+    event.target.setPointerCapture(event.pointerId);
+    const { clientX, clientY } = event;
+    this.drag = { name, point, clientX, clientY, moved: false, edit: null };
+  }
+
+  pointerMove(event) {
+    if (!event.isPrimary) return;
+    const point = this.picture.pointOf(event);
+    const { drag } = this;
+    if (!drag) {
+      this.hover(event.pointerType === "touch" ? null : this.picture.objectAt(point));
+      return;
+    }
+    const distance = Math.hypot(event.clientX - drag.clientX, event.clientY - drag.clientY);
+    drag.moved ||= distance >= DRAG_FROM;
+    if (!drag.moved) return;
+    const [dx, dy] = [Math.round(point.x - drag.point.x), Math.round(point.y - drag.point.y)];
+    drag.edit = { op: "move", object: drag.name, dx, dy };
+    this.hovered = drag.name;
+    drag.frame ??= requestAnimationFrame(() => {
+      drag.frame = null;
+      if (this.drag !== drag) return;
+      this.picture.show(applyEdit(this.state, drag.edit));
+      this.showOutlines();
+    });
+  }
+
+  pointerUp(event) {
+    if (!event.isPrimary || !this.drag) return;
+    const { edit } = this.drag;
+    this.drag = null;
+    if (event.pointerType === "touch") this.hovered = null;
+    if (edit && (edit.dx || edit.dy)) this.edit(edit);
+    else this.refresh();
+  }
+
+  dropDrag() {
+    if (!this.drag) return;
+    this.drag = null;
+    this.hovered = null;
+    this.refresh();
+    this.say("Move dropped");
+  }
+
+  keyDown(event) {
+    if (byId("help").open || event.isComposing) return;
+    if (this.handleKey(event)) event.preventDefault();
+  }
+
+  // Whether the key was one of the page's.
+  handleKey(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const typed = event.getModifierState("AltGraph"); // brackets need it on many keyboards
+    if ((event.ctrlKey || event.metaKey) && !typed) {
+      if (this.drag || (key !== "z" && key !== "y")) return false;
+      this.perform(key === "y" || event.shiftKey ? "redo" : "undo");
+      return true;
+    }
+    if (event.altKey && !typed) return false;
+    if (this.drag) {
+      if (key === "Escape") this.dropDrag();
+      return true;
+    }
+    const inList = this.list.holds(event.target);
+    if (inList && (key === "ArrowUp" || key === "ArrowDown")) {
+      this.selectNeighbour(key === "ArrowUp" ? -1 : 1, true);
+      return true;
+    }
+    if (inList && (key === "Home" || key === "End")) {
+      this.select(this.state.stack.at(key === "Home" ? 0 : -1), true);
+      return true;
+    }
+    if (key in ARROWS && this.selected !== null) {
+      const [dx, dy] = ARROWS[key].map((step) => step * (event.shiftKey ? 10 : 1));
+      this.move(dx, dy, event.repeat);
+      return true;
+    }
+    const bracket = { "[": "{", "]": "}" }; // keyboards on which Shift leaves the bracket as it is
+    const action = KEYS[event.shiftKey ? bracket[key] ?? key : key];
+    if (action === undefined) return false;
+    this.perform(action);
+    return true;
+  }
+}
+
+decodeScene(JSON.parse(byId("scene").textContent)).then(
+  (scene) => new Editor(scene),
+  (error) => { byId("status").textContent = `The scene cannot be shown: ${error.message}`; }
+);

@@ -1,0 +1,391 @@
+"""The HTML page in a real Chromium: what the user does, and the pixels and files that come of it.
+
+Every picture is compared with the slow drawing in ``scenes.py``, and every saved edit script is
+applied by it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deocclusion_d2.editing.html_page import write_scene_page
+from tests.editing.scenes import WIDTH, EditedScene, small_scene
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="needs the Python package playwright (extra `dev`)"
+)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser of the system; the tests skip where there is none."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no Chromium on the PATH: install it, as with apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "scene.html"
+    write_scene_page(small_scene(), path)
+    return path
+
+
+class Editor:
+    """A page opened from disk, as a user sees it."""
+
+    def __init__(self, browser: Any, path: Path, **device: Any) -> None:
+        self.context = browser.new_context(accept_downloads=True, offline=True, **device)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("#objects li")
+
+    def pixels(self) -> np.ndarray:
+        """(H, W, 3) uint8, the canvas."""
+        uri = self.page.evaluate("document.getElementById('picture').toDataURL('image/png')")
+        with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as image:
+            return np.array(image.convert("RGB"))
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where on the screen the middle of an image pixel is."""
+        box = self.page.locator("#picture").bounding_box()
+        scale = box["width"] / WIDTH
+        return box["x"] + (x + 0.5) * scale, box["y"] + (y + 0.5) * scale
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int], drop: bool = True) -> None:
+        mouse = self.page.mouse
+        mouse.move(*self.at(*start))
+        mouse.down()
+        mouse.move(*self.at((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
+        mouse.move(*self.at(*end))
+        if drop:
+            mouse.up()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def click(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def choose(self, name: str) -> None:
+        self.page.locator(f"[data-name='{name}'] .object").click()
+
+    def stack(self) -> list[str]:
+        """The list of objects, front to back."""
+        return self.page.eval_on_selector_all(
+            "#objects li", "rows => rows.map(r => r.dataset.name)"
+        )
+
+    def status(self) -> str:
+        return self.page.get_by_role("status").inner_text()
+
+    def saved(self, button: str) -> Path:
+        with self.page.expect_download() as download:
+            self.click(button)
+        path = Path(download.value.path())
+        return path.rename(path.with_name(download.value.suggested_filename))
+
+    def script(self) -> list[dict]:
+        """The edits of the script that the page saves."""
+        document = json.loads(self.saved("Save script").read_text())
+        assert set(document) == {"version", "edits"} and document["version"] == 1
+        return document["edits"]
+
+    def check(self, edits: list[dict]) -> None:
+        """The canvas, the order and the saved script are those of the edits."""
+        expected = EditedScene(small_scene()).apply(edits)
+        np.testing.assert_array_equal(self.pixels(), expected.draw())
+        assert self.stack() == expected.stack
+        assert self.script() == edits
+
+
+@pytest.fixture
+def editor(chromium: Any, page_file: Path) -> Iterator[Editor]:
+    editor = Editor(chromium, page_file, viewport={"width": 1200, "height": 800})
+    yield editor
+    editor.context.close()
+    assert editor.errors == []
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in editor.requests)
+
+
+def test_the_page_starts_with_the_scene(editor: Editor) -> None:
+    editor.check([])
+    # The slow drawing knows of the circle: each beam is seen where it meets the one it hides.
+    scene = small_scene()
+    beams = {layer.name: layer for layer in scene.layers}
+    image = editor.pixels()
+    for name, (x, y) in {"beam-0": (142, 35), "beam-1": (141, 72), "beam-2": (110, 34)}.items():
+        layer = beams[name]
+        expected = layer.rgba[y - layer.y0, x - layer.x0]
+        assert expected[3] == 255
+        assert image[y, x].tolist() == expected[:3].tolist(), name
+
+
+def test_drag_changes_pixels_and_keeps_the_order(editor: Editor) -> None:
+    before = editor.pixels()
+    editor.drag((35, 50), (52, 39))
+    after = editor.pixels()
+    assert (before != after).any(axis=2).sum() > 500
+    assert editor.status() == "box-0 moved to 47, 29"
+    edits = [{"op": "move", "object": "box-0", "dx": 17, "dy": -11}]
+    editor.check(edits)
+    # box-2 passes under box-0 and halfway out of the picture; its visible part is drawn on.
+    editor.drag((88, 26), (20, 26))
+    edits.append({"op": "move", "object": "box-2", "dx": -68, "dy": 0})
+    editor.check(edits)
+    editor.drag((8, 40), (2, 93))
+    edits[1] = {**edits[1], "dx": -74, "dy": 53}
+    editor.check(edits)
+
+
+def test_a_drag_is_seen_while_it_lasts_and_can_be_dropped(editor: Editor) -> None:
+    before = editor.pixels()
+    editor.drag((35, 50), (60, 20), drop=False)
+    move = {"op": "move", "object": "box-0", "dx": 25, "dy": -30}
+    editor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    expected = EditedScene(small_scene()).apply([move]).draw()
+    np.testing.assert_array_equal(editor.pixels(), expected)
+    editor.press("Escape")
+    editor.page.mouse.up()
+    np.testing.assert_array_equal(editor.pixels(), before)
+    editor.check([])
+
+
+def test_order_by_keys(editor: Editor) -> None:
+    editor.choose("box-2")
+    editor.press("]")
+    first = [{"op": "in_front", "object": "box-2", "of": "box-1"}]
+    editor.check(first)
+    editor.press("]")  # box-0 stands before it but does not overlap it
+    assert editor.status() == "Nothing hides box-2"
+    editor.check(first)
+    editor.press("Shift+BracketRight")
+    second = [*first, {"op": "in_front", "object": "box-2"}]
+    editor.check(second)
+    editor.press("[", "Shift+BracketLeft")
+    third = [
+        {"op": "behind", "object": "box-2", "of": "box-1"},
+        {"op": "behind", "object": "box-2"},
+    ]
+    editor.check([*second, *third])
+    assert editor.stack()[-1] == "box-2"
+
+
+def test_order_by_buttons(editor: Editor) -> None:
+    editor.choose("box-1")
+    editor.click("Backward")
+    editor.click("To front")
+    editor.click("Forward")
+    editor.click("Put box-1 behind box-0")
+    editor.click("To back")
+    editor.check(
+        [
+            {"op": "behind", "object": "box-1", "of": "box-2"},
+            {"op": "in_front", "object": "box-1"},
+            {"op": "behind", "object": "box-1", "of": "box-0"},
+            {"op": "behind", "object": "box-1"},
+        ]
+    )
+
+
+def test_a_circle_that_edits_open_and_close(editor: Editor) -> None:
+    edits = [{"op": "in_front", "object": "beam-0", "of": "beam-2"}]
+    editor.choose("beam-0")
+    editor.click("Put beam-0 in front of beam-2")
+    editor.check(edits)
+    assert [n for n in editor.stack() if "beam" in n] == ["beam-0", "beam-1", "beam-2"]
+    editor.click("Put beam-0 behind beam-2")
+    edits.append({"op": "behind", "object": "beam-0", "of": "beam-2"})
+    editor.check(edits)
+    # Hidden, a beam cuts no other.
+    editor.choose("beam-2")
+    editor.press("h")
+    editor.check([*edits, {"op": "hide", "object": "beam-2"}])
+
+
+def test_move_hide_and_delete_by_keys(editor: Editor) -> None:
+    page = editor.page
+    page.locator("#objects .object").first.focus()
+    assert editor.stack()[0] == page.locator("#selected-name").inner_text()
+    editor.press("ArrowDown")
+    second = editor.stack()[1]
+    assert page.locator("#selected-name").inner_text() == second
+    editor.press("Enter", "ArrowRight", "Shift+ArrowUp", "ArrowRight", "ArrowLeft")
+    edits = [{"op": "move", "object": second, "dx": 1, "dy": -10}]
+    editor.check(edits)
+    editor.press("h")
+    edits.append({"op": "hide", "object": second})
+    editor.check(edits)
+    editor.press("h", "n", "Delete")
+    third = EditedScene(small_scene()).stack[2]
+    edits += [{"op": "show", "object": second}, {"op": "delete", "object": third}]
+    editor.check(edits)
+
+
+def test_undo_redo_reset(editor: Editor) -> None:
+    start = editor.pixels()
+    editor.choose("box-0")
+    editor.press("ArrowRight", "Delete")
+    edits = editor.script()
+    assert [e["op"] for e in edits] == ["move", "delete"]
+    end = editor.pixels()
+    editor.press("Control+z")
+    editor.check(edits[:1])
+    assert editor.status() == "Edit script saved as street_edits.json"
+    editor.click("Undo")
+    assert editor.status() == "Undone: box-0 moved"
+    np.testing.assert_array_equal(editor.pixels(), start)
+    assert editor.page.get_by_role("button", name="Undo").get_attribute("aria-disabled") == "true"
+    editor.press("Control+Shift+z")
+    editor.click("Redo")
+    np.testing.assert_array_equal(editor.pixels(), end)
+    editor.press("r")
+    editor.check([])
+    editor.press("Control+z")  # a reset can be undone
+    editor.check(edits)
+    editor.press("Control+z")
+    editor.choose("box-1")
+    editor.press("h")  # a new edit forgets what was undone
+    editor.press("Control+y")
+    editor.check([edits[0], {"op": "hide", "object": "box-1"}])
+
+
+def test_a_key_held_down_is_one_step(editor: Editor) -> None:
+    editor.choose("box-0")
+    editor.press("ArrowUp")
+    for _ in range(4):
+        editor.page.keyboard.down("ArrowRight")  # from the second on it repeats
+    editor.page.keyboard.up("ArrowRight")
+    up = {"op": "move", "object": "box-0", "dx": 0, "dy": -1}
+    editor.check([{**up, "dx": 4}])
+    editor.press("Control+z")
+    editor.check([up])
+
+
+def test_the_saved_picture_is_the_drawing(editor: Editor) -> None:
+    editor.choose("box-0")
+    editor.press("Shift+ArrowRight", "Shift+ArrowUp")
+    path = editor.saved("Save PNG")
+    assert path.name == "street_edited.png"
+    edits = [{"op": "move", "object": "box-0", "dx": 10, "dy": -10}]
+    with Image.open(path) as image:
+        saved = np.array(image.convert("RGB"))
+    np.testing.assert_array_equal(saved, EditedScene(small_scene()).apply(edits).draw())
+
+
+def outline_box(editor: Editor, kind: str) -> list[int]:
+    """[x, y, width, height] in image pixels of an outline in the picture."""
+    return editor.page.evaluate(
+        """kind => {
+            const path = document.querySelector(`#outlines path.${kind}:not(.halo)`);
+            const box = path.getBBox();
+            const move = path.transform.baseVal.consolidate().matrix;
+            return [box.x + move.e, box.y + move.f, box.width, box.height];
+        }""",
+        kind,
+    )
+
+
+def test_hover_shows_outlines_and_who_hides_whom(editor: Editor) -> None:
+    page = editor.page
+    page.mouse.move(*editor.at(72, 60))  # box-1: 44..74 x 30..64, box-0 hides 44..57 x 40..64
+    assert outline_box(editor, "complete") == [44, 30, 30, 34]
+    assert outline_box(editor, "visible") == [44, 30, 30, 34]
+    assert outline_box(editor, "occluder") == [30, 40, 27, 36]
+    # box-2: 58..90 x 22..52; box-1 hides 58..74 x 30..52
+    assert outline_box(editor, "occludee") == [58, 22, 32, 30]
+    for kind, name in (("active", "box-1"), ("occluder", "box-0"), ("occludee", "box-2")):
+        rows = page.locator(f"#objects li.{kind}").all()
+        assert [row.get_attribute("data-name") for row in rows] == [name]
+    page.mouse.move(*editor.at(5, 5))
+    assert page.locator("#outlines path").count() == 0
+    # Focus by keyboard does the same. box-0, now 39..66 x 28..64, hides box-1 but for its right.
+    editor.choose("box-0")
+    editor.press("Shift+ArrowUp", "ArrowUp", "ArrowUp", *["ArrowRight"] * 9)
+    editor.press("n")
+    while page.locator("#selected-name").inner_text() != "box-1":
+        editor.press("n")
+    page.mouse.move(*editor.at(5, 5))
+    assert outline_box(editor, "visible") == [66, 30, 8, 34]
+    assert outline_box(editor, "complete") == [44, 30, 30, 34]
+
+
+def test_names_and_states_that_assistive_technology_reads(editor: Editor) -> None:
+    editor.choose("box-0")
+    nameless = editor.page.evaluate(
+        """() => [...document.querySelectorAll("button, canvas[tabindex]")].filter(
+            e => !(e.getAttribute("aria-label") ?? e.textContent).trim()).length"""
+    )
+    assert nameless == 0
+    picture = editor.page.get_by_role("application")
+    assert picture.get_attribute("aria-label").startswith("Picture of street: box-0 at 30, 40")
+    row = editor.page.locator("[data-name='box-0']")
+    assert row.locator(".object").get_attribute("aria-current") == "true"
+    assert row.get_by_role("button", name="Hide box-0").count() == 1
+    editor.press("?")
+    help_ = editor.page.get_by_role("dialog", name="Editing the scene")
+    assert help_.is_visible()
+    editor.press("h")  # keys edit nothing while the help is open
+    editor.click("Close")
+    assert not help_.is_visible()
+    editor.check([])
+
+
+@pytest.fixture
+def phone(chromium: Any, page_file: Path) -> Iterator[Editor]:
+    editor = Editor(
+        chromium,
+        page_file,
+        viewport={"width": 390, "height": 800},
+        has_touch=True,
+        is_mobile=True,
+        device_scale_factor=2,
+    )
+    yield editor
+    editor.context.close()
+    assert editor.errors == []
+
+
+def test_drag_by_a_finger(phone: Editor) -> None:
+    page = phone.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    touch = phone.context.new_cdp_session(page)
+
+    def send(kind: str, *point: float) -> None:
+        x, y = phone.at(*point) if point else (0, 0)
+        points = [{"x": x, "y": y}] if point else []
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    send("touchStart", 35, 50)
+    send("touchMove", 40, 55)
+    send("touchMove", 65, 41)
+    send("touchEnd")
+    move = {"op": "move", "object": "box-0", "dx": 30, "dy": -9}
+    phone.check([move])
+    assert page.evaluate("scrollY") == 0
+    page.get_by_role("button", name="Move left").tap()
+    page.get_by_role("button", name="Hide", exact=True).tap()
+    phone.check([{**move, "dx": 29}, {"op": "hide", "object": "box-0"}])
