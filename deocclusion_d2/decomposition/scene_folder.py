@@ -5,6 +5,8 @@
     FOLDER/graph.json        objects (name, category, boxes, masks as RLE), who hides whom, method
     FOLDER/background.png    RGB
     FOLDER/layers/NAME.png   RGBA, the window of the object's amodal mask
+
+Further files, such as an overview picture, may lie beside them.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,15 @@ VERSION = 1
 GRAPH_FILE = "graph.json"
 
 
-def save_layered_scene(scene: LayeredScene, folder: str | Path) -> None:
+def save_layered_scene(
+    scene: LayeredScene, folder: str | Path, extras: Mapping[str, np.ndarray | str] | None = None
+) -> None:
     """Write a scene as a folder, in place of an older one of the same name.
 
     The folder appears complete. One that holds anything but a layered scene is never replaced.
+
+    Args:
+        extras: further files of the folder by name: pictures as (h, w, 3) uint8 RGB, or texts.
 
     Raises:
         UserError: ``folder`` exists and is not a layered scene, or cannot be written.
@@ -48,6 +56,11 @@ def save_layered_scene(scene: LayeredScene, folder: str | Path) -> None:
         Image.fromarray(scene.background).save(work / "background.png")
         for layer in scene.layers:
             Image.fromarray(layer.rgba).save(work / _layer_file(layer.name))
+        for name, content in (extras or {}).items():
+            if isinstance(content, str):
+                (work / name).write_text(content, encoding="utf-8")
+            else:
+                Image.fromarray(content).save(work / name)
         (work / GRAPH_FILE).write_text(json.dumps(graph_document(scene), indent=1) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
