@@ -96,6 +96,7 @@ class AnnotatedMasks(MaskSource):
         self._by_file_name: dict[str, list[dict]] = defaultdict(list)
         for record in records:
             self._by_file_name[PurePath(record["file_name"]).name].append(record)
+        self._names_are_unique = all(len(group) == 1 for group in self._by_file_name.values())
         regions = metadata.get("annotation_format") == "cocoa"
         self._only_entry = records[0] if regions and len(records) == 1 else None
 
@@ -111,16 +112,20 @@ class AnnotatedMasks(MaskSource):
         return MaskedPhoto(replace(scene, image=image, file_name=str(path)), names)
 
     def _record(self, path: Path) -> dict:
-        candidates = self._by_file_name[path.name]
+        candidates = self._by_file_name.get(path.name, [])
         if not candidates:
             raise UserError(f"{path}: there is no image of this name in {self._json}")
         common = [_common_parts(path, record["file_name"]) for record in candidates]
-        if common.count(max(common)) > 1:
-            raise UserError(
-                f"{path}: {common.count(max(common))} images of {self._json} have this name: put "
-                "the photo into a folder that is named as there"
-            )
-        return candidates[common.index(max(common))]
+        best = max(common)
+        # Frames of videos have the same names in all folders: their folder has to agree too.
+        if best > 1 or self._names_are_unique:
+            if common.count(best) == 1:
+                return candidates[common.index(best)]
+        raise UserError(
+            f"{path}: in {self._json} images of several folders have the same names, and none is "
+            f"surely this one; put the photo into a folder named as there (such as "
+            f"{'/'.join(PurePath(candidates[0]['file_name']).parts[-2:])})"
+        )
 
 
 class ResultMasks(MaskSource):
