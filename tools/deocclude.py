@@ -81,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if result.invalid:
         parts.append(f"{len(result.invalid)} skipped")
     print(f"{', '.join(parts)}: {args['output']}")
+    if result.invalid and not result.written and not result.already_there:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -118,13 +118,12 @@ class AnnotatedMasks(MaskSource):
         common = [_common_parts(path, record["file_name"]) for record in candidates]
         best = max(common)
         # Frames of videos have the same names in all folders: their folder has to agree too.
-        if best > 1 or self._names_are_unique:
-            if common.count(best) == 1:
-                return candidates[common.index(best)]
+        if (best > 1 or self._names_are_unique) and common.count(best) == 1:
+            return candidates[common.index(best)]
+        example = "/".join(PurePath(candidates[0]["file_name"]).parts[-2:])
         raise UserError(
-            f"{path}: in {self._json} images of several folders have the same names, and none is "
-            f"surely this one; put the photo into a folder named as there (such as "
-            f"{'/'.join(PurePath(candidates[0]['file_name']).parts[-2:])})"
+            f"{path}: {self._json} has images of this name in other folders, such as {example}: "
+            "the photo's folder has to be named as there"
         )
 
 
