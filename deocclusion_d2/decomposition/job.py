@@ -100,7 +100,7 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
     for photo, folder in zip(photos, _folders(job, photos), strict=True):
         if is_layered_scene(folder) and not job.overwrite:
             result.already_there += 1
-        elif folder.exists() and not is_layered_scene(folder) and any(folder.iterdir()):
+        elif folder.exists() and not is_layered_scene(folder) and not _is_empty(folder):
             raise UserError(f"{folder}: exists and is no layered scene; name another folder")
         else:
             waiting.append((photo, folder))
@@ -135,6 +135,8 @@ def _step(
             bar.update()
     for layered, (photo, folder) in zip(tools.decompose(ready), ready, strict=True):
         files = {name: make(layered, photo.scene.image) for name, make in job.extras.items()}
+        if _is_empty(folder):
+            folder.rmdir()
         save_layered_scene(layered, folder, files)
         result.written.append(folder)
         bar.update()
@@ -156,6 +158,10 @@ def _folders(job: DecompositionJob, photos: Sequence[Path]) -> list[Path]:
     if is_layered_scene(output):
         raise UserError(f"{output}: is a decomposition of one photo; name another folder")
     return [output / name for name in output_names(photos)]
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 @dataclass

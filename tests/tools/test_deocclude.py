@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deocclusion_d2.decomposition import load_layered_scene
+from deocclusion_d2.decomposition import job, load_layered_scene
 from deocclusion_d2.structures import WindowMask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +60,12 @@ def photos(tmp_path) -> Path:
     }
     (tmp_path / "masks.json").write_text(json.dumps(document))
     return folder
+
+
+@pytest.fixture
+def without_overview(monkeypatch) -> None:
+    """The overview takes most of the time."""
+    monkeypatch.setattr(job, "EXTRAS", {})
 
 
 def arguments(photos: Path, image: str = "", output: str = "out") -> list[str]:
@@ -116,7 +122,7 @@ def test_one_photo(deocclude, photos, capsys):
         assert picture.mode == "RGB" and min(picture.size) > 500
 
 
-def test_a_folder_goes_on_where_it_was(deocclude, photos, capsys):
+def test_a_folder_goes_on_where_it_was(deocclude, photos, capsys, without_overview):
     output = photos.parent / "out"
     (photos / "b.png").write_text("broken")
     line = failure(deocclude, capsys, arguments(photos))
@@ -165,18 +171,21 @@ def test_bad_input_is_one_line_and_writes_nothing(deocclude, photos, capsys, ima
     assert sorted(p.name for p in photos.parent.iterdir()) == ["masks.json", "photos"]
 
 
-def test_other_folders_are_not_touched(deocclude, photos, capsys):
+def test_other_folders_are_not_touched(deocclude, photos, capsys, without_overview):
     other = photos.parent / "out"
     other.mkdir()
     (other / "diary.txt").write_text("mine")
     assert "no layered scene" in failure(deocclude, capsys, arguments(photos, "a.png"))
     assert files_of(other) == ["diary.txt"]
+    line = failure(deocclude, capsys, arguments(photos, "a.png", "out/diary.txt"))
+    assert "no layered scene" in line and (other / "diary.txt").read_text() == "mine"
+    (photos.parent / "single").mkdir()  # an empty one may be there
     deocclude(arguments(photos, "a.png", "single"))
     line = failure(deocclude, capsys, arguments(photos, "", "single"))
     assert "single: is a decomposition of one photo" in line
 
 
-def test_a_real_scene(deocclude, real_data, tmp_path):
+def test_a_real_scene(deocclude, real_data, tmp_path, without_overview):
     scene = real_data / "cocoa_scenes" / "5"
     deocclude(
         ["--image", f"{scene}.jpg", "--masks", f"{scene}.json", "--output", str(tmp_path / "out")]
