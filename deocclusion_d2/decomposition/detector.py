@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from detectron2.data import MetadataCatalog
 from detectron2.data import transforms as T
+from detectron2.utils.file_io import PathManager
 
 from ..config import load_config
+from ..data.datasets import ensure_registered, get_format, read_json
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
 from ..inference.weights import load_model
@@ -37,15 +39,19 @@ class Detector(MaskSource):
     def __init__(
         self, cfg, min_score: float, needs_category: bool, model: torch.nn.Module | None = None
     ) -> None:
+        self._classes, self._ids = _categories(cfg.DATASETS.TEST)
+        if needs_category and self._ids is None:
+            raise UserError(
+                "--detector: the category ids that PCNet-M wants are unknown, for the data set of "
+                f"DATASETS.TEST = {tuple(cfg.DATASETS.TEST)} is not there: name one that the "
+                "detector was trained for, such as DATASETS.TEST \"('coco:FILE.json',)\""
+            )
         self.model = load_model(cfg) if model is None else model.eval()
         self.min_score = min_score
         self.needs_category = needs_category
         self._bgr = cfg.INPUT.FORMAT == "BGR"
         sizes = [cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MIN_SIZE_TEST]
         self._resize = T.ResizeShortestEdge(sizes, cfg.INPUT.MAX_SIZE_TEST)
-        metadata = MetadataCatalog.get(cfg.DATASETS.TEST[0]) if cfg.DATASETS.TEST else None
-        self._classes = metadata.get("thing_classes") if metadata else None
-        self._ids = metadata.get("thing_dataset_id_to_contiguous_id") if metadata else None
 
     @classmethod
     def from_files(
@@ -83,3 +89,22 @@ class Detector(MaskSource):
         numbers = [int(instances.pred_classes[row]) for row in rows]
         names = [self._classes[n] if self._classes else f"class{n}" for n in numbers]
         return MaskedPhoto(replace(scene, file_name=str(path)), names)
+
+
+def _categories(names: Sequence[str]) -> tuple[Sequence[str] | None, dict[int, int] | None]:
+    """Names by class number, and class numbers by category id, of the first data set.
+
+    None where they are not known. Data sets of this package tell them from their file.
+    """
+    if not names:
+        return None, None
+    name = ensure_registered(names[0]) if ":" in names[0] else names[0]
+    metadata = MetadataCatalog.get(name)
+    if metadata.get("thing_classes") is None and PathManager.isfile(
+        metadata.get("annotation_json", "")
+    ):
+        document = read_json(metadata.annotation_json)
+        categories = get_format(metadata.annotation_format).categories(document)
+        ids = {category["id"]: number for number, category in enumerate(categories)}
+        return [category["name"] for category in categories], ids
+    return metadata.get("thing_classes"), metadata.get("thing_dataset_id_to_contiguous_id")

@@ -224,3 +224,20 @@ def test_a_detector_without_masks():
     detect = Detector(detector_config("two_classes_of_a_detector"), 0.5, False, FakeNetwork(False))
     with pytest.raises(UserError, match="finds no masks"):
         detect(Path("a.jpg"), IMAGE)
+
+
+def test_a_detector_reads_categories_from_a_data_set_that_is_not_loaded(tmp_path):
+    document = coco([])
+    document["categories"] = [{"id": 9, "name": "bike"}, {"id": 4, "name": "car"}]
+    name = f"coco:{write(tmp_path / 'c.json', document)}"
+    photo = Detector(detector_config(name), 0.5, True, FakeNetwork())(Path("a.jpg"), IMAGE)
+    assert photo.categories == ["bike", "car"]
+    assert photo.scene.category_ids.tolist() == [9, 4]
+
+
+def test_a_detector_of_unknown_categories():
+    cfg = detector_config("data_set_that_is_nowhere")
+    photo = Detector(cfg, 0.5, False, FakeNetwork())(Path("a.jpg"), IMAGE)
+    assert photo.categories == ["class1", "class0"]
+    with pytest.raises(UserError, match="DATASETS.TEST = .*data_set_that_is_nowhere"):
+        Detector(cfg, 0.5, True, FakeNetwork())
