@@ -106,6 +106,9 @@ def add_deocclusion_config(cfg: CN) -> None:
     # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
     # is left of them in the background shows as an outline when the object is moved away.
     cfg.DEOCCLUSION.CONTENT_DILATION = 3
+    # PCNet-C's square around a hole of the background grows until this share of its pixels in the
+    # image is visible background, or the whole image is inside.
+    cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3
     # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
     cfg.DEOCCLUSION.LARGER_IN_FRONT = True
     # Exactly the released protocol: float32, unfused, raw paste, no dilation.

@@ -146,7 +146,9 @@ class _Parts:
                 )
                 parts.holes.append(hole)
                 parts.row_of_hole.append(row)
-        parts.holes += background_holes(scene.image, union([*modal, *amodal]), content.enlarge)
+        parts.holes += background_holes(
+            scene.image, union([*modal, *amodal]), content.enlarge, content.context
+        )
         return parts
 
     def assemble(self, windows: Sequence[np.ndarray]) -> LayeredScene:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
+from ..structures import WindowMask
 from .content_holes import Hole
 from .network_runner import NetworkRunner, Sample
 from .seam import correct_seam
@@ -22,6 +23,8 @@ from .weights import load_model
 # How far the seam correction reaches into a hole: pixels, or a share of the square's side.
 _SEAM_PIXELS = 16.0
 _SEAM_SHARE = 1 / 8
+# Largest patch, in pixels, that OpenCV fills: its time grows faster than the area.
+_TELEA_SIDE = 768
 
 
 class ContentFiller(ABC):
@@ -29,9 +32,12 @@ class ContentFiller(ABC):
 
     Attributes:
         enlarge: of the squares around holes; see ``SquareCrop.around``.
+        context: least share of background in the square of a hole of the background; see
+            ``background_holes``.
     """
 
     enlarge: float = 3.0
+    context: float = 0.3
 
     @abstractmethod
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
@@ -53,7 +59,7 @@ class ContentCompletion(ContentFiller):
     Args:
         runner: runs PCNet-C (anything with ``NetworkRunner.outputs``).
         patch_size: S in pixels.
-        enlarge: see ``ContentFiller``.
+        enlarge, context: see ``ContentFiller``.
         soft_seam: correct the filled colours next to visible ones; see ``correct_seam``.
     """
 
@@ -63,11 +69,13 @@ class ContentCompletion(ContentFiller):
         *,
         patch_size: int = 256,
         enlarge: float = 3.0,
+        context: float = 0.3,
         soft_seam: bool = True,
     ) -> None:
         self.runner = runner
         self.patch_size = patch_size
         self.enlarge = enlarge
+        self.context = context
         self.soft_seam = soft_seam
 
     @classmethod
@@ -91,33 +99,29 @@ class ContentCompletion(ContentFiller):
             precision=cfg.DEOCCLUSION.PRECISION,
         )
         options = cfg.INPUT.PARTIAL_COMPLETION
-        return cls(runner, patch_size=options.PATCH_SIZE, enlarge=options.ENLARGE_BOX)
+        return cls(
+            runner,
+            patch_size=options.PATCH_SIZE,
+            enlarge=options.ENLARGE_BOX,
+            context=cfg.DEOCCLUSION.CONTENT_CONTEXT,
+        )
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
         samples = (content_sample(hole, self.patch_size) for hole in holes)
         patches = self.runner.outputs(samples, "rgb")
-        return [self._window(hole, patch) for hole, patch in zip(holes, patches, strict=True)]
+        return [
+            _at_full_resolution(hole, patch, self.soft_seam)
+            for hole, patch in zip(holes, patches, strict=True)
+        ]
 
     def describe(self) -> dict[str, Any]:
         return {
             "content": "pcnet_c",
             "content_patch_size": self.patch_size,
             "content_enlarge_box": self.enlarge,
+            "content_context": self.context,
             "content_soft_seam": self.soft_seam,
         }
-
-    def _window(self, hole: Hole, patch: np.ndarray) -> np.ndarray:
-        """A network's patch at full resolution, in the window of the missing pixels."""
-        square = hole.square
-        filled = _resize(np.asarray(patch, dtype=np.float32), square.side)
-        if self.soft_seam:
-            crops = hole.crops()
-            photo = square.crop_image(hole.image)
-            reach = max(_SEAM_PIXELS, _SEAM_SHARE * square.side)
-            filled = correct_seam(filled, photo, crops.visible, crops.missing, reach)
-        x0, y0, x1, y1 = hole.missing.box
-        window = filled[y0 - square.y0 : y1 - square.y0, x0 - square.x0 : x1 - square.x0]
-        return np.clip(np.round(window), 0, 255).astype(np.uint8)
 
 
 class TeleaFiller(ContentFiller):
@@ -133,27 +137,31 @@ class TeleaFiller(ContentFiller):
         self.radius = radius
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
-        return [self._fill(hole) for hole in holes]
+        return [_at_full_resolution(hole, self._patch(hole), soft_seam=True) for hole in holes]
 
     def describe(self) -> dict[str, Any]:
         return {"content": "opencv_telea", "content_radius": self.radius}
 
-    def _fill(self, hole: Hole) -> np.ndarray:
-        square, crops = hole.square, hole.crops()
-        known = crops.visible
-        rows = np.flatnonzero((known | crops.missing).any(axis=1))
-        columns = np.flatnonzero((known | crops.missing).any(axis=0))
-        window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        photo, known = square.crop_image(hole.image)[window], known[window]
-        if known.any():
-            unknown = (~known).view(np.uint8)
-            filled = cv2.inpaint(photo, unknown, self.radius, cv2.INPAINT_TELEA)
-        else:
+    def _patch(self, hole: Hole) -> np.ndarray:
+        """(S, S, 3) uint8, filled where anything of the hole's window is not visible."""
+        side = hole.square.side
+        size = min(side, _TELEA_SIDE)
+        sample = content_sample(hole, size)
+        patch, known = sample["image"], sample["modal_mask"] == 1
+        if not known.any():
             # Nothing says what it looks like.
-            filled = np.full_like(photo, 127)
+            return np.full_like(patch, 127)
         x0, y0, x1, y1 = hole.missing.box
-        left, top = square.x0 + int(columns[0]), square.y0 + int(rows[0])
-        return filled[y0 - top : y1 - top, x0 - left : x1 - left]
+        wanted = known.copy()
+        left, right = (x0 - hole.square.x0) * size // side, -(-(x1 - hole.square.x0) * size // side)
+        top, bottom = (y0 - hole.square.y0) * size // side, -(-(y1 - hole.square.y0) * size // side)
+        wanted[top:bottom, left:right] = True
+        x0, y0, x1, y1 = WindowMask.from_array(wanted).box
+        unknown = (~known[y0:y1, x0:x1]).view(np.uint8)
+        patch[y0:y1, x0:x1] = cv2.inpaint(
+            patch[y0:y1, x0:x1], unknown, self.radius, cv2.INPAINT_TELEA
+        )
+        return patch
 
 
 def content_sample(hole: Hole, size: int) -> Sample:
@@ -186,6 +194,27 @@ def content_sample(hole: Hole, size: int) -> Sample:
         "outside": (~valid & (inside < 0.5)).view(np.uint8),
         "category_id": np.asarray(hole.category_id, dtype=np.int64),
     }
+
+
+def _at_full_resolution(hole: Hole, patch: np.ndarray, soft_seam: bool) -> np.ndarray:
+    """What fills a hole: a (S, S, 3) patch of its square, as the window of the missing pixels."""
+    square, (height, width) = hole.square, hole.image.shape[:2]
+    filled = _resize(np.asarray(patch, dtype=np.float32), square.side)
+    reach = max(_SEAM_PIXELS, _SEAM_SHARE * square.side)
+    # The missing pixels, and as much around them as the seam is corrected by.
+    around = int(reach)
+    x0, y0, x1, y1 = hole.missing.box
+    left, top = max(x0 - around, square.x0, 0), max(y0 - around, square.y0, 0)
+    right = min(x1 + around, square.x0 + square.side, width)
+    bottom = min(y1 + around, square.y0 + square.side, height)
+    filled = filled[top - square.y0 : bottom - square.y0, left - square.x0 : right - square.x0]
+    if soft_seam:
+        box = (left, top, right, bottom)
+        missing = hole.missing.crop(box)
+        visible = hole.visible.crop(box) & ~missing
+        filled = correct_seam(filled, hole.image[top:bottom, left:right], visible, missing, reach)
+    filled = filled[y0 - top : y1 - top, x0 - left : x1 - left]
+    return np.clip(np.round(filled), 0, 255).astype(np.uint8)
 
 
 def _resize(array: np.ndarray, size: int) -> np.ndarray:

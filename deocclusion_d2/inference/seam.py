@@ -12,6 +12,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+# Levels of the pyramid that are added up at full resolution.
+_FINE_LEVELS = 3
+
 
 def correct_seam(
     filled: np.ndarray, photo: np.ndarray, visible: np.ndarray, missing: np.ndarray, reach: float
@@ -40,20 +43,31 @@ def correct_seam(
     # Level k of the pyramid averages over about 2^k pixels; level 1 reaches the next pixels.
     level = np.log2(np.maximum(distance, 1.0)) + 1.0
     deepest = int(np.ceil(level[missing].max())) + 1
-    total = np.zeros((*visible.shape, 4), dtype=np.float32)
     blurred = np.dstack([difference, visible.astype(np.float32)])
-    height, width = visible.shape
-    for k in range(1, deepest + 1):
+    total = np.zeros_like(blurred)
+    for k in range(1, min(deepest, _FINE_LEVELS) + 1):
         blurred = cv2.pyrDown(blurred)
-        weight = np.maximum(1.0 - np.abs(level - k), 0.0)
-        total += weight[..., None] * _enlarge(blurred, 2**k, height, width)
+        total += _weight(level, k) * _enlarge(blurred, 2**k, visible.shape)
+    if deepest > _FINE_LEVELS:
+        # What is wider is added up on the pixels of the last level, a fraction of the window's.
+        step = 2**_FINE_LEVELS
+        coarse, wide = level[::step, ::step], np.zeros_like(blurred)
+        for k in range(_FINE_LEVELS + 1, deepest + 1):
+            blurred = cv2.pyrDown(blurred)
+            wide += _weight(coarse, k) * _enlarge(blurred, 2**k // step, coarse.shape)
+        total += _enlarge(wide, step, visible.shape)
     mean = total[..., :3] / np.maximum(total[..., 3:], 1e-12)
     mean *= np.exp(-(distance - 1.0) / reach)[..., None]
     return np.where(missing[..., None], filled + mean, filled)
 
 
-def _enlarge(level: np.ndarray, factor: int, height: int, width: int) -> np.ndarray:
-    """A pyramid level at full size: its pixel n lies on pixel n * factor of the window."""
+def _weight(level: np.ndarray, k: int) -> np.ndarray:
+    """(h, w, 1): of level k at every pixel; those of the two nearest levels add up to 1."""
+    return np.maximum(1.0 - np.abs(level - k), 0.0)[..., None]
+
+
+def _enlarge(pyramid: np.ndarray, factor: int, shape: tuple[int, int]) -> np.ndarray:
+    """A pyramid level on a finer grid: its pixel n lies on pixel n * factor there."""
     back = np.array([[1 / factor, 0, 0], [0, 1 / factor, 0]])
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(level, back, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(pyramid, back, shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
