@@ -132,6 +132,13 @@ def add_deocclusion_config(cfg: CN) -> None:
     # How often an object whose completion has left the middle of its view is completed again, in
     # the square of the completion. 0: as in the paper.
     cfg.DEOCCLUSION.RECENTRE = 0
+    # Side in pixels of the kernel by which a decomposition lets objects take over pixels of no
+    # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
+    # is left of them in the background shows as an outline when the object is moved away.
+    cfg.DEOCCLUSION.CONTENT_DILATION = 3
+    # PCNet-C's square around a hole of the background grows until this share of its pixels in the
+    # image is visible background, or the whole image is inside.
+    cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3
     # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
     cfg.DEOCCLUSION.LARGER_IN_FRONT = True
     # Exactly the released protocol: float32, unfused, raw paste, no dilation.
@@ -163,23 +170,24 @@ def needs_images(cfg: CN) -> bool:
     return looks_at_images.get(cfg.MODEL.META_ARCHITECTURE, False)
 
 
-def load_config(config_file: str, opts: Sequence[str] = ()) -> CN:
+def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CN:
     """Read a config file, with Detectron2's and this package's defaults and KEY VALUE overrides.
 
     Args:
-        config_file: path of a YAML file.
+        config_file: path of a YAML file; None for the defaults alone.
         opts: alternating keys and values, as on a command line.
 
     Raises:
         UserError: the file does not exist, or it or an override names an unknown key or a value of
             a wrong type.
     """
-    if not os.path.isfile(config_file):
+    if config_file is not None and not os.path.isfile(config_file):
         raise UserError(f"config file {config_file!r} does not exist")
     cfg = get_cfg()
     add_deocclusion_config(cfg)
     try:
-        cfg.merge_from_file(config_file)
+        if config_file is not None:
+            cfg.merge_from_file(config_file)
     except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
     try:

@@ -5,6 +5,8 @@
     FOLDER/graph.json        objects (name, category, boxes, masks as RLE), who hides whom, method
     FOLDER/background.png    RGB
     FOLDER/layers/NAME.png   RGBA, the window of the object's amodal mask
+
+Further files that were written with it, such as an overview picture, are named by ``graph.json``.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +31,24 @@ VERSION = 1
 GRAPH_FILE = "graph.json"
 BACKGROUND_FILE = "background.png"
 LAYERS_FOLDER = "layers"
+# graph.json's list of further files.
+FURTHER_FILES = "further_files"
 
 # Control characters and halves of surrogate pairs among them; 60 characters of UTF-8 always fit.
 _FORBIDDEN = r'\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|'
 _SAFE_NAME = re.compile(rf"(?![. ])[^{_FORBIDDEN}]{{1,60}}(?<![. ])")
 
 
-def save_layered_scene(scene: LayeredScene, folder: str | Path) -> None:
+def save_layered_scene(
+    scene: LayeredScene, folder: str | Path, extras: Mapping[str, np.ndarray | str] | None = None
+) -> None:
     """Write a scene as a folder, in place of an older one of the same name.
 
     The folder appears complete, and an older one stays until then. One that holds anything but a
     layered scene is never replaced.
+
+    Args:
+        extras: further files of the folder by name: pictures as (h, w, 3) uint8 RGB, or texts.
 
     Raises:
         UserError: ``folder`` exists and is not a layered scene, or cannot be written; or an object
@@ -59,7 +69,13 @@ def save_layered_scene(scene: LayeredScene, folder: str | Path) -> None:
         Image.fromarray(scene.background).save(new / BACKGROUND_FILE)
         for layer in scene.layers:
             Image.fromarray(layer.rgba).save(new / _layer_file(layer.name))
-        (new / GRAPH_FILE).write_text(json.dumps(graph_document(scene), indent=1) + "\n", "utf-8")
+        for name, content in (extras or {}).items():
+            if isinstance(content, str):
+                (new / name).write_text(content, encoding="utf-8")
+            else:
+                Image.fromarray(content).save(new / name)
+        document = graph_document(scene) | {FURTHER_FILES: sorted(extras or {})}
+        (new / GRAPH_FILE).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         if folder.exists():
             folder.rename(old)
         try:
@@ -122,12 +138,13 @@ def check_replaceable(folder: str | Path) -> None:
         UserError: something that is no layered scene lies there, or a scene beside other files.
     """
     path = Path(folder)
-    if not path.exists():
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not is_layered_scene(path):
         raise UserError(f"{folder}: exists and is no layered scene; name another folder")
-    _read_document(path / GRAPH_FILE)
+    further = _read_document(path / GRAPH_FILE).get(FURTHER_FILES)
     own = {GRAPH_FILE, BACKGROUND_FILE, LAYERS_FOLDER}
+    own.update(further if isinstance(further, list) else [])
     strangers = [entry.name for entry in path.iterdir() if entry.name not in own]
     layers = path / LAYERS_FOLDER
     if layers.is_dir():

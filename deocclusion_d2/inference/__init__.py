@@ -2,6 +2,8 @@
 
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
+from .content_completion import ContentCompletion, ContentFiller, TeleaFiller
+from .content_holes import Hole, background_holes, object_hole
 from .deoccluder import Deoccluder
 from .hole_filling import FilledRegion, FilledScene, HoleFiller
 from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
@@ -19,12 +21,15 @@ __all__ = [
     "METHODS",
     "NETWORK_METHODS",
     "ORDERINGS",
+    "ContentCompletion",
+    "ContentFiller",
     "ConvexCompletion",
     "Deoccluder",
     "DualCompletion",
     "FilledRegion",
     "FilledScene",
     "HeuristicOrdering",
+    "Hole",
     "HoleFiller",
     "ModalPrediction",
     "ModalSegmenter",
@@ -36,9 +41,12 @@ __all__ = [
     "PatchCompleter",
     "RawCompletion",
     "SupervisedCompletion",
+    "TeleaFiller",
+    "background_holes",
     "build_deoccluder",
     "convex_hull",
     "load_model",
     "method_config",
+    "object_hole",
     "write_predictions",
 ]

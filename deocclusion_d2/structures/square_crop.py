@@ -99,6 +99,24 @@ class SquareCrop:
         """Crop a mask and resize it bilinearly, cut at 0.5. Returns (S, S) bool."""
         return _resize_cut(mask.crop(self.box), size)
 
+    def crop_image(self, image: np.ndarray) -> np.ndarray:
+        """Crop an image, zero padded outside.
+
+        Args:
+            image: (H, W, C).
+
+        Returns:
+            (side, side, C) of the same dtype, a new array.
+        """
+        height, width = image.shape[:2]
+        patch = np.zeros((self.side, self.side, image.shape[2]), dtype=image.dtype)
+        x0, y0, x1, y1 = self.box
+        left, right = max(x0, 0), min(x1, width)
+        top, bottom = max(y0, 0), min(y1, height)
+        if left < right and top < bottom:
+            patch[top - y0 : bottom - y0, left - x0 : right - x0] = image[top:bottom, left:right]
+        return patch
+
     def resize_image(
         self,
         image: np.ndarray,
@@ -115,13 +133,7 @@ class SquareCrop:
         Returns:
             (S, S, C) uint8.
         """
-        height, width = image.shape[:2]
-        patch = np.zeros((self.side, self.side, image.shape[2]), dtype=image.dtype)
-        x0, y0, x1, y1 = self.box
-        left, right = max(x0, 0), min(x1, width)
-        top, bottom = max(y0, 0), min(y1, height)
-        if left < right and top < bottom:
-            patch[top - y0 : bottom - y0, left - x0 : right - x0] = image[top:bottom, left:right]
+        patch = self.crop_image(image)
         patch = cv2.resize(patch, (size, size), interpolation=interpolation)
         return np.ascontiguousarray(patch[:, ::-1]) if flip else patch
 

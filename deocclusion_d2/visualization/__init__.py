@@ -1,6 +1,7 @@
 """Pictures of scenes, occlusion graphs, amodal masks and training samples. All colours are RGB."""
 
 from .content_samples import content_image
+from .layers import draw_outlines, layers_overview, object_sheet
 from .palette import instance_color
 from .render import (
     as_converted,
@@ -26,8 +27,11 @@ __all__ = [
     "draw_amodal_masks",
     "draw_modal_masks",
     "draw_occlusion_graph",
+    "draw_outlines",
     "draw_scene",
     "instance_color",
+    "layers_overview",
+    "object_sheet",
     "overlay_prediction",
     "render_records",
     "sample_grid",

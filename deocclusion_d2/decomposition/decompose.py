@@ -1,0 +1,211 @@
+"""From a photo and its de-occlusion to complete objects before a complete background."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UserError
+from ..inference.content_completion import ContentFiller, TeleaFiller
+from ..inference.content_holes import Hole, background_holes, object_hole
+from ..structures import Deocclusion, LayeredScene, ObjectLayer, OcclusionGraph, Scene, WindowMask
+from ..structures.window_mask import union
+
+# Side in pixels of the kernel by which objects take over the pixels around them.
+DEFAULT_CONTENT_DILATION = 3
+
+
+def decompose(
+    scene: Scene,
+    result: Deocclusion,
+    content: ContentFiller | None = None,
+    categories: Sequence[str] | None = None,
+    dilation: int = DEFAULT_CONTENT_DILATION,
+) -> LayeredScene:
+    """Take one photo apart; see ``decompose_scenes``."""
+    names = None if categories is None else [categories]
+    return decompose_scenes([scene], [result], content, names, dilation)[0]
+
+
+def decompose_scenes(
+    scenes: Sequence[Scene],
+    results: Sequence[Deocclusion],
+    content: ContentFiller | None = None,
+    categories: Sequence[Sequence[str]] | None = None,
+    dilation: int = DEFAULT_CONTENT_DILATION,
+) -> list[LayeredScene]:
+    """Take photos apart. All holes of all of them share the network's batches.
+
+    Drawn over the background, those in front last, the layers give the photo to the bit where the
+    graph has no cycle. To that end an amodal mask is cut where it lies on visible pixels of an
+    object that does not hide it, and shows the photo where it lies on pixels of no object.
+
+    Args:
+        scenes: with images.
+        results: the de-occlusion of each, of all its instances.
+        content: what fills the hidden parts; ``TeleaFiller`` when None.
+        categories: of each scene the category name of every instance; "object" when None.
+        dilation: side in pixels of a square kernel, odd, or 0: pixels of no object that this kernel
+            reaches from an object's modal mask become part of it. Its colours bleed over its
+            border, and would stay behind as an outline when it is moved.
+
+    Returns:
+        One per scene. Instances without a visible pixel are left out; an object is named after its
+        category and its row, such as "car-3".
+
+    Raises:
+        UserError: a scene without image or without a visible instance, or an even ``dilation``.
+    """
+    if dilation < 0 or (dilation and dilation % 2 == 0):
+        raise UserError(f"DEOCCLUSION.CONTENT_DILATION = {dilation}: use 0 or an odd number")
+    content = content or TeleaFiller()
+    parts = [
+        _Parts.of(
+            scene,
+            result,
+            ["object"] * len(scene) if categories is None else categories[k],
+            content,
+            dilation,
+        )
+        for k, (scene, result) in enumerate(zip(scenes, results, strict=True))
+    ]
+    windows = iter(content.fill([hole for part in parts for hole in part.holes]))
+    layered = [part.assemble([next(windows) for _ in part.holes]) for part in parts]
+    for scene in layered:
+        scene.description = {**content.describe(), "content_dilation": dilation}
+    return layered
+
+
+def layer_masks(
+    scene: Scene, result: Deocclusion, dilation: int = 0
+) -> tuple[list[WindowMask], list[WindowMask]]:
+    """Modal and amodal masks of layers that give the photo again; see ``decompose_scenes``."""
+    image = WindowMask.filled((0, 0, scene.width, scene.height))
+    modal = [mask & image for mask in scene.modal_masks]
+    taken = union(modal)
+    modal = [mask | ((mask.dilate(dilation) & image) - taken) for mask in modal]
+    taken = union(modal)
+    amodal = []
+    for i, mask in enumerate(modal):
+        hidden = (result.amodal_masks[i] & image) - mask
+        behind = hidden & union(modal[j] for j in result.graph.ancestors(i))
+        amodal.append(union([mask, behind, hidden - taken]))
+    return modal, amodal
+
+
+@dataclass
+class _Parts:
+    """A scene's masks, and the holes in the order: objects by row, then the background."""
+
+    scene: Scene
+    graph: OcclusionGraph
+    modal: list[WindowMask]
+    amodal: list[WindowMask]
+    categories: list[str]
+    instance_ids: list
+    category_ids: list[int]
+    holes: list[Hole]
+    row_of_hole: list[int]
+
+    @classmethod
+    def of(
+        cls,
+        scene: Scene,
+        result: Deocclusion,
+        categories: Sequence[str],
+        content: ContentFiller,
+        dilation: int,
+    ) -> _Parts:
+        if scene.image is None:
+            raise UserError(f"{scene.description}: a decomposition needs the image")
+        modal, amodal = layer_masks(scene, result, dilation)
+        rows = [i for i, mask in enumerate(modal) if not mask.is_empty]
+        if not rows:
+            raise UserError(f"{scene.description}: there is no object in it")
+        modal, amodal = [modal[i] for i in rows], [amodal[i] for i in rows]
+        parts = cls(
+            scene,
+            _subgraph(result.graph, rows),
+            modal,
+            amodal,
+            [categories[i] for i in rows],
+            [scene.instance_ids[i] for i in rows],
+            [int(scene.category_ids[i]) for i in rows],
+            [],
+            [],
+        )
+        taken = union(modal)
+        for row, category_id in enumerate(parts.category_ids):
+            missing = (amodal[row] - modal[row]) & taken
+            if not missing.is_empty:
+                hole = object_hole(
+                    scene.image, modal[row], missing, taken, category_id, content.enlarge
+                )
+                parts.holes.append(hole)
+                parts.row_of_hole.append(row)
+        parts.holes += background_holes(
+            scene.image, union([*modal, *amodal]), content.enlarge, content.context
+        )
+        return parts
+
+    def assemble(self, windows: Sequence[np.ndarray]) -> LayeredScene:
+        """The layers, from the colours of the holes."""
+        image = self.scene.image
+        count = len(self.row_of_hole)
+        filled = dict(
+            zip(self.row_of_hole, zip(self.holes[:count], windows, strict=False), strict=True)
+        )
+        layers = []
+        for row, mask in enumerate(self.amodal):
+            x0, y0, x1, y1 = mask.box
+            rgb = image[y0:y1, x0:x1].copy()
+            if row in filled:
+                hole, window = filled[row]
+                _paste(rgb, x0, y0, hole.missing, window)
+            rgb[~mask.array] = 0
+            alpha = mask.array.astype(np.uint8) * 255
+            layers.append(
+                ObjectLayer(
+                    name=f"{safe_name(self.categories[row])}-{row}",
+                    x0=x0,
+                    y0=y0,
+                    rgba=np.dstack([rgb, alpha]),
+                    modal_mask=self.modal[row],
+                    amodal_mask=mask,
+                    category_id=self.category_ids[row],
+                    category=self.categories[row],
+                    instance_id=self.instance_ids[row],
+                )
+            )
+        background = image.copy()
+        for hole, window in zip(self.holes[count:], windows[count:], strict=True):
+            _paste(background, 0, 0, hole.missing, window)
+        return LayeredScene(background, layers, self.graph, self.scene.file_name)
+
+
+def safe_name(category: str) -> str:
+    """A category's name as a part of a file name: small letters, digits, - and _."""
+    return re.sub(r"[^a-z0-9_]+", "-", category.lower()).strip("-") or "object"
+
+
+def _paste(image: np.ndarray, x0: int, y0: int, mask: WindowMask, window: np.ndarray) -> None:
+    """Write a window's pixels of a mask into an image whose top left pixel is (x0, y0)."""
+    left, top, right, bottom = mask.box
+    target = image[top - y0 : bottom - y0, left - x0 : right - x0]
+    target[mask.array] = window[mask.array]
+
+
+def _subgraph(graph: OcclusionGraph, rows: Sequence[int]) -> OcclusionGraph:
+    """The graph of some instances, renumbered."""
+    row_of = {node: row for row, node in enumerate(rows)}
+    kept = OcclusionGraph(len(rows))
+    for i, j in graph.neighbour_pairs:
+        if i in row_of and j in row_of:
+            kept.add_neighbours(row_of[i], row_of[j])
+    for i, j in graph.edges:
+        if i in row_of and j in row_of:
+            kept.add_occlusion(row_of[i], row_of[j])
+    return kept

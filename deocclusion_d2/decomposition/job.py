@@ -1,0 +1,244 @@
+"""Decomposes a photo or a folder of photos: reads, de-occludes, completes, writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectron2.utils.file_io import PathManager
+from tqdm import tqdm
+
+from ..config import load_config
+from ..conversion.job import file_sha256
+from ..errors import UserError
+from ..inference import NETWORK_METHODS, Deoccluder, method_config
+from ..inference.content_completion import ContentCompletion, ContentFiller, TeleaFiller
+from ..structures import LayeredScene
+from ..visualization.layers import layers_overview
+from .decompose import decompose_scenes
+from .detector import Detector
+from .mask_sources import MaskedPhoto, MaskSource, open_masks
+from .photos import list_photos, output_names, read_photo
+from .scene_folder import check_replaceable, is_layered_scene, save_layered_scene
+
+OVERVIEW_FILE = "overview.png"
+# Photos that share the networks' batches.
+_PHOTOS_PER_STEP = 8
+
+# Makes a further file of a decomposition's folder, of the scene and the photo.
+Extra = Callable[[LayeredScene, np.ndarray], np.ndarray | str]
+EXTRAS: dict[str, Extra] = {OVERVIEW_FILE: layers_overview}
+
+
+@dataclass(frozen=True)
+class DecompositionJob:
+    """What to decompose, and how.
+
+    Attributes:
+        image: a photo, or a folder of photos.
+        output: folder to write. Of one photo it is the decomposition itself; of a folder of photos
+            it holds one decomposition per photo.
+        masks: see ``open_masks``; or None, with ``detector`` set.
+        detector, detector_weights: config and weights of an instance-segmentation network.
+        method: one of ``METHODS``; None: "pcnet" with a config file, "convex_r" without.
+        config_file, weights: of PCNet-M; weights None for the config's ``MODEL.WEIGHTS``.
+        content_config, content_weights: likewise of PCNet-C; None: OpenCV fills in.
+        opts: alternating config keys and values, for all these configs.
+        things_only: leave out COCOA's regions of stuff.
+        overwrite: decompose again what is already there.
+        skip_invalid: count photos that cannot be used, instead of stopping at the first one.
+        extras: further files of each decomposition, by name.
+    """
+
+    image: str
+    output: str
+    masks: str | None = None
+    detector: str | None = None
+    detector_weights: str | None = None
+    method: str | None = None
+    config_file: str | None = None
+    weights: str | None = None
+    content_config: str | None = None
+    content_weights: str | None = None
+    opts: tuple[str, ...] = ()
+    things_only: bool = False
+    overwrite: bool = False
+    skip_invalid: bool = False
+    extras: dict[str, Extra] = field(default_factory=lambda: dict(EXTRAS))
+
+
+@dataclass
+class JobResult:
+    """What a job did.
+
+    Attributes:
+        written: folders of decompositions.
+        already_there: how many were there before, and were left alone.
+        invalid: one line for every photo that was skipped.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    already_there: int = 0
+    invalid: list[str] = field(default_factory=list)
+
+
+def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) -> JobResult:
+    """Run a job. Every decomposition appears complete; those before an error are kept.
+
+    Args:
+        say: gets lines for the user: which methods are used.
+
+    Raises:
+        UserError: one line naming the option, file or config key.
+    """
+    result = JobResult()
+    photos = list_photos(job.image)
+    waiting = []
+    for photo, folder in zip(photos, _folders(job, photos), strict=True):
+        if is_layered_scene(folder) and not job.overwrite:
+            result.already_there += 1
+        else:
+            check_replaceable(folder)
+            waiting.append((photo, folder))
+    if not waiting:
+        return result
+    tools = _Tools.of(job)
+    say(tools.text)
+    with tqdm(total=len(waiting), unit="photo", disable=len(photos) == 1) as bar:
+        for start in range(0, len(waiting), _PHOTOS_PER_STEP):
+            _step(job, tools, waiting[start : start + _PHOTOS_PER_STEP], result, bar)
+    return result
+
+
+def _step(
+    job: DecompositionJob,
+    tools: _Tools,
+    photos: Sequence[tuple[Path, Path]],
+    result: JobResult,
+    bar: tqdm,
+) -> None:
+    """Some photos. Those before one that cannot be used are written before the error is raised."""
+    ready: list[tuple[MaskedPhoto, Path]] = []
+    failure = None
+    for path, folder in photos:
+        try:
+            ready.append((_masked_photo(path, tools.masks), folder))
+        except UserError as error:
+            if not job.skip_invalid:
+                failure = error
+                break
+            result.invalid.append(str(error))
+            bar.update()
+    for layered, (photo, folder) in zip(tools.decompose(ready), ready, strict=True):
+        files = {name: make(layered, photo.scene.image) for name, make in job.extras.items()}
+        save_layered_scene(layered, folder, files)
+        result.written.append(folder)
+        bar.update()
+    if failure is not None:
+        raise failure
+
+
+def _masked_photo(path: Path, masks: MaskSource) -> MaskedPhoto:
+    photo = masks(path, read_photo(path))
+    if all(mask.is_empty for mask in photo.scene.modal_masks):
+        raise UserError(f"{path}: there is no object in it, by its masks: nothing to decompose")
+    return photo
+
+
+def _folders(job: DecompositionJob, photos: Sequence[Path]) -> list[Path]:
+    output = Path(job.output)
+    if not Path(job.image).is_dir():
+        return [output]
+    if is_layered_scene(output):
+        raise UserError(f"{output}: is a decomposition of one photo; name another folder")
+    return [output / name for name in output_names(photos)]
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+@dataclass
+class _Tools:
+    """The methods of a job.
+
+    Attributes:
+        text: names them, in a line.
+    """
+
+    masks: MaskSource
+    deoccluder: Deoccluder
+    content: ContentFiller
+    dilation: int
+    description: dict[str, Any]
+    text: str
+
+    @classmethod
+    def of(cls, job: DecompositionJob) -> _Tools:
+        _check_options(job)
+        method = job.method or ("pcnet" if job.config_file else "convex_r")
+        description: dict[str, Any] = {"method": method}
+        settings = load_config(None, job.opts)
+        if method in NETWORK_METHODS:
+            cfg = method_config(method, job.config_file, job.weights, job.opts)
+            deoccluder = Deoccluder.from_config(cfg)
+            description |= _weights("weights", cfg)
+            settings = cfg
+        else:
+            deoccluder = Deoccluder.baseline(method)
+        content: ContentFiller = TeleaFiller()
+        text = "content by OpenCV's inpainting (--content-config names a PCNet-C)"
+        if job.content_config:
+            chosen = ["MODEL.WEIGHTS", job.content_weights] if job.content_weights else []
+            cfg = load_config(job.content_config, [*job.opts, *chosen])
+            content = ContentCompletion.from_config(cfg)
+            description |= _weights("content_weights", cfg)
+            text = "content by PCNet-C"
+        min_score = settings.DEOCCLUSION.MIN_SCORE
+        return cls(
+            _mask_source(job, min_score, deoccluder.uses_category),
+            deoccluder,
+            content,
+            settings.DEOCCLUSION.CONTENT_DILATION,
+            {**description, **deoccluder.describe()},
+            f"order and amodal masks by {method}, {text}",
+        )
+
+    def decompose(self, photos: Sequence[tuple[MaskedPhoto, Path]]) -> Iterator[LayeredScene]:
+        scenes = [photo.scene for photo, _ in photos]
+        names = [photo.categories for photo, _ in photos]
+        results = self.deoccluder(scenes)
+        layered = decompose_scenes(scenes, results, self.content, names, self.dilation)
+        for scene in layered:
+            scene.description = {**self.description, **scene.description}
+            yield scene
+
+
+def _check_options(job: DecompositionJob) -> None:
+    if (job.masks is None) == (job.detector is None):
+        raise UserError("name either --masks or --detector")
+    if job.detector_weights and not job.detector:
+        raise UserError("--detector-weights needs --detector")
+    if job.content_weights and not job.content_config:
+        raise UserError("--content-weights needs --content-config")
+    if job.weights and not job.config_file:
+        raise UserError("--weights needs --config-file")
+    if len(job.opts) % 2:
+        raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(job.opts)!r} is not")
+
+
+def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) -> MaskSource:
+    if job.detector is None:
+        return open_masks(job.masks, min_score, job.things_only)
+    return Detector.from_files(
+        job.detector, job.detector_weights, job.opts, min_score, needs_category
+    )
+
+
+def _weights(key: str, cfg) -> dict[str, str]:
+    """Name and checksum of the weights of a config whose network has been loaded."""
+    weights = Path(PathManager.get_local_path(cfg.MODEL.WEIGHTS))
+    return {key: weights.name, f"{key}_sha256": file_sha256(weights)}

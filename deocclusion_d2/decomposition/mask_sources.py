@@ -1,0 +1,242 @@
+"""Where the modal masks of a photo come from: annotation files, or COCO results."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from ..conversion.document_index import detect_format
+from ..data.datasets import ANNOTATION_FORMATS, ensure_registered, read_json
+from ..data.mappers import scene_from_record
+from ..errors import UserError
+from ..inference.scene_input import scene_from_masks
+from ..structures import DEFAULT_MIN_SCORE, Scene
+
+
+@dataclass
+class MaskedPhoto:
+    """A photo with the modal masks of its N objects.
+
+    Attributes:
+        scene: with image.
+        categories: N category names.
+    """
+
+    scene: Scene
+    categories: list[str]
+
+
+class MaskSource(ABC):
+    """Gives the modal masks of photos."""
+
+    @abstractmethod
+    def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
+        """The masks of a photo.
+
+        Args:
+            path: the photo's.
+            image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: one line naming the photo: it has no masks, or masks of another size.
+        """
+
+
+def open_masks(
+    name: str, min_score: float = DEFAULT_MIN_SCORE, things_only: bool = False
+) -> MaskSource:
+    """Open the masks that ``--masks`` names.
+
+    Args:
+        name: a JSON of any annotation format of this package, which its keys tell; or of COCO
+            results, ``RESULTS_JSON[@IMAGES_JSON]``, where IMAGES_JSON is the COCO file whose images
+            and categories they are of; or a registered data set, or ``FORMAT[.modal]:JSON``.
+        min_score: results below it are left out.
+        things_only: leave out COCOA's regions of stuff.
+
+    Raises:
+        UserError: naming the file.
+    """
+    json_file, _, images_json = name.partition("@")
+    if name in DatasetCatalog or not Path(json_file).is_file():
+        if name not in DatasetCatalog and ":" not in name:
+            raise UserError(f"--masks {name}: there is no such file, nor a data set of this name")
+        return AnnotatedMasks(ensure_registered(name), things_only)
+    document = read_json(json_file)
+    if _is_results(document):
+        return ResultMasks(json_file, document, images_json or None, min_score)
+    if images_json:
+        raise UserError(f"--masks {name}: {json_file} holds no COCO results, leave out '@...'")
+    return AnnotatedMasks(
+        ensure_registered(f"{_format_name(document, json_file)}:{json_file}"), things_only
+    )
+
+
+class AnnotatedMasks(MaskSource):
+    """Masks of a data set. A photo is matched to an image by the end of its path.
+
+    The JSON of one COCOA entry, which knows its image by the address it came from, belongs to
+    whatever photo it is given with.
+    """
+
+    def __init__(self, dataset_name: str, things_only: bool = False) -> None:
+        self.name = dataset_name
+        self.things_only = things_only
+        records = DatasetCatalog.get(dataset_name)
+        metadata = MetadataCatalog.get(dataset_name)
+        self._classes = metadata.thing_classes
+        self._json = metadata.get("annotation_json", dataset_name)
+        self._by_file_name: dict[str, list[dict]] = defaultdict(list)
+        for record in records:
+            self._by_file_name[PurePath(record["file_name"]).name].append(record)
+        self._names_are_unique = all(len(group) == 1 for group in self._by_file_name.values())
+        regions = metadata.get("annotation_format") == "cocoa"
+        self._only_entry = records[0] if regions and len(records) == 1 else None
+
+    def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
+        record = self._only_entry or self._record(path)
+        _check_size(path, image, record["height"], record["width"], self._json)
+        kept = [a for a in record["annotations"] if not a.get("iscrowd", 0)]
+        if self.things_only:
+            kept = [a for a in kept if not a.get("isStuff")]
+        scene, _ = scene_from_record({**record, "annotations": kept})
+        # COCOA has no categories but gives every region a name.
+        names = [str(a.get("name") or self._classes[a["category_id"]]).strip() for a in kept]
+        return MaskedPhoto(replace(scene, image=image, file_name=str(path)), names)
+
+    def _record(self, path: Path) -> dict:
+        candidates = self._by_file_name.get(path.name, [])
+        if not candidates:
+            raise UserError(f"{path}: there is no image of this name in {self._json}")
+        common = [_common_parts(path, record["file_name"]) for record in candidates]
+        best = max(common)
+        # Frames of videos have the same names in all folders: their folder has to agree too.
+        if (best > 1 or self._names_are_unique) and common.count(best) == 1:
+            return candidates[common.index(best)]
+        example = "/".join(PurePath(candidates[0]["file_name"]).parts[-2:])
+        raise UserError(
+            f"{path}: {self._json} has images of this name in other folders, such as {example}: "
+            "the photo's folder has to be named as there"
+        )
+
+
+class ResultMasks(MaskSource):
+    """Masks that a detector has written as COCO results.
+
+    Args:
+        json_file: for messages.
+        entries: what it holds.
+        images_json: the COCO file whose images and categories the results are of. Without, all
+            entries must be of one image, that of the photo, or image ids be the photos' names.
+        min_score: entries below it are left out; of the others, the one of the highest score gets
+            the pixels on which they overlap.
+    """
+
+    def __init__(
+        self,
+        json_file: str,
+        entries: Sequence[Mapping[str, Any]],
+        images_json: str | None,
+        min_score: float,
+    ) -> None:
+        self.json_file = json_file
+        self.min_score = min_score
+        self._entries: dict[str, list] = defaultdict(list)
+        for entry in entries:
+            self._entries[str(entry.get("image_id"))].append(entry)
+        self._names: dict[int, str] = {}
+        self._image_ids: dict[str, str] | None = None
+        if images_json is not None:
+            self._read_images(images_json)
+
+    def _read_images(self, images_json: str) -> None:
+        coco, document = ANNOTATION_FORMATS["coco"], read_json(images_json)
+        try:
+            self._names = {c["id"]: c["name"] for c in coco.categories(document)}
+            images = [coco.images_of(raw) for raw in document.get("images", ())]
+        except UserError as error:
+            raise UserError(f"{images_json}: {error}") from None
+        self._image_ids = {PurePath(i.file_name).name: str(i.id) for i in images}
+
+    def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
+        entries = self._entries_of(path)
+        sizes = {
+            tuple(e["segmentation"]["size"])
+            for e in entries
+            if isinstance(e.get("segmentation"), Mapping) and "size" in e["segmentation"]
+        }
+        for size in sorted(sizes - {image.shape[:2]}):
+            _check_size(path, image, *size, self.json_file)
+        try:
+            scene, _ = scene_from_masks(entries, None, image, min_score=self.min_score)
+        except UserError as error:
+            raise UserError(f"{path}: {self.json_file}: {error}") from None
+        names = [self._names.get(int(c), f"category{c}") for c in scene.category_ids]
+        return MaskedPhoto(replace(scene, file_name=str(path)), names)
+
+    def _entries_of(self, path: Path) -> list:
+        if self._image_ids is not None:
+            if path.name not in self._image_ids:
+                raise UserError(f"{path}: there is no image of this name beside {self.json_file}")
+            return self._entries[self._image_ids[path.name]]
+        keys = [path.stem, path.stem.lstrip("0"), path.name]
+        if len(self._entries) == 1:
+            keys += self._entries
+        for key in keys:
+            if key in self._entries:
+                return self._entries[key]
+        raise UserError(
+            f"{path}: {self.json_file} holds results of {len(self._entries)} images and no file "
+            f"names: name the COCO file of the images too (--masks {self.json_file}@IMAGES_JSON)"
+        )
+
+
+def _is_results(document: object) -> bool:
+    return isinstance(document, list) and all(
+        isinstance(e, Mapping) and "score" in e and "segmentation" in e for e in document
+    )
+
+
+def _format_name(document: object, json_file: str) -> str:
+    """The format that a document's first annotation shows; with the view of visible parts."""
+    annotations = document.get("annotations") if isinstance(document, Mapping) else document
+    if isinstance(document, Mapping) and "regions" in document:
+        annotations = [document]
+    if not isinstance(annotations, list):
+        raise UserError(f"{json_file}: it has no list 'annotations'")
+    if not annotations:
+        return "coco.modal"
+    found = detect_format(annotations[0]) if isinstance(annotations[0], Mapping) else None
+    if found is None:
+        raise UserError(
+            f"{json_file}: the format cannot be told from its first annotation: name it, as in "
+            f"--masks coco:{json_file}"
+        )
+    return f"{found.name}.modal"
+
+
+def _common_parts(path: Path, file_name: str) -> int:
+    """How many last parts two paths share."""
+    count = 0
+    for a, b in zip(
+        reversed(path.absolute().parts), reversed(PurePath(file_name).parts), strict=False
+    ):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _check_size(path: Path, image: np.ndarray, height: int, width: int, json_file: str) -> None:
+    if image.shape[:2] != (height, width):
+        raise UserError(
+            f"{path}: the photo is {image.shape[1]} x {image.shape[0]} pixels, its masks in "
+            f"{json_file} are {width} x {height}: use the photo that they were made on"
+        )

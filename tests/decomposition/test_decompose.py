@@ -1,0 +1,234 @@
+"""Decomposition of small scenes whose pieces are known."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from deocclusion_d2.decomposition import decompose, decompose_scenes
+from deocclusion_d2.decomposition.decompose import layer_masks, safe_name
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.inference import ContentCompletion, ContentFiller
+from deocclusion_d2.structures import Deocclusion, LayeredScene, OcclusionGraph, Scene, WindowMask
+from tests.helpers import box_mask, scene_of
+
+HEIGHT, WIDTH = 60, 80
+
+
+class Painter(ContentFiller):
+    """Fills object holes with the category's number times 10, the background with 7."""
+
+    def fill(self, holes):
+        self.holes = list(holes)
+        windows = []
+        for hole in holes:
+            value = 7 if hole.visible.area > HEIGHT * WIDTH // 3 else hole.category_id * 10
+            windows.append(np.full((*hole.missing.array.shape, 3), value, np.uint8))
+        return windows
+
+    def describe(self):
+        return {"content": "painter"}
+
+
+class MeanRunner:
+    """A network that sees something of everything in its patch."""
+
+    def outputs(self, samples, key):
+        for sample in samples:
+            size = sample["image"].shape[0]
+            mean = sample["image"].astype(np.float32).mean(axis=(0, 1))
+            yield mean + np.arange(size, dtype=np.float32)[None, :, None]
+
+
+def redrawn(layered: LayeredScene) -> np.ndarray:
+    """The layers over the background, occluders last."""
+    picture = layered.background.copy()
+    for row in reversed(list(nx.topological_sort(layered.graph.graph))):
+        layer = layered.layers[row]
+        h, w = layer.rgba.shape[:2]
+        window = picture[layer.y0 : layer.y0 + h, layer.x0 : layer.x0 + w]
+        opaque = layer.rgba[..., 3] == 255
+        window[opaque] = layer.rgba[opaque][:, :3]
+    return picture
+
+
+def random_scene(seed: int) -> tuple[Scene, Deocclusion]:
+    """Ellipses in front of each other, then spoiled: gaps, overlaps, amodal masks far too large."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((HEIGHT, WIDTH))
+    whole = []
+    for _ in range(7):
+        cx, cy = rng.integers(0, WIDTH), rng.integers(0, HEIGHT)
+        a, b = rng.integers(6, 24, 2)
+        whole.append(((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 <= 1)
+    modal, front = [], np.zeros((HEIGHT, WIDTH), bool)
+    for mask in whole:  # the first one is in front
+        modal.append(mask & ~front & (rng.random(mask.shape) < 0.97))
+        front |= mask
+    modal[2] |= modal[3] & (x % 7 == 0)  # annotated masks may overlap
+    scene = scene_of(modal, [1, 2, 3, 4, 5, 6, 7])
+    scene.image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    graph = OcclusionGraph(7)
+    for i in range(7):
+        for j in range(i + 1, 7):
+            if (whole[i] & whole[j]).any() and rng.random() < 0.8:
+                graph.add_occlusion(i, j)
+    too_large = [WindowMask.from_array(m).dilate(5) for m in whole]
+    return scene, Deocclusion(graph, too_large)
+
+
+@pytest.mark.parametrize("dilation", [0, 3])
+@pytest.mark.parametrize("seed", range(6))
+def test_layers_over_the_background_give_the_photo_to_the_bit(seed, dilation):
+    scene, result = random_scene(seed)
+    content = ContentCompletion(MeanRunner(), patch_size=32)
+    layered = decompose(scene, result, content, dilation=dilation)
+    np.testing.assert_array_equal(redrawn(layered), scene.image)
+    hidden = sum(layer.amodal_mask.area - layer.modal_mask.area for layer in layered.layers)
+    assert hidden > 50
+    free = ~np.any([layer.amodal_mask.to_array(HEIGHT, WIDTH) for layer in layered.layers], axis=0)
+    np.testing.assert_array_equal(layered.background[free], scene.image[free])
+    assert (layered.background != scene.image).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_visible_pixels_are_the_photo_and_alpha_is_the_amodal_mask(seed):
+    scene, result = random_scene(seed)
+    layered = decompose(scene, result, Painter(), dilation=0)
+    assert [layer.instance_id for layer in layered.layers] == [
+        i for i in range(7) if scene.modal_masks[i].area
+    ]
+    for layer in layered.layers:
+        assert layer.modal_mask == scene.modal_masks[layer.instance_id]
+        assert (layer.x0, layer.y0) == layer.amodal_mask.box[:2]
+        np.testing.assert_array_equal(layer.rgba[..., 3], layer.amodal_mask.array * np.uint8(255))
+        assert not layer.rgba[~layer.amodal_mask.array].any()
+        x0, y0, x1, y1 = layer.amodal_mask.box
+        visible = layer.modal_mask.crop((x0, y0, x1, y1))
+        photo = scene.image[y0:y1, x0:x1]
+        np.testing.assert_array_equal(layer.rgba[visible][:, :3], photo[visible])
+
+
+def two_boxes() -> tuple[Scene, Deocclusion]:
+    """Row 1 (category 3), x 10-50, behind row 0 (category 2), x 40-60."""
+    front, back = (
+        box_mask(HEIGHT, WIDTH, 40, 10, 60, 50),
+        box_mask(HEIGHT, WIDTH, 10, 20, 40, 40),
+    )
+    scene = scene_of([front, back], [2, 3])
+    scene.image = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    graph = OcclusionGraph(2)
+    graph.add_occlusion(0, 1)
+    amodal = [scene.modal_masks[0], WindowMask.filled((10, 20, 50, 40))]
+    return scene, Deocclusion(graph, amodal)
+
+
+def test_hidden_parts_and_background_get_their_content():
+    scene, result = two_boxes()
+    content = Painter()
+    layered = decompose(scene, result, content, ["van", "Traffic Light/2"], dilation=0)
+    assert [layer.name for layer in layered.layers] == ["van-0", "traffic-light-2-1"]
+    assert [layer.category for layer in layered.layers] == ["van", "Traffic Light/2"]
+    back = layered.layers[1]
+    assert (back.x0, back.y0, back.rgba.shape) == (10, 20, (20, 40, 4))
+    assert (back.rgba[:, :30, :3] == 200).all() and (back.rgba[:, 30:, :3] == 30).all()
+    assert back.occlusion_rate == pytest.approx(0.25)
+    assert (layered.layers[0].rgba == [200, 200, 200, 255]).all()
+    union = box_mask(HEIGHT, WIDTH, 40, 10, 60, 50) | box_mask(HEIGHT, WIDTH, 10, 20, 40, 40)
+    np.testing.assert_array_equal(layered.background[..., 0], np.where(union, 7, 200))
+    assert layered.graph.edges == [(0, 1)]
+    assert layered.description == {"content": "painter", "content_dilation": 0}
+    # The hole of the object is filled from its own pixels, the hidden ones only.
+    assert content.holes[0].missing == WindowMask.filled((40, 20, 50, 40))
+    assert content.holes[0].visible == scene.modal_masks[1]
+
+
+def test_results_do_not_depend_on_the_scenes_beside():
+    pairs = [random_scene(seed) for seed in (0, 1)]
+    content = ContentCompletion(MeanRunner(), patch_size=32)
+    together = decompose_scenes([s for s, _ in pairs], [r for _, r in pairs], content)
+    for both, (scene, result) in zip(together, pairs, strict=True):
+        alone = decompose(scene, result, content)
+        np.testing.assert_array_equal(both.background, alone.background)
+        for a, b in zip(both.layers, alone.layers, strict=True):
+            np.testing.assert_array_equal(a.rgba, b.rgba)
+
+
+def test_an_amodal_mask_is_cut_on_what_does_not_hide_it_and_shows_the_photo_between():
+    """Row 0 reaches over row 1, which it does not lie behind, and over a gap of 2 pixels."""
+    left, right = box_mask(HEIGHT, WIDTH, 10, 10, 30, 30), box_mask(HEIGHT, WIDTH, 32, 10, 50, 30)
+    scene = scene_of([left, right])
+    scene.image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    amodal = [WindowMask.filled((10, 10, 45, 30)), scene.modal_masks[1]]
+    layered = decompose(scene, Deocclusion(OcclusionGraph(2), amodal), Painter(), dilation=0)
+    assert layered.layers[0].amodal_mask == WindowMask.filled((10, 10, 32, 30))
+    assert (layered.layers[0].rgba == [90, 90, 90, 255]).all()
+
+
+def test_objects_take_over_the_pixels_of_nobody_around_them():
+    scene, result = two_boxes()
+    modal, amodal = layer_masks(scene, result, dilation=3)
+    assert modal[0] == WindowMask.filled((39, 9, 61, 51)) - scene.modal_masks[1]
+    assert modal[1] == WindowMask.filled((9, 19, 41, 41)) - scene.modal_masks[0]
+    assert amodal[1] == modal[1] | WindowMask.filled((40, 20, 50, 40))
+    unchanged = layer_masks(scene, result, dilation=0)
+    assert unchanged == (scene.modal_masks, result.amodal_masks)
+
+
+def test_masks_end_at_the_image():
+    scene = scene_of([box_mask(HEIGHT, WIDTH, 0, 0, 10, 10), box_mask(HEIGHT, WIDTH, 0, 10, 9, 60)])
+    scene.image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    graph = OcclusionGraph(2)
+    graph.add_occlusion(1, 0)
+    amodal = [WindowMask.filled((-20, -5, 10, 30)), scene.modal_masks[1]]
+    layered = decompose(scene, Deocclusion(graph, amodal), Painter(), dilation=5)
+    assert layered.layers[0].amodal_mask.box == (0, 0, 12, 30)
+    np.testing.assert_array_equal(redrawn(layered), scene.image)
+
+
+def test_instances_without_a_visible_pixel_are_left_out():
+    masks = [box_mask(HEIGHT, WIDTH, *b) for b in ((5, 5, 9, 9), (0, 0, 0, 0), (9, 5, 20, 9))]
+    scene = scene_of(masks, [1, 2, 3])
+    scene.image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    graph = OcclusionGraph(3)
+    graph.add_occlusion(2, 0)
+    graph.add_neighbours(0, 1)
+    layered = decompose(scene, Deocclusion(graph, scene.modal_masks), categories=["a", "b", "c"])
+    assert [layer.name for layer in layered.layers] == ["a-0", "c-1"]
+    assert [layer.instance_id for layer in layered.layers] == [0, 2]
+    assert layered.graph.edges == [(1, 0)] and layered.graph.neighbour_pairs == [(0, 1)]
+    assert layered.description["content"] == "opencv_telea"
+
+
+def test_what_cannot_be_decomposed():
+    scene, result = two_boxes()
+    with pytest.raises(UserError, match="CONTENT_DILATION = 4"):
+        decompose(scene, result, dilation=4)
+    scene.image = None
+    with pytest.raises(UserError, match="needs the image"):
+        decompose(scene, result)
+    nothing = scene_of([np.zeros((HEIGHT, WIDTH), bool)])
+    nothing.image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    with pytest.raises(UserError, match="no object"):
+        decompose(nothing, Deocclusion(OcclusionGraph(1), nothing.modal_masks))
+
+
+@pytest.mark.parametrize(
+    ("category", "name"),
+    [("car", "car"), (" Wine glass ", "wine-glass"), ("../etc", "etc"), ("寿司", "object")],
+)
+def test_names_are_safe_for_files(category, name):
+    assert safe_name(category) == name
+
+
+def test_cyclic_graphs_are_decomposed_too():
+    boxes = ((5, 5, 30, 30), (30, 5, 55, 30), (5, 30, 55, 50))
+    scene = scene_of([box_mask(HEIGHT, WIDTH, *b) for b in boxes])
+    scene.image = np.full((HEIGHT, WIDTH, 3), 5, np.uint8)
+    graph = OcclusionGraph(3)
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        graph.add_occlusion(i, j)
+    whole = [WindowMask.filled((0, 0, WIDTH, HEIGHT))] * 3
+    layered = decompose(scene, Deocclusion(graph, whole), Painter(), dilation=0)
+    assert all(layer.amodal_mask == whole[0] for layer in layered.layers)

@@ -1,0 +1,89 @@
+#!/usr/bin/env python
+"""Take photos apart into complete objects, the background behind them, and who hides whom.
+
+Of every photo a folder is written, which deocclusion_d2.decomposition.load_layered_scene reads and
+tools/edit_scene.py edits: layers/NAME.png (RGBA), background.png, graph.json (order, boxes,
+categories, masks as RLE) and overview.png.
+
+Examples:
+  With trained networks:
+    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers \\
+        --config-file configs/pcnet_m_cocoa.yaml --weights pcnet_m.pth \\
+        --content-config configs/pcnet_c_cocoa.yaml --content-weights pcnet_c.pth
+  Without any: Convex^R and OpenCV's inpainting:
+    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers
+  A folder of photos, whose objects a detector finds:
+    tools/deocclude.py --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
+        --output layers
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from deocclusion_d2.decomposition import DecompositionJob, decompose_photos
+from deocclusion_d2.errors import one_line_errors
+from deocclusion_d2.inference import METHODS
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--image", required=True, metavar="PATH", help="photo, or folder of photos")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="folder to write")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--masks",
+        metavar="JSON",
+        help="annotations in any format of this package; COCO results, RESULTS[@IMAGES_JSON]; "
+        "or a data set's name, or FORMAT[.modal]:JSON",
+    )
+    source.add_argument("--detector", metavar="YAML", help="config of an instance segmentation")
+    parser.add_argument("--detector-weights", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument("--config-file", metavar="YAML", help="of a PCNet-M")
+    parser.add_argument("--weights", metavar="FILE", help="of PCNet-M (default: MODEL.WEIGHTS)")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        help="default: pcnet with --config-file, convex_r without",
+    )
+    parser.add_argument(
+        "--content-config", metavar="YAML", help="of a PCNet-C (default: OpenCV's inpainting)"
+    )
+    parser.add_argument("--content-weights", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument(
+        "--things-only", action="store_true", help="leave out COCOA's regions of stuff"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="decompose again what is there")
+    parser.add_argument(
+        "--skip-invalid",
+        action="store_true",
+        help="leave out photos that cannot be used, and count them",
+    )
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of all configs, last"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = vars(parse_arguments(argv))
+    with one_line_errors():
+        result = decompose_photos(DecompositionJob(**{**args, "opts": tuple(args["opts"])}))
+    for line in result.invalid:
+        print(f"skipped: {line}", file=sys.stderr)
+    parts = [f"{len(result.written)} decomposed"]
+    if result.already_there:
+        parts.append(f"{result.already_there} were there already (--overwrite decomposes again)")
+    if result.invalid:
+        parts.append(f"{len(result.invalid)} skipped")
+    print(f"{', '.join(parts)}: {args['output']}")
+    if result.invalid and not result.written and not result.already_there:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
