@@ -74,7 +74,9 @@ def save_layered_scene(
                 (new / name).write_text(content, encoding="utf-8")
             else:
                 Image.fromarray(content).save(new / name)
-        document = graph_document(scene) | {FURTHER_FILES: sorted(extras or {})}
+        document = graph_document(scene)
+        if extras:
+            document[FURTHER_FILES] = sorted(extras)
         (new / GRAPH_FILE).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         if folder.exists():
             folder.rename(old)
