@@ -17,6 +17,7 @@ from ..errors import UserError
 from ..structures import WindowMask
 from .content_holes import Hole
 from .network_runner import NetworkRunner, Sample
+from .opencv_inpainting import INPAINT_RADIUS, telea
 from .seam import correct_seam
 from .weights import load_model
 
@@ -128,19 +129,13 @@ class TeleaFiller(ContentFiller):
     """Fills holes without a network, by OpenCV's inpainting after Telea.
 
     An object is continued from its own visible pixels, the background from its own.
-
-    Args:
-        radius: pixels around a point that decide its colour.
     """
-
-    def __init__(self, radius: float = 5.0) -> None:
-        self.radius = radius
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
         return [_at_full_resolution(hole, self._patch(hole), soft_seam=True) for hole in holes]
 
     def describe(self) -> dict[str, Any]:
-        return {"content": "opencv_telea", "content_radius": self.radius}
+        return {"content": "opencv_telea", "content_radius": INPAINT_RADIUS}
 
     def _patch(self, hole: Hole) -> np.ndarray:
         """(S, S, 3) uint8, filled where anything of the hole's window is not visible."""
@@ -157,10 +152,8 @@ class TeleaFiller(ContentFiller):
         top, bottom = (y0 - hole.square.y0) * size // side, -(-(y1 - hole.square.y0) * size // side)
         wanted[top:bottom, left:right] = True
         x0, y0, x1, y1 = WindowMask.from_array(wanted).box
-        unknown = (~known[y0:y1, x0:x1]).view(np.uint8)
-        patch[y0:y1, x0:x1] = cv2.inpaint(
-            patch[y0:y1, x0:x1], unknown, self.radius, cv2.INPAINT_TELEA
-        )
+        window = np.s_[y0:y1, x0:x1]
+        patch[window] = telea(patch[window], ~known[window], known[window])
         return patch
 
 
