@@ -19,6 +19,7 @@ from ..content_losses import (
 )
 from ..discriminator import PatchDiscriminator
 from ..partial_conv_unet import PartialConvUNet
+from ..pyramid_fill import pyramid_fill
 from ..rgb import normalise_rgb, pixel_statistic
 from ..vgg_features import VGGFeatures
 
@@ -68,6 +69,7 @@ class PCNetC(nn.Module):
         discriminator: PatchDiscriminator | None = None,
         features: VGGFeatures | None = None,
         use_category: bool = True,
+        prefill: bool = False,
         weights: ContentLossWeights | None = None,
         discriminator_lr_factor: float = 0.1,
         discriminator_betas: tuple[float, float] = (0.0, 0.9),
@@ -80,6 +82,8 @@ class PCNetC(nn.Module):
             discriminator: needed if ``weights.adversarial`` is not 0.
             features: needed if ``weights.perceptual`` or ``weights.style`` is not 0.
             use_category: multiply the modal mask by the category id.
+            prefill: the network adds to a smooth fill (``pyramid_fill``) instead of making colours
+                from nothing; it begins with adding nothing.
             weights: of the losses, the paper's if not given.
             discriminator_lr_factor: its learning rate, as a share of the network's.
             discriminator_betas: its betas of Adam.
@@ -90,9 +94,12 @@ class PCNetC(nn.Module):
         self.discriminator = discriminator
         self.features = features
         self.use_category = use_category
+        self.prefill = prefill
         self.weights = weights or ContentLossWeights()
         self.discriminator_lr_factor = discriminator_lr_factor
         self.discriminator_betas = discriminator_betas
+        if prefill:
+            nn.init.zeros_(network.head.weight)
         self.register_buffer("pixel_mean", pixel_statistic(pixel_mean), persistent=False)
         self.register_buffer("pixel_std", pixel_statistic(pixel_std), persistent=False)
 
@@ -114,6 +121,7 @@ class PCNetC(nn.Module):
             ),
             "features": None,
             "use_category": options.USE_CATEGORY,
+            "prefill": options.PREFILL,
             "weights": weights,
             "discriminator_lr_factor": options.DISCRIMINATOR_LR_FACTOR,
             "discriminator_betas": tuple(options.DISCRIMINATOR_BETAS),
@@ -161,7 +169,10 @@ class PCNetC(nn.Module):
             mask = mask * batch["category_id"].float().view(-1, 1, 1, 1)
         dtype = self.network.head.weight.dtype
         x = torch.cat([target, mask], dim=1).to(dtype, memory_format=torch.channels_last)
-        output = self.network(x, inside * (1.0 - hole)).float()
+        known = inside * (1.0 - hole)
+        output = self.network(x, known).float()
+        if self.prefill:
+            output = output + pyramid_fill(target, known)
         if not self.training:
             rgb = (output * self.pixel_std + self.pixel_mean) * 255.0
             return {"rgb": rgb.permute(0, 2, 3, 1)}
