@@ -1,4 +1,4 @@
-"""A smooth fill of holes without parameters: known colours averaged over wider and wider windows."""
+"""A smooth fill of holes without parameters: known colours averaged over ever wider windows."""
 
 from __future__ import annotations
 
