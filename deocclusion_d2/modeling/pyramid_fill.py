@@ -10,8 +10,9 @@ import torch.nn.functional as F
 def pyramid_fill(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """Fill holes from a pyramid of averages ("pull-push").
 
-    Each level averages the known pixels of 2 x 2 of the level below. From the coarsest up, what a
-    level does not know it takes, bilinearly enlarged, from the coarser one.
+    Each level averages 2 x 2 pixels of the level below, colours and shares of known pixels. From
+    the coarsest up, the share that a level does not know comes, bilinearly enlarged, from the
+    coarser one.
 
     Args:
         image: (N, C, S, S) float, S a power of two times a whole number; what holes contain is not
@@ -25,7 +26,7 @@ def pyramid_fill(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     values = image.float().masked_fill(known == 0, 0) * known
     levels = [(values, known)]
     while min(values.shape[2:]) % 2 == 0 and min(values.shape[2:]) > 1:
-        # Sums of colours and of weights; a pixel of full weight is enough to know a level's pixel.
+        # Unknown pixels count as black here, and are made up for by the share that is not known.
         values, known = F.avg_pool2d(values, 2), F.avg_pool2d(known, 2)
         levels.append((values, known))
     values, known = levels.pop()

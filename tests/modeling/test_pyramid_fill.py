@@ -18,14 +18,15 @@ def test_mean_of_what_is_known():
 
 
 def test_near_colours_count_more():
-    # Four blocks of 2 x 2 px in one colour each, one pixel in the middle missing. Of the enlarged
-    # block colours it lies at (0.75, 0.25) in both directions.
+    # Four blocks of 2 x 2 px in one colour each, one pixel in the middle missing. The mean of all
+    # known ones is 25.6; the block of the missing one is known to three quarters, and takes a
+    # quarter of that. Of the enlarged blocks the pixel lies at (3/4, 1/4) in both directions.
     image = torch.zeros(1, 1, 4, 4)
     image[..., :2, 2:], image[..., 2:, :2], image[..., 2:, 2:] = 16.0, 32.0, 48.0
     known = torch.ones(1, 1, 4, 4)
     known[0, 0, 1, 1] = 0
     filled = pyramid_fill(image, known)[0, 0]
-    assert filled[1, 1].item() == pytest.approx((3 * 16 + 3 * 32 + 48) / 16)
+    assert filled[1, 1].item() == pytest.approx((9 * 6.4 + 3 * 16 + 3 * 32 + 48) / 16)
     filled[1, 1] = image[0, 0, 1, 1]
     assert torch.equal(filled, image[0, 0])
 
