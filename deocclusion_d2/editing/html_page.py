@@ -73,8 +73,8 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
 
     Images are data URIs of PNG files without alpha, because a browser's canvas multiplies colours
     by their alpha and so loses bits of them: ``background`` holds RGB; ``pixels`` of an object is
-    twice as high as the object, RGB above, alpha as grey below, or None for an object without
-    pixels. ``edges`` are [occluder, occludee] by name.
+    twice as high as the object, or None for an object without pixels. Above it holds RGB, below
+    alpha in red and the modal mask, 0 or 255, in green. ``edges`` are [occluder, occludee] by name.
     """
     names = [layer.name for layer in scene.layers]
     return {
@@ -100,10 +100,13 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
 
 
 def _layer_uri(layer: ObjectLayer) -> str | None:
+    h, w = layer.rgba.shape[:2]
     if layer.rgba.size == 0:
         return None
-    alpha = np.repeat(layer.rgba[:, :, 3:], 3, axis=2)
-    return _png_uri(np.concatenate([layer.rgba[:, :, :3], alpha]))
+    below = np.zeros((h, w, 3), np.uint8)
+    below[..., 0] = layer.rgba[..., 3]
+    below[..., 1] = 255 * layer.modal_mask.crop((layer.x0, layer.y0, layer.x0 + w, layer.y0 + h))
+    return _png_uri(np.concatenate([layer.rgba[..., :3], below]))
 
 
 def _png_uri(rgb: np.ndarray) -> str:
