@@ -24,14 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def two_objects(name: str = "car-0", file_name: str = "folder/street.jpg") -> LayeredScene:
-    """A red car of 2 x 3 pixels that hides a van without pixels."""
+    """A red car of 2 x 3 pixels, its left column not visible, that hides a van without pixels."""
     rgba = np.zeros((2, 3, 4), np.uint8)
     rgba[:] = (200, 10, 20, 255)
     rgba[0, 0] = (250, 240, 230, 7)
     mask = WindowMask(4, 1, np.ones((2, 3), bool))
+    modal = WindowMask(5, 1, np.ones((2, 2), bool))
     empty = WindowMask.empty()
     layers = [
-        ObjectLayer(name, 4, 1, rgba, mask, mask, 4, "car", np.int64(7)),
+        ObjectLayer(name, 4, 1, rgba, modal, mask, 4, "car", np.int64(7)),
         ObjectLayer("van-0", 0, 0, np.zeros((0, 0, 4), np.uint8), empty, empty, 7, "van"),
     ]
     graph = OcclusionGraph(2)
@@ -73,6 +74,7 @@ def test_the_document_holds_every_pixel() -> None:
     assert pixels.shape == (4, 3, 3)  # no alpha channel that a canvas would multiply in
     np.testing.assert_array_equal(pixels[:2], scene.layers[0].rgba[..., :3])
     np.testing.assert_array_equal(pixels[2:, :, 0], [[7, 255, 255], [255, 255, 255]])
+    np.testing.assert_array_equal(pixels[2:, :, 1], [[0, 255, 255], [0, 255, 255]])
     assert (car["name"], car["x"], car["y"], car["width"], car["height"]) == ("car-0", 4, 1, 3, 2)
     assert (van["pixels"], van["width"], van["height"]) == (None, 0, 0)
     assert document["edges"] == [["car-0", "van-0"]]

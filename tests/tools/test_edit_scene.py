@@ -10,7 +10,7 @@ from PIL import Image
 
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import SceneEditor
-from tests.editing.layouts import row_of_cars
+from tests.editing.scenes import row_of_cars
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "edit_scene.py"
 

@@ -1,4 +1,8 @@
-"""Small scenes that were taken apart, made from their layout."""
+"""Small scenes that were taken apart, all of their pixels random.
+
+``row_of_cars``, ``circle`` and ``tangle`` come with their photo; ``boxes_and_beams`` is larger, has
+soft outlines, and needs none.
+"""
 
 from __future__ import annotations
 
@@ -92,3 +96,60 @@ def circle() -> tuple[LayeredScene, np.ndarray]:
         "c": planks["c"] | (box(20, 4, 28, 8) & everywhere),
     }
     return layered_scene(amodal, top, [("a", "b"), ("b", "c"), ("c", "a")])
+
+
+def tangle(seed: int) -> tuple[LayeredScene, np.ndarray]:
+    """Six objects, 10 x 12 px, hidden anywhere under anything, each pair ordered at random."""
+    random = np.random.default_rng(seed)
+    names = [f"thing-{k}" for k in range(6)]
+    top = random.integers(-1, 6, (10, 12))
+    amodal = {
+        n: (top == k) | ((top >= 0) & (random.random(top.shape) < 0.4)) for k, n in enumerate(names)
+    }
+    edges = []
+    for i in range(6):
+        for j in range(i):
+            edges.append((names[i], names[j]) if random.random() < 0.5 else (names[j], names[i]))
+    return layered_scene(amodal, top, edges, seed=100 * seed)
+
+
+def boxes_and_beams() -> LayeredScene:
+    """box-0 hides box-1, which hides box-2: staggered squares. beam-0, beam-1, beam-2 hide each
+    other in a circle. 160 x 96 px.
+    """
+    random = np.random.default_rng(5)
+    background = random.integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    shapes = [
+        ("box", (30, 40, 57, 76)),
+        ("box", (44, 30, 74, 64)),
+        ("box", (58, 22, 90, 52)),
+        ("beam", (100, 30, 150, 40)),
+        ("beam", (138, 24, 148, 84)),
+        ("beam", (104, 26, 144, 80)),
+    ]
+    edges = [(0, 1), (1, 2), (3, 4), (4, 5), (5, 3)]
+    pixels = []
+    for row, (_, (x0, y0, x1, y1)) in enumerate(shapes):
+        rgba = random.integers(0, 256, (y1 - y0, x1 - x0, 4), dtype=np.uint8)
+        rgba[..., 3] = 255
+        if row == 5:  # a slanted beam: transparent corners in its window
+            rows, columns = np.mgrid[: y1 - y0, : x1 - x0]
+            rgba[abs(rows - columns * 54 / 40) > 14] = 0
+        if row in (0, 5):  # a soft edge, as scaled objects have
+            rgba[:, :4, 3] = random.integers(0, 256, (y1 - y0, 4))
+        pixels.append(rgba)
+    amodal = [
+        WindowMask.from_array(rgba[..., 3], x0, y0)
+        for rgba, (_, (x0, y0, _, _)) in zip(pixels, shapes, strict=True)
+    ]
+    layers = []
+    for row, (category, (x0, y0, _, _)) in enumerate(shapes):
+        modal = amodal[row]
+        for occluder, occludee in edges:
+            modal = modal - amodal[occluder] if occludee == row else modal
+        name = f"{category}-{row % 3}"
+        layers.append(ObjectLayer(name, x0, y0, pixels[row], modal, amodal[row], 1, category))
+    graph = OcclusionGraph(len(layers))
+    for edge in edges:
+        graph.add_occlusion(*edge)
+    return LayeredScene(background, layers, graph, "street.png")
