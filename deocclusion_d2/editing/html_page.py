@@ -11,17 +11,15 @@ import base64
 import html
 import io
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..errors import UserError
 from ..structures import LayeredScene, ObjectLayer
+from .whole_file import whole_file
 
 ASSETS = Path(__file__).parent / "page"
 SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "controls.js")
@@ -38,22 +36,9 @@ def write_scene_page(scene: LayeredScene, path: str | Path) -> None:
     Raises:
         UserError: ``path`` cannot be written.
     """
-    path = Path(path)
     page = scene_page(scene)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write_text(page, encoding="utf-8", newline="\n")
 
 
 def scene_page(scene: LayeredScene) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -143,7 +144,7 @@ def test_a_page_replaces_an_older_one_whole(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(html_page.os, "replace", full_disk)
+        patch.setattr(os, "replace", full_disk)
         with pytest.raises(UserError, match=r"scene\.html: cannot be written: No space left"):
             write_scene_page(two_objects("van-9"), path)
     assert path.read_text("utf-8") == first

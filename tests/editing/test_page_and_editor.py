@@ -93,3 +93,12 @@ def test_an_order_set_by_hand_counts_for_more_than_the_photo(
     np.testing.assert_array_equal(page.pixels(), np.where(a[..., None], whole, photo))
     page.press("Control+z")
     np.testing.assert_array_equal(page.pixels(), photo)
+    # Without c no edge changes and no object moves, but the photo is not asked any more.
+    page.choose("c")
+    page.press("Delete")
+    page.choose("a")
+    before = page.pixels()
+    page.press("Shift+BracketRight")
+    after = page.pixels()
+    np.testing.assert_array_equal(after[a], whole[a])
+    assert (before[hidden & b] != after[hidden & b]).any(axis=1).sum() > 20
