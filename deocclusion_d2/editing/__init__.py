@@ -1,6 +1,7 @@
 """Edits scenes that were taken apart: objects move, the order follows who hides whom."""
 
 from .edit_script import apply_edits, edit_scene_folder, read_edit_script
+from .html_page import write_scene_page
 from .scene_editor import SceneEditor, describe_objects
 
 __all__ = [
@@ -9,4 +10,5 @@ __all__ = [
     "describe_objects",
     "edit_scene_folder",
     "read_edit_script",
+    "write_scene_page",
 ]

@@ -15,10 +15,9 @@ script is checked whole before its first edit is made.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,9 @@ from PIL import Image
 
 from ..decomposition import check_replaceable, load_layered_scene, save_layered_scene
 from ..errors import UserError
+from .html_page import scene_page
 from .scene_editor import SCRIPT_VERSION, SceneEditor, describe_objects
+from .whole_file import whole_file
 
 
 def _is_text(value: object) -> bool:
@@ -145,6 +146,7 @@ def edit_scene_folder(
     script: str | Path | None = None,
     output: str | Path | None = None,
     save_scene: str | Path | None = None,
+    html: str | Path | None = None,
 ) -> str:
     """Edit a scene that lies in a folder, and write what became of it.
 
@@ -153,6 +155,9 @@ def edit_scene_folder(
         script: edit script; without, nothing is edited.
         output: PNG file for the picture.
         save_scene: folder for the edited scene.
+        html: HTML file for the page (``write_scene_page``) in which the scene is edited further:
+            as it was loaded where there is no script, else as the script leaves it. The scripts
+            that the page saves are then for ``save_scene``.
 
     Returns:
         The objects as ``describe_objects`` lists them.
@@ -160,42 +165,40 @@ def edit_scene_folder(
     Raises:
         UserError: something cannot be read, edited or written. Nothing is written then.
     """
-    if output is not None and (Path(output).suffix.lower() != ".png" or Path(output).is_dir()):
-        raise UserError(f"{output}: not a PNG file; give a file name that ends in .png")
+    folders = [folder for folder in (scene, save_scene) if folder is not None]
+    for path, suffix in ((output, ".png"), (html, ".html")):
+        if path is not None:
+            _check_file(Path(path), suffix, folders)
     if save_scene is not None:
         check_replaceable(save_scene)
-        if output is not None and Path(save_scene).resolve() in Path(output).resolve().parents:
-            raise UserError(f"{output}: inside of {save_scene}, which holds the scene alone")
-    editor = SceneEditor(load_layered_scene(scene))
+    loaded = load_layered_scene(scene)
+    editor = SceneEditor(loaded)
     if script is not None:
         apply_edits(editor, read_edit_script(script), str(script))
-    if output is None:
+    with ExitStack() as files:
+        if output is not None:
+            picture = Image.fromarray(editor.compose())
+            picture.save(files.enter_context(whole_file(output)), "PNG")
+        if html is not None:
+            shown = loaded if script is None else editor.to_layered_scene()
+            page = files.enter_context(whole_file(html))
+            page.write_text(scene_page(shown), encoding="utf-8", newline="\n")
+        # The files take their places last: a scene that cannot be saved leaves none of them.
         if save_scene is not None:
             save_layered_scene(editor.to_layered_scene(), save_scene)
-        return describe_objects(editor)
-    output = Path(output)
-    unfinished = None
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            prefix=f".{output.name}.", dir=output.parent, delete=False
-        ) as file:
-            unfinished = Path(file.name)
-            Image.fromarray(editor.compose()).save(file, "PNG")
-        unfinished.chmod(0o644)
-        # The picture takes its place last: a scene that cannot be saved leaves no picture either.
-        if save_scene is not None:
-            save_layered_scene(editor.to_layered_scene(), save_scene)
-        os.replace(unfinished, output)
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if unfinished is not None:
-            unfinished.unlink(missing_ok=True)
     return describe_objects(editor)
 
 
 # -------------------------------------------------------------------- checks
+
+
+def _check_file(path: Path, suffix: str, scenes: list[str | Path]) -> None:
+    """Whether a file of this kind may be written; a scene's folder takes no other files."""
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise UserError(f"{path}: not a {suffix} file; give a file name that ends in {suffix}")
+    for folder in scenes:
+        if Path(folder).resolve() in path.resolve().parents:
+            raise UserError(f"{path}: inside of {folder}, which holds the scene alone")
 
 
 def _checked_script(document: object, where: str) -> list[dict]:

@@ -11,17 +11,15 @@ import base64
 import html
 import io
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..errors import UserError
 from ..structures import LayeredScene, ObjectLayer
+from .whole_file import whole_file
 
 ASSETS = Path(__file__).parent / "page"
 SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "controls.js")
@@ -38,22 +36,9 @@ def write_scene_page(scene: LayeredScene, path: str | Path) -> None:
     Raises:
         UserError: ``path`` cannot be written.
     """
-    path = Path(path)
     page = scene_page(scene)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write_text(page, encoding="utf-8", newline="\n")
 
 
 def scene_page(scene: LayeredScene) -> str:
@@ -73,8 +58,8 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
 
     Images are data URIs of PNG files without alpha, because a browser's canvas multiplies colours
     by their alpha and so loses bits of them: ``background`` holds RGB; ``pixels`` of an object is
-    twice as high as the object, RGB above, alpha as grey below, or None for an object without
-    pixels. ``edges`` are [occluder, occludee] by name.
+    twice as high as the object, or None for an object without pixels. Above it holds RGB, below
+    alpha in red and the modal mask, 0 or 255, in green. ``edges`` are [occluder, occludee] by name.
     """
     names = [layer.name for layer in scene.layers]
     return {
@@ -100,10 +85,13 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
 
 
 def _layer_uri(layer: ObjectLayer) -> str | None:
+    h, w = layer.rgba.shape[:2]
     if layer.rgba.size == 0:
         return None
-    alpha = np.repeat(layer.rgba[:, :, 3:], 3, axis=2)
-    return _png_uri(np.concatenate([layer.rgba[:, :, :3], alpha]))
+    below = np.zeros((h, w, 3), np.uint8)
+    below[..., 0] = layer.rgba[..., 3]
+    below[..., 1] = 255 * layer.modal_mask.crop((layer.x0, layer.y0, layer.x0 + w, layer.y0 + h))
+    return _png_uri(np.concatenate([layer.rgba[..., :3], below]))
 
 
 def _png_uri(rgb: np.ndarray) -> str:

@@ -17,7 +17,7 @@ from deocclusion_d2.decomposition import (
 from deocclusion_d2.decomposition import scene_folder as module
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import WindowMask
-from tests.editing.layouts import circle, row_of_cars
+from tests.editing.scenes import circle, row_of_cars
 
 
 @pytest.fixture

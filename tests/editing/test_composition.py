@@ -1,4 +1,4 @@
-"""Order and picture, against a slow implementation that looks at one pixel at a time."""
+"""Order and picture, against a slow implementation."""
 
 import itertools
 
@@ -8,6 +8,7 @@ import pytest
 from deocclusion_d2.editing.composition import Sprite, draw, front_to_back
 from deocclusion_d2.editing.scene_state import resize_rgba
 from deocclusion_d2.structures import WindowMask
+from tests.editing.slow_composition import SlowSprite, slow_order, slow_picture
 
 # ------------------------------------------------------------------ order
 
@@ -41,25 +42,7 @@ def test_random_graphs(seed):
     stack = front_to_back(edges, preference)
     assert sorted(stack) == names
     assert front_to_back(edges, stack) == stack
-    assert stack == _slow_order(edges, preference)
-
-
-def _slow_order(edges, preference):
-    left, stack = list(preference), []
-    while left:
-        reach = {a: {b for b in left if _path(edges, left, a, b)} for a in left}
-        free = [a for a in left if all(b in reach[a] for b in left if a in reach[b])]
-        stack.append(free[0])
-        left.remove(free[0])
-    return stack
-
-
-def _path(edges, among, start, end):
-    seen, front = set(), {start}
-    while front:
-        front = {b for a, b in edges if a in front and b in among} - seen
-        seen |= front
-    return end in seen
+    assert stack == slow_order(edges, preference)
 
 
 # ------------------------------------------------------------------ picture
@@ -124,7 +107,7 @@ def test_random_pictures(seed):
     random = np.random.default_rng(seed)
     height, width = 12, 14
     names = list("abcdef")
-    stack, edges = [], set()
+    stack, slow_stack, edges = [], [], set()
     for name in names:
         h, w = random.integers(3, 10, 2)
         rgba = random.integers(0, 256, (h, w, 4), dtype=np.uint8)
@@ -134,42 +117,17 @@ def test_random_pictures(seed):
         dx, dy = shift or (0, 0)
         seen = random.random((h, w)) < 0.5
         visible = WindowMask.from_array(seen, int(place[0]) - dx, int(place[1]) - dy)
-        stack.append(sprite(name, int(place[0]), int(place[1]), rgba, shift, visible))
+        corner = (int(place[0]), int(place[1]))
+        stack.append(sprite(name, *corner, rgba, shift, visible))
+        size = (height, width)
+        slow_stack.append(SlowSprite.placed(name, size, corner, rgba, visible, shift))
     for a, b in itertools.combinations(names, 2):
         if random.random() < 0.6:
             edges.add((a, b) if random.random() < 0.5 else (b, a))
     by_hand = {edge for edge in sorted(edges) if random.random() < 0.3}
     background = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     picture = draw(background, stack, edges, by_hand)
-    assert np.array_equal(picture, _slow_picture(background, stack, edges, by_hand))
-
-
-def _slow_picture(background, stack, edges, by_hand):
-    picture = background.astype(int)
-    for y, x in itertools.product(*map(range, background.shape[:2])):
-        here = []
-        for item in stack:
-            h, w = item.rgba.shape[:2]
-            if 0 <= y - item.y < h and 0 <= x - item.x < w:
-                dx, dy = item.shift or (0, 0)
-                seen = bool(item.visible.crop((x - dx, y - dy, x - dx + 1, y - dy + 1)))
-                here.append((item, item.rgba[y - item.y, x - item.x].astype(int), seen))
-        kept = []
-        for k, (item, rgba, seen) in enumerate(here):
-            cut = False
-            for other, other_rgba, other_seen in here[k + 1 :]:
-                pair = {(other.name, item.name), (item.name, other.name)}
-                in_front = (other.name, item.name) in edges
-                in_photo = item.shift is not None and item.shift == other.shift
-                if in_photo and not pair & by_hand and seen != other_seen:
-                    in_front = other_seen
-                cut |= in_front and other_rgba[3] >= 128
-            if not cut:
-                kept.append(rgba)
-        for rgba in reversed(kept):
-            a = rgba[3]
-            picture[y, x] = (a * rgba[:3] + (255 - a) * picture[y, x] + 127) // 255
-    return picture.astype(np.uint8)
+    assert np.array_equal(picture, slow_picture(background, slow_stack, edges, by_hand))
 
 
 # ------------------------------------------------------------------ size

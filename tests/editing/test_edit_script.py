@@ -8,7 +8,7 @@ import pytest
 from deocclusion_d2.decomposition import save_layered_scene
 from deocclusion_d2.editing import SceneEditor, apply_edits, read_edit_script
 from deocclusion_d2.errors import UserError
-from tests.editing.layouts import circle, row_of_cars
+from tests.editing.scenes import circle, row_of_cars
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -24,14 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def two_objects(name: str = "car-0", file_name: str = "folder/street.jpg") -> LayeredScene:
-    """A red car of 2 x 3 pixels that hides a van without pixels."""
+    """A red car of 2 x 3 pixels, its left column not visible, that hides a van without pixels."""
     rgba = np.zeros((2, 3, 4), np.uint8)
     rgba[:] = (200, 10, 20, 255)
     rgba[0, 0] = (250, 240, 230, 7)
     mask = WindowMask(4, 1, np.ones((2, 3), bool))
+    modal = WindowMask(5, 1, np.ones((2, 2), bool))
     empty = WindowMask.empty()
     layers = [
-        ObjectLayer(name, 4, 1, rgba, mask, mask, 4, "car", np.int64(7)),
+        ObjectLayer(name, 4, 1, rgba, modal, mask, 4, "car", np.int64(7)),
         ObjectLayer("van-0", 0, 0, np.zeros((0, 0, 4), np.uint8), empty, empty, 7, "van"),
     ]
     graph = OcclusionGraph(2)
@@ -73,6 +75,7 @@ def test_the_document_holds_every_pixel() -> None:
     assert pixels.shape == (4, 3, 3)  # no alpha channel that a canvas would multiply in
     np.testing.assert_array_equal(pixels[:2], scene.layers[0].rgba[..., :3])
     np.testing.assert_array_equal(pixels[2:, :, 0], [[7, 255, 255], [255, 255, 255]])
+    np.testing.assert_array_equal(pixels[2:, :, 1], [[0, 255, 255], [0, 255, 255]])
     assert (car["name"], car["x"], car["y"], car["width"], car["height"]) == ("car-0", 4, 1, 3, 2)
     assert (van["pixels"], van["width"], van["height"]) == (None, 0, 0)
     assert document["edges"] == [["car-0", "van-0"]]
@@ -141,7 +144,7 @@ def test_a_page_replaces_an_older_one_whole(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(html_page.os, "replace", full_disk)
+        patch.setattr(os, "replace", full_disk)
         with pytest.raises(UserError, match=r"scene\.html: cannot be written: No space left"):
             write_scene_page(two_objects("van-9"), path)
     assert path.read_text("utf-8") == first

@@ -1,15 +1,10 @@
 """The HTML page in a real Chromium: what the user does, and the pixels and files that come of it.
 
-Every picture is compared with the slow drawing in ``scenes.py``, and every saved edit script is
-applied by it.
+Every picture is compared with the slow drawing, which applies the edits that the page saves.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,105 +13,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deocclusion_d2.editing.html_page import write_scene_page
-from tests.editing.scenes import WIDTH, EditedScene, small_scene
-
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs the Python package playwright (extra `dev`)"
-)
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser of the system; the tests skip where there is none."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("no Chromium on the PATH: install it, as with apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
+from deocclusion_d2.editing import write_scene_page
+from tests.editing.page_editor import PageEditor
+from tests.editing.scenes import boxes_and_beams
+from tests.editing.slow_composition import EditedScene
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "scene.html"
-    write_scene_page(small_scene(), path)
+    write_scene_page(boxes_and_beams(), path)
     return path
 
 
-class Editor:
-    """A page opened from disk, as a user sees it."""
-
-    def __init__(self, browser: Any, path: Path, **device: Any) -> None:
-        self.context = browser.new_context(accept_downloads=True, offline=True, **device)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("#objects li")
-
-    def pixels(self) -> np.ndarray:
-        """(H, W, 3) uint8, the canvas."""
-        uri = self.page.evaluate("document.getElementById('picture').toDataURL('image/png')")
-        with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as image:
-            return np.array(image.convert("RGB"))
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where on the screen the middle of an image pixel is."""
-        box = self.page.locator("#picture").bounding_box()
-        scale = box["width"] / WIDTH
-        return box["x"] + (x + 0.5) * scale, box["y"] + (y + 0.5) * scale
-
-    def drag(self, start: tuple[int, int], end: tuple[int, int], drop: bool = True) -> None:
-        mouse = self.page.mouse
-        mouse.move(*self.at(*start))
-        mouse.down()
-        mouse.move(*self.at((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
-        mouse.move(*self.at(*end))
-        if drop:
-            mouse.up()
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def click(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-    def choose(self, name: str) -> None:
-        self.page.locator(f"[data-name='{name}'] .object").click()
-
-    def stack(self) -> list[str]:
-        """The list of objects, front to back."""
-        return self.page.eval_on_selector_all(
-            "#objects li", "rows => rows.map(r => r.dataset.name)"
-        )
-
-    def status(self) -> str:
-        return self.page.get_by_role("status").inner_text()
-
-    def saved(self, button: str) -> Path:
-        with self.page.expect_download() as download:
-            self.click(button)
-        path = Path(download.value.path())
-        return path.rename(path.with_name(download.value.suggested_filename))
-
-    def script(self) -> list[dict]:
-        """The edits of the script that the page saves."""
-        document = json.loads(self.saved("Save script").read_text())
-        assert set(document) == {"version", "edits"} and document["version"] == 1
-        return document["edits"]
-
+class Editor(PageEditor):
     def check(self, edits: list[dict]) -> None:
         """The canvas, the order and the saved script are those of the edits."""
-        expected = EditedScene(small_scene()).apply(edits)
+        expected = EditedScene(boxes_and_beams()).apply(edits)
         np.testing.assert_array_equal(self.pixels(), expected.draw())
         assert self.stack() == expected.stack
         assert self.script() == edits
@@ -124,17 +37,15 @@ class Editor:
 
 @pytest.fixture
 def editor(chromium: Any, page_file: Path) -> Iterator[Editor]:
-    editor = Editor(chromium, page_file, viewport={"width": 1200, "height": 800})
+    editor = Editor(chromium, page_file, 160, viewport={"width": 1200, "height": 800})
     yield editor
-    editor.context.close()
-    assert editor.errors == []
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in editor.requests)
+    editor.close()
 
 
 def test_the_page_starts_with_the_scene(editor: Editor) -> None:
     editor.check([])
     # The slow drawing knows of the circle: each beam is seen where it meets the one it hides.
-    scene = small_scene()
+    scene = boxes_and_beams()
     beams = {layer.name: layer for layer in scene.layers}
     image = editor.pixels()
     for name, (x, y) in {"beam-0": (142, 35), "beam-1": (141, 72), "beam-2": (110, 34)}.items():
@@ -166,7 +77,7 @@ def test_a_drag_is_seen_while_it_lasts_and_can_be_dropped(editor: Editor) -> Non
     editor.drag((35, 50), (60, 20), drop=False)
     move = {"op": "move", "object": "box-0", "dx": 25, "dy": -30}
     editor.page.evaluate("() => new Promise(requestAnimationFrame)")
-    expected = EditedScene(small_scene()).apply([move]).draw()
+    expected = EditedScene(boxes_and_beams()).apply([move]).draw()
     np.testing.assert_array_equal(editor.pixels(), expected)
     editor.press("Escape")
     editor.page.mouse.up()
@@ -240,7 +151,7 @@ def test_move_hide_and_delete_by_keys(editor: Editor) -> None:
     edits.append({"op": "hide", "object": second})
     editor.check(edits)
     editor.press("h", "n", "Delete")
-    third = EditedScene(small_scene()).stack[2]
+    third = EditedScene(boxes_and_beams()).stack[2]
     edits += [{"op": "show", "object": second}, {"op": "delete", "object": third}]
     editor.check(edits)
 
@@ -293,7 +204,7 @@ def test_the_saved_picture_is_the_drawing(editor: Editor) -> None:
     edits = [{"op": "move", "object": "box-0", "dx": 10, "dy": -10}]
     with Image.open(path) as image:
         saved = np.array(image.convert("RGB"))
-    np.testing.assert_array_equal(saved, EditedScene(small_scene()).apply(edits).draw())
+    np.testing.assert_array_equal(saved, EditedScene(boxes_and_beams()).apply(edits).draw())
 
 
 def outline_box(editor: Editor, kind: str) -> list[int]:
@@ -359,14 +270,14 @@ def phone(chromium: Any, page_file: Path) -> Iterator[Editor]:
     editor = Editor(
         chromium,
         page_file,
+        160,
         viewport={"width": 390, "height": 800},
         has_touch=True,
         is_mobile=True,
         device_scale_factor=2,
     )
     yield editor
-    editor.context.close()
-    assert editor.errors == []
+    editor.close()
 
 
 def test_drag_by_a_finger(phone: Editor) -> None:

@@ -6,7 +6,7 @@ import pytest
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import SceneEditor, describe_objects
 from deocclusion_d2.errors import UserError
-from tests.editing.layouts import circle, layered_scene, noise, row_of_cars
+from tests.editing.scenes import circle, layered_scene, noise, row_of_cars, tangle
 
 
 def paint(scene, *names, at=None):
@@ -50,23 +50,13 @@ def test_no_stack_alone_gives_the_photo_of_a_circle():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_random_scenes_with_cycles_give_their_photo(seed):
-    """Objects hidden anywhere under anything: only the photo says who is in front where."""
-    random = np.random.default_rng(seed)
-    names = [f"thing-{k}" for k in range(6)]
-    top = random.integers(-1, 6, (10, 12))
-    amodal = {
-        n: (top == k) | ((top >= 0) & (random.random(top.shape) < 0.4)) for k, n in enumerate(names)
-    }
-    edges = []
-    for i in range(6):
-        for j in range(i):
-            edges.append((names[i], names[j]) if random.random() < 0.5 else (names[j], names[i]))
-    scene, photo = layered_scene(amodal, top, edges, seed=100 * seed)
+    """Only the photo says who is in front where."""
+    scene, photo = tangle(seed)
     editor = SceneEditor(scene)
     assert np.array_equal(editor.compose(), photo)
     for k in range(6):
         # A copy that stays where it is is hidden by what hides the original.
-        editor.duplicate(names[k])
+        editor.duplicate(f"thing-{k}")
     assert np.array_equal(editor.compose(), photo)
 
 

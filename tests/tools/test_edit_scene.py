@@ -10,7 +10,8 @@ from PIL import Image
 
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import SceneEditor
-from tests.editing.layouts import row_of_cars
+from deocclusion_d2.editing.html_page import scene_page
+from tests.editing.scenes import row_of_cars
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "edit_scene.py"
 
@@ -73,6 +74,20 @@ def test_list(main, work, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "car-0: 12 x 10 px at (22, 9)"
 
 
+def test_the_page_shows_the_scene_as_loaded_or_as_edited(main, work, capsys):
+    main(["--scene", str(work / "scene"), "--html", str(work / "page.html")])
+    assert capsys.readouterr().out == f"wrote {work / 'page.html'}\n"
+    assert (work / "page.html").read_text("utf-8") == scene_page(row_of_cars()[0])
+    main(
+        ["--scene", str(work / "scene"), "--script", str(work / "edits.json")]
+        + ["--html", str(work / "page.html"), "--save-scene", str(work / "scene2")]
+    )
+    edited = load_layered_scene(work / "scene2")
+    assert [layer.x0 for layer in edited.layers] == [22, 18]
+    assert (work / "page.html").read_text("utf-8") == scene_page(edited)
+    assert sorted(p.name for p in work.iterdir()) == ["edits.json", "page.html", "scene", "scene2"]
+
+
 def test_a_scene_may_be_replaced_by_its_edited_self(main, work):
     main(
         ["--scene", str(work / "scene"), "--script", str(work / "edits.json")]
@@ -88,8 +103,12 @@ def test_a_scene_may_be_replaced_by_its_edited_self(main, work):
         (["--script", "none.json"], "none.json: No such file"),
         (["--scene", "photos"], "photos: not a layered scene"),
         (["--save-scene", "photos"], "photos: exists and is no layered scene"),
-        (["--output", "edited.jpg"], "edited.jpg: not a PNG file"),
+        (["--output", "edited.jpg"], "edited.jpg: not a .png file"),
         (["--output", "scene2/edited.png"], "scene2/edited.png: inside of scene2"),
+        (["--output", "scene/edited.png"], "scene/edited.png: inside of scene"),
+        (["--html", "page.htm"], "page.htm: not a .html file"),
+        (["--html", "scene/page.html"], "scene/page.html: inside of scene"),
+        (["--html", "photos/holiday.txt/page.html"], "page.html: cannot be written"),
         (["--output", "photos/holiday.txt/edited.png"], "edited.png: cannot be written"),
     ],
 )
@@ -119,4 +138,4 @@ def test_nothing_to_do(main, work, capsys):
     with pytest.raises(SystemExit) as end:
         main(["--scene", str(work / "scene"), "--script", str(work / "edits.json")])
     assert end.value.code == 2
-    assert "give --list, --output or --save-scene" in capsys.readouterr().err
+    assert "give --list, --output, --html or --save-scene" in capsys.readouterr().err

@@ -2,9 +2,11 @@
 // picture equals the one that the Python program draws from the same edits.
 //
 // scene:  {width, height, background: RGBA bytes, objects: Map name -> object}
-// object: {name, category, row, x, y, width, height, pixels: RGBA bytes of its window}
-// state:  {placed: Map name -> {x, y, hidden}, hides: Map name -> Set of names, stack: names,
-//         front to back}; states are never changed, an edit makes a new one (state.js).
+// object: {name, category, row, x, y, width, height, pixels: RGBA bytes of its window,
+//         seen: per pixel, 1 where the photo shows the object}
+// state:  {placed: Map name -> {x, y, hidden}, hides: Map name -> Set of names, byHand: those of
+//         `hides` that an edit set, in the same form, stack: names, front to back}; states are
+//         never changed, an edit makes a new one (state.js).
 
 // An object's pixel counts as solid from this alpha on: it cuts, covers, and can be picked.
 const SOLID = 128;
@@ -21,16 +23,21 @@ async function decodePixels(uri, width, height) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-// Colours lie above, alpha as grey below: a canvas would spoil colours that have an alpha.
+// Colours lie above; below, alpha in red and what the photo shows in green: a canvas would spoil
+// colours that have an alpha.
 async function decodeObject(entry, row) {
   const size = entry.width * entry.height;
   const pixels = new Uint8ClampedArray(4 * size);
+  const seen = new Uint8Array(size);
   if (entry.pixels !== null) {
     const both = await decodePixels(entry.pixels, entry.width, 2 * entry.height);
     pixels.set(both.subarray(0, 4 * size));
-    for (let i = 0; i < size; i++) pixels[4 * i + 3] = both[4 * (size + i)];
+    for (let i = 0; i < size; i++) {
+      pixels[4 * i + 3] = both[4 * (size + i)];
+      seen[i] = both[4 * (size + i) + 1] ? 1 : 0;
+    }
   }
-  return { ...entry, row, pixels };
+  return { ...entry, row, pixels, seen };
 }
 
 async function decodeScene(entry) {
@@ -89,21 +96,6 @@ function placement(hides, preference) {
   return stack;
 }
 
-// Objects of which `name` is cut although it is drawn after them: edges that a cycle contradicts.
-function cutters(state, name) {
-  const position = state.stack.indexOf(name);
-  return state.stack.slice(position + 1).filter(
-    (other) => state.hides.get(other)?.has(name) && !state.placed.get(other).hidden
-  );
-}
-
-// Whether the first of two objects is drawn in front, where they overlap.
-function isInFront(state, first, second) {
-  if (state.hides.get(first)?.has(second)) return true;
-  if (state.hides.get(second)?.has(first)) return false;
-  return state.stack.indexOf(first) < state.stack.indexOf(second);
-}
-
 // ---------------------------------------------------------------- boxes {x0, y0, x1, y1}
 
 function boxOf(scene, state, name) {
@@ -126,24 +118,89 @@ function boxAround(a, b) {
   };
 }
 
-function isSolid(object, place, x, y) {
-  const column = x - place.x;
-  const row = y - place.y;
-  return column >= 0 && row >= 0 && column < object.width && row < object.height &&
-    object.pixels[4 * (row * object.width + column) + 3] >= SOLID;
-}
+// ---------------------------------------------------------------- who is in front where
 
-// Whether two objects have a solid pixel in common, in the image or beyond.
-function overlap(scene, state, first, second) {
-  const box = commonBox(boxOf(scene, state, first), boxOf(scene, state, second));
+// Whether two objects stand to each other as in their photo, and nobody has ordered them since.
+function isAsInPhoto(scene, state, first, second) {
+  if (state.byHand.get(first).has(second) || state.byHand.get(second).has(first)) return false;
   const [a, b] = [first, second].map((name) => scene.objects.get(name));
   const [placeA, placeB] = [first, second].map((name) => state.placed.get(name));
-  for (let y = box.y0; y < box.y1; y++) {
-    for (let x = box.x0; x < box.x1; x++) {
-      if (isSolid(a, placeA, x, y) && isSolid(b, placeB, x, y)) return true;
+  return placeA.x - a.x === placeB.x - b.x && placeA.y - a.y === placeB.y - b.y;
+}
+
+// A test of pixels (x, y) inside both windows: whether `name` belongs in front of `other`, which
+// stands before it in the stack. While the two stand as in their photo, the one that it shows is in
+// front of the one that it does not show; everywhere else the edge between them decides. Null where
+// no pixel can pass.
+function frontTest(scene, state, name, other) {
+  const hides = state.hides.get(name).has(other);
+  const asInPhoto = isAsInPhoto(scene, state, name, other);
+  if (!hides && !asInPhoto) return null;
+  const [a, b] = [name, other].map((key) => scene.objects.get(key));
+  const [placeA, placeB] = [name, other].map((key) => state.placed.get(key));
+  return (x, y) => {
+    const at = (y - placeA.y) * a.width + x - placeA.x;
+    if (a.pixels[4 * at + 3] < SOLID) return false;
+    if (!asInPhoto) return hides;
+    const seen = a.seen[at];
+    return seen === b.seen[(y - placeB.y) * b.width + x - placeB.x] ? hides : seen === 1;
+  };
+}
+
+// Per pixel of a box inside the window of `name`: 1 where the object is cut, because one that
+// stands behind it in the stack belongs in front. Nothing cuts the object at the very back, so
+// there is never a hole.
+function cutMask(scene, state, name, box) {
+  const columns = box.x1 - box.x0;
+  const cut = new Uint8Array(columns * (box.y1 - box.y0));
+  for (const other of state.stack.slice(state.stack.indexOf(name) + 1)) {
+    if (state.placed.get(other).hidden) continue;
+    const isInFront = frontTest(scene, state, other, name);
+    if (isInFront === null) continue;
+    const common = commonBox(box, boxOf(scene, state, other));
+    for (let y = common.y0; y < common.y1; y++) {
+      for (let x = common.x0; x < common.x1; x++) {
+        if (isInFront(x, y)) cut[(y - box.y0) * columns + x - box.x0] = 1;
+      }
     }
   }
-  return false;
+  return cut;
+}
+
+// Of the solid pixels that two objects have in common, in the image or beyond: where the first one
+// is in front, and where the second one is.
+function commonPixels(scene, state, first, second) {
+  const isAhead = state.stack.indexOf(first) < state.stack.indexOf(second);
+  const [ahead, behind] = isAhead ? [first, second] : [second, first];
+  const test = frontTest(scene, state, behind, ahead);
+  const box = commonBox(boxOf(scene, state, first), boxOf(scene, state, second));
+  const [a, b] = [ahead, behind].map((name) => scene.objects.get(name));
+  const [placeA, placeB] = [ahead, behind].map((name) => state.placed.get(name));
+  const counts = [0, 0];
+  for (let y = box.y0; y < box.y1; y++) {
+    for (let x = box.x0; x < box.x1; x++) {
+      if (!isSolid(a, placeA, x, y) || !isSolid(b, placeB, x, y)) continue;
+      counts[(test?.(x, y) ?? false) === isAhead ? 1 : 0]++;
+    }
+  }
+  return counts;
+}
+
+function isSolid(object, place, x, y) {
+  return object.pixels[4 * ((y - place.y) * object.width + x - place.x) + 3] >= SOLID;
+}
+
+function overlap(scene, state, first, second) {
+  return commonPixels(scene, state, first, second).some((count) => count > 0);
+}
+
+// Whether the first of two objects is the one in front: by their edge, else where more is seen.
+function isInFront(scene, state, first, second) {
+  if (state.hides.get(first).has(second)) return true;
+  if (state.hides.get(second).has(first)) return false;
+  const [mine, others] = commonPixels(scene, state, first, second);
+  if (mine !== others) return mine > others;
+  return state.stack.indexOf(first) < state.stack.indexOf(second);
 }
 
 // ---------------------------------------------------------------- drawing
@@ -170,16 +227,15 @@ function drawObject(scene, state, name, out, owner, part) {
   const { row, pixels, width } = scene.objects.get(name);
   const place = state.placed.get(name);
   const box = commonBox(part, boxOf(scene, state, name));
-  const cutting = cutters(state, name).map((other) => [
-    scene.objects.get(other), state.placed.get(other),
-  ]);
+  if (box.x0 >= box.x1 || box.y0 >= box.y1) return;
+  const cut = cutMask(scene, state, name, box);
+  let inBox = 0;
   for (let y = box.y0; y < box.y1; y++) {
     let from = 4 * ((y - place.y) * width + box.x0 - place.x);
     let pixel = y * scene.width + box.x0;
-    for (let x = box.x0; x < box.x1; x++, from += 4, pixel++) {
+    for (let x = box.x0; x < box.x1; x++, from += 4, pixel++, inBox++) {
       const alpha = pixels[from + 3];
-      if (alpha === 0) continue;
-      if (cutting.some(([object, at]) => isSolid(object, at, x, y))) continue;
+      if (alpha === 0 || cut[inBox]) continue;
       const to = 4 * pixel;
       for (let c = 0; c < 3; c++) {
         const sum = alpha * pixels[from + c] + (255 - alpha) * out[to + c] + 127;

@@ -12,8 +12,14 @@ function firstState(scene) {
   return {
     placed: new Map(objects.map(({ name, x, y }) => [name, { x, y, hidden: false }])),
     hides,
+    byHand: new Map(objects.map((object) => [object.name, new Set()])),
     stack: placement(hides, preference.map((object) => object.name)),
   };
+}
+
+// Edges as Map name -> Set of names.
+function copyOf(edges) {
+  return new Map([...edges].map(([name, occludees]) => [name, new Set(occludees)]));
 }
 
 // The state after an edit.
@@ -21,7 +27,8 @@ function applyEdit(state, edit) {
   const { object } = edit;
   const next = {
     placed: new Map([...state.placed].map(([name, place]) => [name, { ...place }])),
-    hides: new Map([...state.hides].map(([name, occludees]) => [name, new Set(occludees)])),
+    hides: copyOf(state.hides),
+    byHand: copyOf(state.byHand),
     stack: state.stack,
   };
   const place = next.placed.get(object);
@@ -36,16 +43,20 @@ function applyEdit(state, edit) {
       return next;
     case "delete":
       next.placed.delete(object);
-      next.hides.delete(object);
-      for (const occludees of next.hides.values()) occludees.delete(object);
+      for (const edges of [next.hides, next.byHand]) {
+        edges.delete(object);
+        for (const occludees of edges.values()) occludees.delete(object);
+      }
       break;
     case "in_front":
     case "behind": {
       const others = "of" in edit ? [edit.of] : state.stack.filter((name) => name !== object);
       for (const other of others) {
         const pair = edit.op === "in_front" ? [object, other] : [other, object];
-        next.hides.get(pair[1]).delete(pair[0]);
-        next.hides.get(pair[0]).add(pair[1]);
+        for (const edges of [next.hides, next.byHand]) {
+          edges.get(pair[1]).delete(pair[0]);
+          edges.get(pair[0]).add(pair[1]);
+        }
       }
       break;
     }

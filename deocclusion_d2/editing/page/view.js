@@ -38,7 +38,9 @@ class PictureView {
   changedBox(next) {
     const shown = this.state;
     if (!shown || shown.stack.join("/") !== next.stack.join("/")) return this.wholeBox();
-    if (shown.hides !== next.hides && !sameEdges(shown.hides, next.hides)) return this.wholeBox();
+    if (!sameEdges(shown.hides, next.hides) || !sameEdges(shown.byHand, next.byHand)) {
+      return this.wholeBox();
+    }
     let box = null;
     for (const [name, place] of next.placed) {
       const before = shown.placed.get(name);
@@ -149,7 +151,7 @@ function relatedObjects(scene, state, name) {
     if (near.x0 >= near.x1 || near.y0 >= near.y1) continue;
     const ordered = state.hides.get(name).has(other) || state.hides.get(other).has(name);
     if (!ordered && !overlap(scene, state, name, other)) continue;
-    if (isInFront(state, other, name)) occluders.push(other);
+    if (isInFront(scene, state, other, name)) occluders.push(other);
     else occludees.unshift(other);
   }
   return { occluders, occludees };
