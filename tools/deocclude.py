@@ -12,6 +12,8 @@ Examples:
         --content-config configs/pcnet_c_cocoa.yaml --content-weights pcnet_c.pth
   Without any: Convex^R and OpenCV's inpainting:
     tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers
+  And a page in which it is edited, in any browser, without a server:
+    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers --html scene.html
   A folder of photos, whose objects a detector finds:
     tools/deocclude.py --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
         --output layers
@@ -22,8 +24,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from deocclusion_d2.decomposition import DecompositionJob, decompose_photos
+from deocclusion_d2.editing import write_scene_pages
 from deocclusion_d2.errors import one_line_errors
 from deocclusion_d2.inference import METHODS
 
@@ -57,6 +61,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--things-only", action="store_true", help="leave out COCOA's regions of stuff"
     )
+    parser.add_argument(
+        "--html",
+        metavar="HTML",
+        help="page in which the scene is edited; for a folder of photos, the folder of their pages",
+    )
     parser.add_argument("--overwrite", action="store_true", help="decompose again what is there")
     parser.add_argument(
         "--skip-invalid",
@@ -71,13 +80,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = vars(parse_arguments(argv))
+    html = args.pop("html")
     with one_line_errors():
         result = decompose_photos(DecompositionJob(**{**args, "opts": tuple(args["opts"])}))
+        if html:
+            folders = [*result.written, *result.already_there]
+            write_scene_pages(folders, html, of_folder=Path(args["image"]).is_dir())
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)
     parts = [f"{len(result.written)} decomposed"]
     if result.already_there:
-        parts.append(f"{result.already_there} were there already (--overwrite decomposes again)")
+        parts.append(
+            f"{len(result.already_there)} were there already (--overwrite decomposes again)"
+        )
     if result.invalid:
         parts.append(f"{len(result.invalid)} skipped")
     print(f"{', '.join(parts)}: {args['output']}")

@@ -76,12 +76,12 @@ class JobResult:
 
     Attributes:
         written: folders of decompositions.
-        already_there: how many were there before, and were left alone.
+        already_there: folders of those that were there before, and were left alone.
         invalid: one line for every photo that was skipped.
     """
 
     written: list[Path] = field(default_factory=list)
-    already_there: int = 0
+    already_there: list[Path] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
 
 
@@ -99,7 +99,7 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
     waiting = []
     for photo, folder in zip(photos, _folders(job, photos), strict=True):
         if is_layered_scene(folder) and not job.overwrite:
-            result.already_there += 1
+            result.already_there.append(folder)
         else:
             check_replaceable(folder)
             waiting.append((photo, folder))
@@ -155,10 +155,6 @@ def _folders(job: DecompositionJob, photos: Sequence[Path]) -> list[Path]:
     if is_layered_scene(output):
         raise UserError(f"{output}: is a decomposition of one photo; name another folder")
     return [output / name for name in output_names(photos)]
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
 
 
 @dataclass

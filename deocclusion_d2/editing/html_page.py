@@ -12,12 +12,14 @@ import html
 import io
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ..decomposition import load_layered_scene
 from ..structures import LayeredScene, ObjectLayer
 from .whole_file import whole_file
 
@@ -39,6 +41,22 @@ def write_scene_page(scene: LayeredScene, path: str | Path) -> None:
     page = scene_page(scene)
     with whole_file(path) as file:
         file.write_text(page, encoding="utf-8", newline="\n")
+
+
+def write_scene_pages(folders: Sequence[Path], target: str | Path, of_folder: bool) -> None:
+    """Write the pages of scenes that lie in folders.
+
+    Args:
+        folders: what ``save_layered_scene`` wrote.
+        target: the HTML file of the one scene; or, with ``of_folder``, the folder of all pages,
+            each named by its scene's folder.
+
+    Raises:
+        UserError: a page cannot be written, or a scene cannot be read.
+    """
+    for folder in folders:
+        page = Path(target) / f"{folder.name}.html" if of_folder else target
+        write_scene_page(load_layered_scene(folder), page)
 
 
 def scene_page(scene: LayeredScene) -> str:
