@@ -25,7 +25,8 @@ examples:
     tools/convert_modal_to_amodal.py --config-file configs/pcnet_m_kins.yaml \\
         --weights pcnet_m_kins.pth --input KINS/instances_train.json --output amodal.json
 
-  a released PCNet-C (the network, not the discriminator beside it):
+  a released PCNet-C (the network, not the discriminator beside it), or the inpainting network of
+  partial convolutions that its training starts from (RGB alone; it gets a channel for the mask):
     %(prog)s released/KINS_pcnet_c.pth.tar pcnet_c_kins.pth
 
   a network trained here, for the authors' code:
@@ -75,9 +76,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _how_to_use(written: Transfer, output: Path) -> str:
     width = written.shape.width
     if written.kind == "pcnet_c":
+        overrides = f", with MODEL.PCNET_C.WIDTH {width}" if width != 1 else ""
         return (
-            f"network: deocclusion_d2.modeling.PartialConvUNet(width={width:g}); its tensors are "
-            "those of 'model' without the prefix 'network.'"
+            f"config: configs/pcnet_c_kins.yaml or configs/pcnet_c_cocoa.yaml{overrides}\n"
+            "next: tools/deocclude.py --image PHOTO --masks JSON --output FOLDER --content-config "
+            f"configs/pcnet_c_kins.yaml --content-weights {output}; or fine-tune it: "
+            f"tools/train_net.py --config-file configs/pcnet_c_kins.yaml MODEL.WEIGHTS {output}"
         )
     overrides = f" MODEL.PCNET_M.WIDTH {width}" if width != 2 else ""
     overrides += " MODEL.PCNET_M.USE_RGB True" if written.shape.in_channels == 5 else ""

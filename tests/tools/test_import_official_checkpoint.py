@@ -131,7 +131,7 @@ def test_imported_pcnet_c_loads_and_computes_the_same(call, pcnet_c, tmp_path):
     printed = call(pcnet_c, output)
     # 89 tensors, of which 14 are constant; and 14 gains.
     assert "PCNet-C, width 0.0625, 4 input channels, 89 tensors, step 450000\n" in printed
-    assert "PartialConvUNet(width=0.0625)" in printed
+    assert "configs/pcnet_c_kins.yaml" in printed and "MODEL.PCNET_C.WIDTH 0.0625" in printed
     torch.manual_seed(3)
     holder = torch.nn.Module()
     holder.network = small_network()
