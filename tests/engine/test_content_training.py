@@ -95,6 +95,12 @@ def test_wrong_optimizers_are_refused():
             build_optimizer(cfg, model)
 
 
+def test_patches_that_do_not_fit_are_refused(kins, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train(arguments(kins, tmp_path, "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "96"))
+    assert "PATCH_SIZE = 96" in capsys.readouterr().err
+
+
 def test_without_vgg_weights_training_says_which_keys(kins, tmp_path, capsys):
     missing = ("MODEL.PCNET_C.STYLE_WEIGHT", "1.0", "MODEL.PCNET_C.VGG_WEIGHTS", "none.pth")
     with pytest.raises(SystemExit) as stopped:

@@ -9,6 +9,7 @@ from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY
 from torch import nn
 
+from ...errors import UserError
 from ..content_losses import (
     discriminator_loss,
     feature_l1,
@@ -106,6 +107,13 @@ class PCNetC(nn.Module):
     @classmethod
     def from_config(cls, cfg) -> dict:
         options = cfg.MODEL.PCNET_C
+        side = cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE
+        if side % PartialConvUNet.SIZE_DIVISIBILITY:
+            raise UserError(
+                f"INPUT.PARTIAL_COMPLETION.PATCH_SIZE = {side}: PCNetC halves patches "
+                f"{PartialConvUNet.LEVELS} times; use a multiple of "
+                f"{PartialConvUNet.SIZE_DIVISIBILITY}"
+            )
         weights = ContentLossWeights(
             valid=options.VALID_WEIGHT,
             hole=options.HOLE_WEIGHT,
