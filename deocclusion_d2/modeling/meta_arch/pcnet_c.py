@@ -20,8 +20,8 @@ from ..content_losses import (
 )
 from ..discriminator import PatchDiscriminator
 from ..partial_conv_unet import PartialConvUNet
-from ..pyramid_fill import pyramid_fill
 from ..rgb import normalise_rgb, pixel_statistic
+from ..smooth_fill import smooth_fill
 from ..vgg_features import VGGFeatures
 
 Batch = dict[str, torch.Tensor]
@@ -83,7 +83,7 @@ class PCNetC(nn.Module):
             discriminator: needed if ``weights.adversarial`` is not 0.
             features: needed if ``weights.perceptual`` or ``weights.style`` is not 0.
             use_category: multiply the modal mask by the category id.
-            prefill: the network adds to a smooth fill (``pyramid_fill``) instead of making colours
+            prefill: the network adds to a smooth fill (``smooth_fill``) instead of making colours
                 from nothing; it begins with adding nothing.
             weights: of the losses, the paper's if not given.
             discriminator_lr_factor: its learning rate, as a share of the network's.
@@ -180,7 +180,7 @@ class PCNetC(nn.Module):
         known = inside * (1.0 - hole)
         output = self.network(x, known).float()
         if self.prefill:
-            output = output + pyramid_fill(target, known)
+            output = output + smooth_fill(target, known, mask)
         if not self.training:
             rgb = (output * self.pixel_std + self.pixel_mean) * 255.0
             return {"rgb": rgb.permute(0, 2, 3, 1)}
