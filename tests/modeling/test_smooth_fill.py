@@ -45,10 +45,12 @@ def test_half_of_the_object_half_of_all():
     filled = smooth_fill(image, known, own)[0, 0]
     assert torch.equal(filled[:, :4], image[0, 0, :, :4])
     # The smallest block that reaches beyond the hole is the patch: its known half is 1/2 in the
-    # mean, that of the object 1. So the hole is 3/4, before 8 // 3 means of 3 x 3 pixels draw it to
-    # 0: (0 + 3/4 + 3/4) / 3 = 1/2 beside the border, then (0 + 1/2 + 3/4) / 3.
-    expected = torch.tensor([1.25 / 3, 2 / 3, 0.75, 0.75])
-    assert torch.allclose(filled[:, 4:], expected.expand(8, 4))
+    # mean, that of the object 1. So the hole is 3/4, but 11/16 in its first column, which lies a
+    # quarter of the way to a block of 0. Then 8 // 3 means of 3 x 3 pixels draw it to 0.
+    columns = torch.tensor([0, 11 / 16, 3 / 4, 3 / 4, 3 / 4])
+    once = (columns[:-2] + columns[1:-1] + columns[2:]) / 3
+    twice = [(0 + once[0] + once[1]) / 3, once.mean(), (once[1] + once[2] + 0.75) / 3, 0.75]
+    assert torch.allclose(filled[:, 4:], torch.tensor(twice).expand(8, 4))
     # Without the object, or all of it, nothing is shared.
     assert torch.equal(smooth_fill(image, known, 0 * own), smooth_fill(image, known, known))
 
