@@ -20,11 +20,14 @@ input and every other key of it. Which images are validated on depends on --seed
 on their order. The images' files stay where they are.
 
 The input is any JSON with "images" and "annotations": COCO, LVIS, KINS, COCOA-cls, D2SA, KITTI MOTS
-or what this package's conversion wrote. Frames of one video look alike: split videos by sequence.
+or what this package's conversion wrote. Frames of one video look alike: split videos by sequence,
+with --val-prefix.
 
-example:
+examples:
   %(prog)s --input coco_crowd/instances.json --val-share 0.1
     writes coco_crowd/instances_train.json and coco_crowd/instances_val.json
+  %(prog)s --input kitti_mots/dev.json --val-prefix 0000/
+    writes sequence 0000 to kitti_mots/dev_val.json, the others to kitti_mots/dev_train.json
 """
 
 
@@ -44,6 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=0, help="another seed is another split (default: %(default)s)"
     )
+    parser.add_argument(
+        "--val-prefix",
+        metavar="TEXT",
+        help="validate on the images whose file name begins so, instead of on a share of all",
+    )
     for part in ("train", "val"):
         parser.add_argument(
             f"--{part}-output",
@@ -55,7 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def split_by_image(
-    document: dict[str, Any], val_share: float, seed: int, source: str = "the document"
+    document: dict[str, Any],
+    val_share: float,
+    seed: int,
+    source: str = "the document",
+    val_prefix: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a COCO-like document.
 
@@ -64,6 +76,7 @@ def split_by_image(
         val_share: share of the images in the second part, rounded, but at least one image.
         seed: of the split.
         source: how messages name the document.
+        val_prefix: the second part is made of the images whose ``file_name`` begins so, instead.
 
     Returns:
         The part to train on and the part to validate on. They share the objects of ``document``.
@@ -92,8 +105,15 @@ def split_by_image(
                 f"{source}: annotations[{number}] is of image {annotation['image_id']!r}, which is "
                 "not among the images: add it, or remove the annotation"
             )
-    count = min(max(round(val_share * len(ids)), 1), len(ids) - 1)
-    validated = set(sorted(ids, key=lambda image_id: _shuffled(seed, image_id))[:count])
+    if val_prefix is None:
+        count = min(max(round(val_share * len(ids)), 1), len(ids) - 1)
+        validated = set(sorted(ids, key=lambda image_id: _shuffled(seed, image_id))[:count])
+    else:
+        images = document["images"]
+        validated = {i["id"] for i in images if str(i.get("file_name")).startswith(val_prefix)}
+        if not 0 < len(validated) < len(ids):
+            which = "all file names begin" if validated else "no file name begins"
+            raise UserError(f"{source}: {which} with --val-prefix {val_prefix}")
     train, val = (
         {
             **document,
@@ -118,7 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if len({path.resolve() for path in (args.input, *outputs)}) < 3:
             raise UserError("--input, --train-output and --val-output name one file twice")
         document = read_json(str(args.input))
-        parts = split_by_image(document, args.val_share, args.seed, str(args.input))
+        parts = split_by_image(
+            document, args.val_share, args.seed, str(args.input), args.val_prefix
+        )
         # Both appear when both are complete.
         with atomic_writer(outputs[0]) as train_file, atomic_writer(outputs[1]) as val_file:
             for part, file in zip(parts, (train_file, val_file), strict=True):

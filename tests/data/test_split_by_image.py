@@ -71,6 +71,16 @@ def test_every_image_goes_to_one_part_with_its_annotations(split, tmp_path, caps
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "a_train.json", "a_val.json"]
 
 
+def test_split_by_the_beginning_of_file_names(split, tool, tmp_path, capsys):
+    train, val = split(document(), "--val-prefix", "1")  # 1.jpg, 10.jpg to 19.jpg
+    assert [i["extra"] for i in val["images"]] == [1, *range(10, 20)]
+    assert len(train["images"]) == 9
+    for prefix in ("x", ""):
+        with pytest.raises(SystemExit):
+            tool.main(["--input", str(tmp_path / "a.json"), "--val-prefix", prefix])
+        assert "with --val-prefix" in capsys.readouterr().err
+
+
 def test_split_depends_on_seed_and_ids_alone(split):
     def validated(data, *options):
         return {image["id"] for image in split(data, *options)[1]["images"]}
