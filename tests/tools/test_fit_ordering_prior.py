@@ -13,6 +13,7 @@ import torch
 from detectron2.modeling import build_model
 
 from deocclusion_d2 import load_config
+from deocclusion_d2.conversion import ConversionJob, convert
 from deocclusion_d2.inference import FEATURES, OrderingPrior, prior_fitting
 from deocclusion_d2.structures import WindowMask
 from tests.helpers import box_mask, rule_model
@@ -116,3 +117,23 @@ def test_fit_of_a_data_set(data, tmp_path):
     # The front one is higher in the image, smaller, and lies in the hull of the other.
     assert max(coefficients[n] for n in ("lower_edge", "centre", "log_area", "log_height")) < 0
     assert coefficients["hull"] > 0
+
+
+def test_conversion_orders_by_the_prior_and_says_so(data, weights, tmp_path):
+    prior = tmp_path / "prior.json"
+    OrderingPrior(("log_area",), (-100.0,), dual_weight=1.5).save(prior)
+    job = ConversionJob(
+        input=Path(data.removeprefix("coco:")),
+        output=tmp_path / "out.json",
+        config_file=str(CONFIG),
+        weights=str(weights),
+        opts=(*TINY, "DEOCCLUSION.ORDERING_PRIOR", str(prior)),
+    )
+    convert(job)
+    document = json.loads(job.output.read_text())
+    info = document["info"]["deocclusion"]
+    assert info["ordering_prior"]["coefficients"] == {"log_area": -100.0}
+    # The front box, the smaller one, is the second of the even images and the first of the odd.
+    occluders = [a["occluder_ids"] for a in document["annotations"]]
+    assert occluders[:4] == [[1], [], [], [2]]
+    assert sum(map(len, occluders)) == COUNT
