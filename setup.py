@@ -27,6 +27,8 @@ INSTALL_REQUIRES = [
     "pycocotools>=2.0.6",
     # structural_similarity, the SSIM by which filled holes are judged.
     "scikit-image>=0.19",
+    # LogisticRegression, which fits the ordering prior; using a fitted one needs numpy alone.
+    "scikit-learn>=1.2",
     "shapely>=2.1",
     "tabulate>=0.9",
     "torch>=2.0",

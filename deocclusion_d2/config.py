@@ -129,6 +129,9 @@ def add_deocclusion_config(cfg: CN) -> None:
     # Predicted masks (those that have scores) below this score are left out; of the others, the
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
+    # JSON of tools/fit_ordering_prior.py: geometry that decides the order together with dual
+    # completion. "": dual completion alone, as in the paper.
+    cfg.DEOCCLUSION.ORDERING_PRIOR = ""
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True

@@ -1,6 +1,7 @@
 """Modal annotations -> pseudo-amodal COCO JSON."""
 
+from ..inference.weights import file_sha256
 from .convert import convert
-from .job import ConversionJob, file_sha256
+from .job import ConversionJob
 
 __all__ = ["ConversionJob", "convert", "file_sha256"]

@@ -13,6 +13,7 @@ from detectron2.utils.file_io import PathManager
 from ..data.datasets import ANNOTATION_FORMATS
 from ..errors import UserError
 from ..inference import METHODS, NETWORK_METHODS, Deoccluder, method_config
+from ..inference.weights import file_sha256
 from ..structures import DEFAULT_MIN_SCORE
 
 
@@ -164,15 +165,6 @@ class Method:
 def _one_line(error: Exception) -> str:
     # A KeyError's own text is its message in quotes.
     return " ".join(str(error.args[0] if len(error.args) == 1 else error).split())
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _config_hash(cfg) -> str:

@@ -122,10 +122,16 @@ def stack_samples(samples: list[dict]) -> dict[str, torch.Tensor]:
     return default_collate(samples)
 
 
-def build_scene_test_loader(cfg, dataset_name: str) -> DataLoader:
-    """Scenes of a data set with what is known about them; each process gets its share."""
+def build_scene_test_loader(cfg, dataset_name: str, every: int = 1) -> DataLoader:
+    """Scenes of a data set with what is known about them; each process gets its share.
+
+    Args:
+        dataset_name: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``.
+        every: only every so many images, from the first on.
+    """
     ensure_registered(dataset_name)
     records = get_detection_dataset_dicts(dataset_name, filter_empty=False, check_consistency=False)
+    records = records[::every]
     return DataLoader(
         MapDataset(_Records(records), SceneMapper(load_image=needs_images(cfg))),
         batch_size=cfg.TEST.IMS_PER_BATCH,

@@ -12,10 +12,10 @@ from detectron2.utils.file_io import PathManager
 from tqdm import tqdm
 
 from ..config import load_config
-from ..conversion.job import file_sha256
 from ..errors import UserError
 from ..inference import NETWORK_METHODS, Deoccluder, method_config
 from ..inference.content_completion import ContentCompletion, ContentFiller, TeleaFiller
+from ..inference.weights import file_sha256
 from ..structures import LayeredScene
 from ..visualization.layers import layers_overview
 from .decompose import decompose_scenes

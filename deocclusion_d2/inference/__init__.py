@@ -10,6 +10,8 @@ from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
 from .modal_segmentation import ModalPrediction, ModalSegmenter, write_predictions
 from .network_runner import NetworkRunner
 from .ordering import DualCompletion
+from .ordering_prior import OrderingPrior
+from .pair_features import FEATURES, pair_features
 from .patch_completer import Patch, PatchCompleter
 from .steps import BASELINES, COMPLETIONS, ORDERINGS
 from .supervised import OrderNetOrdering, PairRunner, SupervisedCompletion
@@ -18,6 +20,7 @@ from .weights import load_model
 __all__ = [
     "BASELINES",
     "COMPLETIONS",
+    "FEATURES",
     "METHODS",
     "NETWORK_METHODS",
     "ORDERINGS",
@@ -35,6 +38,7 @@ __all__ = [
     "ModalSegmenter",
     "NetworkRunner",
     "OrderNetOrdering",
+    "OrderingPrior",
     "PCNetCompletion",
     "PairRunner",
     "Patch",
@@ -48,5 +52,6 @@ __all__ = [
     "load_model",
     "method_config",
     "object_hole",
+    "pair_features",
     "write_predictions",
 ]

@@ -53,7 +53,7 @@ class HeuristicOrdering:
         return areas[:, ::-1] if self._larger_in_front else areas
 
     def _y_axis(self, scene: Scene, pairs: list[tuple[int, int]]) -> np.ndarray:
-        centres = np.array([_centre_y(m) for m in scene.modal_masks])
+        centres = np.array([centre_y(m) for m in scene.modal_masks])
         return centres[np.array(pairs)][:, ::-1]
 
     def _convex(self, scene: Scene, pairs: list[tuple[int, int]]) -> np.ndarray:
@@ -120,7 +120,8 @@ def convex_hull(mask: WindowMask) -> WindowMask:
     return WindowMask(mask.x0, mask.y0, hull.view(bool) | mask.array)
 
 
-def _centre_y(mask: WindowMask) -> float:
+def centre_y(mask: WindowMask) -> float:
+    """The row of a mask's centre of mass, in pixels; -inf for an empty mask."""
     if mask.is_empty:
         return float("-inf")
     rows = mask.array.sum(axis=1)

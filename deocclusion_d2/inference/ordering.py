@@ -10,6 +10,7 @@ import torch
 from ..errors import UserError
 from ..structures import OcclusionGraph, Scene, SquareCrop, WindowMask
 from ..structures.neighbours import neighbour_pairs
+from .ordering_prior import OrderingPrior
 from .patch_completer import Patch, PatchCompleter
 
 
@@ -27,6 +28,7 @@ class DualCompletion:
         enlarge: see ``SquareCrop.around``.
         threshold: probability above which a pixel is completed.
         dilation: see ``grow_eraser``; used in the neighbour test too.
+        prior: decides together with the increments; None for eq. 3 alone.
     """
 
     def __init__(
@@ -37,15 +39,29 @@ class DualCompletion:
         enlarge: float = 3.0,
         threshold: float = 0.1,
         dilation: int = 0,
+        prior: OrderingPrior | None = None,
     ) -> None:
         self.completer = completer
         self.patch_size = patch_size
         self.enlarge = enlarge
         self.threshold = threshold
         self.dilation = dilation
+        self.prior = prior
 
     def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
         """The occlusion graph of every scene. All pairs of all scenes share the batches."""
+        return [
+            self._graph(scene, pairs, increments)
+            for scene, (pairs, increments) in zip(scenes, self.increments(scenes), strict=True)
+        ]
+
+    def increments(self, scenes: Sequence[Scene]) -> list[tuple[list[tuple[int, int]], np.ndarray]]:
+        """What eq. 3 compares, for the neighbours of every scene.
+
+        Returns:
+            For each scene its P neighbour pairs (i, j), i < j, and (P, 2) float64: the pixels of
+            the image gained by i completed against j, and by j against i.
+        """
         pairs = [neighbour_pairs(s.modal_masks, self.dilation) for s in scenes]
         squares: list[SquareCrop] = []
         patches = self._patches(scenes, pairs, squares)
@@ -55,14 +71,16 @@ class DualCompletion:
         # A patch pixel stands for (side / S)^2 pixels of the image.
         gains *= (np.array([s.side for s in squares]) / self.patch_size) ** 2
         gains = gains.reshape(-1, 2)
-        graphs, start = [], 0
-        for scene, scene_pairs in zip(scenes, pairs, strict=True):
-            stop = start + len(scene_pairs)
-            graphs.append(
-                OcclusionGraph.from_increments(len(scene), scene_pairs, gains[start:stop])
-            )
-            start = stop
-        return graphs
+        stops = np.cumsum([len(p) for p in pairs])
+        return list(zip(pairs, np.split(gains, stops[:-1]), strict=True)) if pairs else []
+
+    def _graph(
+        self, scene: Scene, pairs: list[tuple[int, int]], increments: np.ndarray
+    ) -> OcclusionGraph:
+        if self.prior is None:
+            return OcclusionGraph.from_increments(len(scene), pairs, increments)
+        scores = self.prior.scores(scene, pairs, increments)
+        return OcclusionGraph.from_scores(len(scene), pairs, scores, increments)
 
     def _gain(
         self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor

@@ -18,6 +18,7 @@ from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion
 from .network_runner import NetworkRunner
 from .ordering import DualCompletion
+from .ordering_prior import OrderingPrior
 from .patch_completer import PatchCompleter
 from .supervised import AMODAL_THRESHOLD, OrderNetOrdering, PairRunner, SupervisedCompletion
 from .weights import load_model
@@ -84,6 +85,7 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
             "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
             "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
             "recentre": recentre(cfg),
+            **_describe_prior(cfg),
         },
         "AmodalUNet": {"amodal_threshold": AMODAL_THRESHOLD},
         "OrderNet": {},
@@ -108,6 +110,23 @@ def recentre(cfg) -> int:
     return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.RECENTRE
 
 
+def ordering_prior(cfg) -> OrderingPrior | None:
+    """What decides the order together with dual completion; the paper's protocol has none.
+
+    Raises:
+        UserError: DEOCCLUSION.ORDERING_PRIOR names a file that is none.
+    """
+    options = cfg.DEOCCLUSION
+    off = options.PAPER_PROTOCOL or options.ORDERING != "dual_completion"
+    return None if off or not options.ORDERING_PRIOR else OrderingPrior.load(options.ORDERING_PRIOR)
+
+
+def _describe_prior(cfg) -> dict[str, Any]:
+    """Nothing without a prior: a result without is described as before there were any."""
+    prior = ordering_prior(cfg)
+    return {} if prior is None else {"ordering_prior": prior.describe()}
+
+
 def _constrain(cfg) -> bool:
     return cfg.DEOCCLUSION.CONSTRAIN and not cfg.DEOCCLUSION.PAPER_PROTOCOL
 
@@ -121,7 +140,11 @@ def _patch(cfg) -> dict[str, Any]:
 
 def _dual_completion(cfg, runner: NetworkRunner | None) -> Ordering:
     return DualCompletion(
-        runner, threshold=cfg.DEOCCLUSION.ORDER_THRESHOLD, dilation=dilation(cfg), **_patch(cfg)
+        runner,
+        threshold=cfg.DEOCCLUSION.ORDER_THRESHOLD,
+        dilation=dilation(cfg),
+        prior=ordering_prior(cfg),
+        **_patch(cfg),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+from pathlib import Path
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
@@ -46,6 +48,15 @@ def load_model(cfg) -> torch.nn.Module:
             f"({type(error).__name__}: {reason})"
         ) from error
     return model.eval()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 class StrictCheckpointer(DetectionCheckpointer):

@@ -38,12 +38,32 @@ class OcclusionGraph:
                 gives a tie of positive increments probability zero; an edge there would depend on
                 the order in which the instances are listed.)
         """
+        increments = np.asarray(increments, float).reshape(-1, 2)
+        scores = increments[:, 1] - increments[:, 0]
+        return cls.from_scores(num_instances, pairs, scores, increments)
+
+    @classmethod
+    def from_scores(
+        cls,
+        num_instances: int,
+        pairs: Iterable[tuple[int, int]],
+        scores: np.ndarray,
+        increments: np.ndarray,
+    ) -> OcclusionGraph:
+        """The sign of a pair's score decides its order; the increments are noted on the edge.
+
+        Args:
+            pairs: P neighbour pairs (i, j).
+            scores: (P,) positive where i is in front of j, negative where j is in front of i; 0
+                decides nothing: the pair has no edge.
+            increments: (P, 2), see ``from_increments``; they may contradict the score.
+        """
         graph = cls(num_instances)
-        for (i, j), (gain_i, gain_j) in zip(pairs, np.asarray(increments, float), strict=True):
+        for (i, j), score, (gain_i, gain_j) in zip(pairs, scores, increments, strict=True):
             graph.add_neighbours(i, j)
-            if gain_i < gain_j:
+            if score > 0:
                 graph.add_occlusion(i, j, (gain_i, gain_j))
-            elif gain_j < gain_i:
+            elif score < 0:
                 graph.add_occlusion(j, i, (gain_j, gain_i))
         return graph
 

@@ -50,3 +50,12 @@ def test_order_matrix_round_trip_and_refusals():
         OcclusionGraph.from_order_matrix(np.array([[0, 1], [1, 0]]))
     with pytest.raises(ValueError, match="one edge per pair"):
         graph.add_occlusion(1, 0)
+
+
+def test_scores_decide_and_increments_are_noted():
+    pairs = [(0, 1), (1, 2), (0, 2)]
+    increments = np.array([[3.0, 10.0], [0.0, 0.0], [4.0, 1.0]])
+    graph = OcclusionGraph.from_scores(3, pairs, np.array([-0.5, 2.0, 0.0]), increments)
+    assert graph.edges == [(1, 0), (1, 2)]
+    assert graph.neighbour_pairs == [(0, 1), (0, 2), (1, 2)]
+    assert graph.graph.edges[1, 0]["increments"] == (10.0, 3.0)
