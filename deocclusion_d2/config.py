@@ -132,6 +132,11 @@ def add_deocclusion_config(cfg: CN) -> None:
     # JSON of tools/fit_ordering_prior.py: geometry that decides the order together with dual
     # completion. "": dual completion alone, as in the paper.
     cfg.DEOCCLUSION.ORDERING_PRIOR = ""
+    # Two neighbours are reported to hide each other (supplement B.2) where both completions of dual
+    # completion gain more than this share of the smaller modal area, and the two gains a and b are
+    # alike: |a - b| / (a + b) is at most MUTUAL_DIFFERENCE. Neither changes an edge or a mask.
+    cfg.DEOCCLUSION.MUTUAL_SHARE = 0.1
+    cfg.DEOCCLUSION.MUTUAL_DIFFERENCE = 0.2
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True

@@ -44,6 +44,10 @@ what is written (COCO JSON; images and annotations in the order of the input):
   modal_segmentation          the modal mask, as the input has it
   modal_bbox                  its box [x, y, w, h]
   occluder_ids                annotation ids of the instances directly in front
+  occluder_confidences        how sure the method is of each of them, in the same order: 0 (a guess)
+                              to 1; not without occluders, nor by convex, convex_r and raw
+  mutual_occlusion_ids        annotation ids of the neighbours of which each hides a part of the
+                              other (DEOCCLUSION.MUTUAL_SHARE, MUTUAL_DIFFERENCE); if there are any
   occlusion_rate              hidden share of the amodal area, 0 to 1
   every other key             as in the input; only a true amodal mask under another key (a_segm,
                               a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours

@@ -14,7 +14,7 @@ from detectron2.data.detection_utils import read_image
 from ..data.datasets import AnnotationFormat, ImageInfo, InvalidAnnotation
 from ..data.datasets.annotation_format import ParsedAnnotation, locate
 from ..errors import UserError
-from ..structures import Deocclusion, Scene, WindowMask
+from ..structures import Deocclusion, OcclusionGraph, Scene, WindowMask
 from .document_index import DocumentIndex
 from .tally import Tally
 
@@ -25,6 +25,8 @@ _AMODAL_KEYS = {
     "cocoa": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
     "cocoa_cls": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
 }
+# Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
+_NOT_ALWAYS = ("occluder_confidences", "mutual_occlusion_ids")
 
 
 @dataclass
@@ -235,6 +237,7 @@ def convert_shard(
         for image, result in zip(chunk, deoccluder([i.scene for i in chunk]), strict=True):
             tally.images += bool(image.instances)
             tally.cycles += len(result.graph.cycles())
+            tally.mutual += len(result.graph.mutual_pairs)
             rows = [
                 _converted(image, result, row, annotation_format, tally)
                 for row in range(len(image.scene))
@@ -276,6 +279,7 @@ def _converted(
         "modal_segmentation": _modal_as_given(source, annotation_format),
         "modal_bbox": modal.xywh,
         "occluder_ids": [scene.instance_ids[k] for k in occluders],
+        **_certainty(scene, result.graph, row, occluders),
         "occlusion_rate": round(added / area, 4) if area else 0.0,
     }
     for key, value in _AMODAL_KEYS.get(annotation_format.name, {}).items():
@@ -283,7 +287,22 @@ def _converted(
             ours[key] = (
                 hidden.to_rle(scene.height, scene.width) if value == "hidden" else ours[value]
             )
-    return {**source.raw, **ours}
+    given = {key: value for key, value in source.raw.items() if key not in _NOT_ALWAYS}
+    return {**given, **ours}
+
+
+def _certainty(
+    scene: Scene, graph: OcclusionGraph, row: int, occluders: list[int]
+) -> dict[str, list]:
+    """What of ``_NOT_ALWAYS`` there is to say about an instance."""
+    said: dict[str, list] = {}
+    confidences = [graph.confidence(k, row) for k in occluders]
+    if confidences and None not in confidences:
+        said["occluder_confidences"] = [round(c, 4) for c in confidences]
+    partners = graph.mutual_partners(row)
+    if partners:
+        said["mutual_occlusion_ids"] = [scene.instance_ids[k] for k in partners]
+    return said
 
 
 def _modal_as_given(source: ParsedAnnotation, annotation_format: AnnotationFormat) -> Any:

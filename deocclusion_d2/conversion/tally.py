@@ -24,6 +24,7 @@ class Tally:
         added_pixels: those pixels, of all instances.
         grown_modal_pixels: pixels of the modal masks of the grown instances.
         cycles: groups of instances that hide each other in a circle.
+        mutual: pairs of instances that hide parts of each other.
         low_scores: predictions left out for their score.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
@@ -38,6 +39,7 @@ class Tally:
     added_pixels: int = 0
     grown_modal_pixels: int = 0
     cycles: int = 0
+    mutual: int = 0
     low_scores: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -85,6 +87,8 @@ class Tally:
             ("crowd regions, untouched", f"{self.crowds:,}"),
             ("skipped, untouched", f"{sum(self.skipped.values()):,}"),
         ]
+        if self.mutual:
+            rows.append(("pairs that hide each other", f"{self.mutual:,}"))
         if self.low_scores:
             rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
         for reason, count in self.skipped.most_common():

@@ -128,7 +128,7 @@ class _Parts:
         modal, amodal = [modal[i] for i in rows], [amodal[i] for i in rows]
         parts = cls(
             scene,
-            _subgraph(result.graph, rows),
+            result.graph.subgraph(rows),
             modal,
             amodal,
             [categories[i] for i in rows],
@@ -196,16 +196,3 @@ def _paste(image: np.ndarray, x0: int, y0: int, mask: WindowMask, window: np.nda
     left, top, right, bottom = mask.box
     target = image[top - y0 : bottom - y0, left - x0 : right - x0]
     target[mask.array] = window[mask.array]
-
-
-def _subgraph(graph: OcclusionGraph, rows: Sequence[int]) -> OcclusionGraph:
-    """The graph of some instances, renumbered."""
-    row_of = {node: row for row, node in enumerate(rows)}
-    kept = OcclusionGraph(len(rows))
-    for i, j in graph.neighbour_pairs:
-        if i in row_of and j in row_of:
-            kept.add_neighbours(row_of[i], row_of[j])
-    for i, j in graph.edges:
-        if i in row_of and j in row_of:
-            kept.add_occlusion(row_of[i], row_of[j])
-    return kept

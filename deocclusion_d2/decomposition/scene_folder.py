@@ -175,8 +175,11 @@ def check_object_name(name: object) -> None:
 def graph_document(scene: LayeredScene) -> dict[str, Any]:
     """What ``graph.json`` holds: boxes are [x, y, width, height] in pixels, masks compressed RLE.
 
-    ``edges`` are [occluder, occludee] by name, ``neighbours`` the touching pairs.
+    ``edges`` are [occluder, occludee] by name; ``edge_confidences`` their confidences in the same
+    order, 0 to 1, null where unknown; ``neighbours`` the touching pairs; ``mutual`` those of them
+    that hide parts of each other, with the pixels that each gained completed against the other.
     """
+    graph = scene.graph
     size = (scene.height, scene.width)
     names = [layer.name for layer in scene.layers]
     return {
@@ -201,10 +204,19 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
             }
             for layer in scene.layers
         ],
-        "edges": [[names[i], names[j]] for i, j in scene.graph.edges],
-        "neighbours": [[names[i], names[j]] for i, j in scene.graph.neighbour_pairs],
+        "edges": [[names[i], names[j]] for i, j in graph.edges],
+        "edge_confidences": [_rounded(graph.confidence(i, j)) for i, j in graph.edges],
+        "neighbours": [[names[i], names[j]] for i, j in graph.neighbour_pairs],
+        "mutual": [
+            {"objects": [names[i], names[j]], "increments": [round(gain, 2) for gain in gains]}
+            for (i, j), gains in graph.mutual_pairs.items()
+        ],
         "method": scene.description,
     }
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 4)
 
 
 def _layer_file(name: str) -> str:
@@ -259,18 +271,30 @@ def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) ->
 
 
 def _read_graph(document: dict[str, Any], names: list[str]) -> OcclusionGraph:
+    """Folders of older versions know neither confidences nor mutual pairs."""
     row_of = {name: row for row, name in enumerate(names)}
+
+    def rows(key: str, pair: Any) -> tuple[int, int]:
+        if not isinstance(pair, list) or len(pair) != 2 or not set(pair) <= row_of.keys():
+            raise ValueError(f"{key}: {pair} are not two objects of the scene")
+        if pair[0] == pair[1]:
+            raise ValueError(f"{key}: {pair[0]!r} stands there twice")
+        return row_of[pair[0]], row_of[pair[1]]
+
     graph = OcclusionGraph(len(names))
-    for key, add in (("neighbours", graph.add_neighbours), ("edges", graph.add_occlusion)):
-        for pair in document[key]:
-            if not isinstance(pair, list) or len(pair) != 2 or not set(pair) <= row_of.keys():
-                raise ValueError(f"{key}: {pair} are not two objects of the scene")
-            first, second = pair
-            if first == second:
-                raise ValueError(f"{key}: {first!r} stands there twice")
-            if key == "edges" and graph.order(row_of[first], row_of[second]) < 0:
-                raise ValueError(f"edges: {pair} and its contrary are both there")
-            add(row_of[first], row_of[second])
+    for pair in document["neighbours"]:
+        graph.add_neighbours(*rows("neighbours", pair))
+    for entry in document.get("mutual", []):
+        graph.add_mutual(*rows("mutual", entry["objects"]), entry["increments"])
+    edges = [rows("edges", pair) for pair in document["edges"]]
+    for pair, (occluder, occludee) in zip(document["edges"], edges, strict=True):
+        if (occludee, occluder) in edges:
+            raise ValueError(f"edges: {pair} and its contrary are both there")
+    confidences = document.get("edge_confidences", [None] * len(edges))
+    if len(confidences) != len(edges):
+        raise ValueError(f"edge_confidences: {len(confidences)} for {len(edges)} edges")
+    for edge, confidence in zip(edges, confidences, strict=True):
+        graph.add_occlusion(*edge, confidence=confidence)
     return graph
 
 

@@ -83,6 +83,9 @@ class Deoccluder:
         _check("DEOCCLUSION.COMPLETION", options.COMPLETION, COMPLETIONS)
         if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
+        for key in ("MUTUAL_SHARE", "MUTUAL_DIFFERENCE"):
+            if not 0 <= options[key] <= 1:
+                raise UserError(f"DEOCCLUSION.{key} = {options[key]}: use a number from 0 to 1")
         runner = build_runner(cfg, model) if needed_network(cfg) else None
         description: dict[str, Any] = {
             "ordering": options.ORDERING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,13 +11,40 @@ import torch
 from ..errors import UserError
 from ..structures import OcclusionGraph, Scene, SquareCrop, WindowMask
 from ..structures.neighbours import neighbour_pairs
-from .ordering_prior import OrderingPrior
+from .ordering_prior import OrderingPrior, relative_difference
 from .patch_completer import Patch, PatchCompleter
 
 
 def grow_eraser(eraser: WindowMask, target: WindowMask, dilation: int) -> WindowMask:
     """Dilate an eraser over the gap between predicted masks, but never over the target."""
     return eraser.dilate(dilation) - target if dilation > 1 else eraser
+
+
+def mutual_occlusions(
+    scene: Scene,
+    pairs: Sequence[tuple[int, int]],
+    increments: np.ndarray,
+    share: float,
+    difference: float,
+) -> np.ndarray:
+    """Pairs that no order describes, as each instance hides a part of the other (supplement B.2).
+
+    Both completions gain a substantial part there, and neither clearly more than the other.
+
+    Args:
+        pairs: P neighbour pairs (i, j).
+        increments: (P, 2) pixels gained by i completed against j, and by j against i.
+        share: of the smaller of the two modal areas: both increments are above it.
+        difference: largest relative difference of the increments, |a - b| / (a + b).
+
+    Returns:
+        (P,) bool.
+    """
+    increments = np.asarray(increments, dtype=np.float64).reshape(-1, 2)
+    masks = scene.modal_masks
+    smaller = np.array([min(masks[i].area, masks[j].area) for i, j in pairs], dtype=np.float64)
+    substantial = increments.min(axis=1) > share * smaller
+    return substantial & (np.abs(relative_difference(increments)) <= difference)
 
 
 class DualCompletion:
@@ -29,6 +57,7 @@ class DualCompletion:
         threshold: probability above which a pixel is completed.
         dilation: see ``grow_eraser``; used in the neighbour test too.
         prior: decides together with the increments; None for eq. 3 alone.
+        mutual_share, mutual_difference: see ``mutual_occlusions``; they change no edge.
     """
 
     def __init__(
@@ -40,13 +69,18 @@ class DualCompletion:
         threshold: float = 0.1,
         dilation: int = 0,
         prior: OrderingPrior | None = None,
+        mutual_share: float = 0.1,
+        mutual_difference: float = 0.2,
     ) -> None:
         self.completer = completer
         self.patch_size = patch_size
         self.enlarge = enlarge
         self.threshold = threshold
         self.dilation = dilation
-        self.prior = prior
+        # A prior that is not enabled decides nothing.
+        self.prior = prior if prior is not None and prior.enabled else None
+        self.mutual_share = mutual_share
+        self.mutual_difference = mutual_difference
 
     def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
         """The occlusion graph of every scene. All pairs of all scenes share the batches."""
@@ -77,10 +111,19 @@ class DualCompletion:
     def _graph(
         self, scene: Scene, pairs: list[tuple[int, int]], increments: np.ndarray
     ) -> OcclusionGraph:
-        if self.prior is None:
-            return OcclusionGraph.from_increments(len(scene), pairs, increments)
-        scores = self.prior.scores(scene, pairs, increments)
-        return OcclusionGraph.from_scores(len(scene), pairs, scores, increments)
+        scores = relative_difference(increments)
+        confidences = np.abs(scores)
+        if self.prior is not None:
+            scores = self.prior.scores(scene, pairs, increments)
+            # 2p - 1 of the probability p that log odds stand for.
+            confidences = [math.tanh(abs(score) / 2) for score in scores]
+        graph = OcclusionGraph.from_scores(len(scene), pairs, scores, increments, confidences)
+        mutual = mutual_occlusions(
+            scene, pairs, increments, self.mutual_share, self.mutual_difference
+        )
+        for k in np.flatnonzero(mutual):
+            graph.add_mutual(*pairs[k], increments[k])
+        return graph
 
     def _gain(
         self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor

@@ -85,6 +85,8 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
             "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
             "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
             "recentre": recentre(cfg),
+            "mutual_share": cfg.DEOCCLUSION.MUTUAL_SHARE,
+            "mutual_difference": cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
             **_describe_prior(cfg),
         },
         "AmodalUNet": {"amodal_threshold": AMODAL_THRESHOLD},
@@ -144,6 +146,8 @@ def _dual_completion(cfg, runner: NetworkRunner | None) -> Ordering:
         threshold=cfg.DEOCCLUSION.ORDER_THRESHOLD,
         dilation=dilation(cfg),
         prior=ordering_prior(cfg),
+        mutual_share=cfg.DEOCCLUSION.MUTUAL_SHARE,
+        mutual_difference=cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
         **_patch(cfg),
     )
 

@@ -65,7 +65,8 @@ class OrderNetOrdering:
                 graph.add_neighbours(i, j)
                 probability = next(probabilities)
                 if probability != 0.5:
-                    graph.add_occlusion(*((i, j) if probability > 0.5 else (j, i)))
+                    edge = (i, j) if probability > 0.5 else (j, i)
+                    graph.add_occlusion(*edge, confidence=abs(2 * float(probability) - 1))
             graphs.append(graph)
         return graphs
 

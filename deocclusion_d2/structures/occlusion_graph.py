@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import networkx as nx
 import numpy as np
@@ -13,10 +13,13 @@ class OcclusionGraph:
 
     A pair of touching instances is a *neighbour* pair. Its order is 0 (neither hides the other) or
     one directed edge, occluder -> occludee. The graph may hold cycles of three or more instances.
+    Of two instances that each hide a part of the other, it says so (``mutual_pairs``), beside the
+    one edge that the pair has at most.
 
     Attributes:
         graph: the ``networkx.DiGraph``; an edge carries ``increments`` = (pixels that the occluder
-            gained, pixels that the occludee gained) in dual completion, where it was computed.
+            gained, pixels that the occludee gained) in dual completion, where it was computed, and
+            ``confidence``, see there, where the method has one.
     """
 
     def __init__(self, num_instances: int) -> None:
@@ -49,6 +52,7 @@ class OcclusionGraph:
         pairs: Iterable[tuple[int, int]],
         scores: np.ndarray,
         increments: np.ndarray,
+        confidences: Iterable[float] | None = None,
     ) -> OcclusionGraph:
         """The sign of a pair's score decides its order; the increments are noted on the edge.
 
@@ -57,14 +61,18 @@ class OcclusionGraph:
             scores: (P,) positive where i is in front of j, negative where j is in front of i; 0
                 decides nothing: the pair has no edge.
             increments: (P, 2), see ``from_increments``; they may contradict the score.
+            confidences: P numbers in [0, 1], see ``confidence``; None where the method has none.
         """
         graph = cls(num_instances)
-        for (i, j), score, (gain_i, gain_j) in zip(pairs, scores, increments, strict=True):
+        if confidences is None:
+            confidences = [None] * len(scores)
+        rows = zip(pairs, scores, increments, confidences, strict=True)
+        for (i, j), score, (gain_i, gain_j), confidence in rows:
             graph.add_neighbours(i, j)
             if score > 0:
-                graph.add_occlusion(i, j, (gain_i, gain_j))
+                graph.add_occlusion(i, j, (gain_i, gain_j), confidence)
             elif score < 0:
-                graph.add_occlusion(j, i, (gain_j, gain_i))
+                graph.add_occlusion(j, i, (gain_j, gain_i), confidence)
         return graph
 
     @classmethod
@@ -85,14 +93,53 @@ class OcclusionGraph:
         self._neighbours.add_edge(i, j)
 
     def add_occlusion(
-        self, occluder: int, occludee: int, increments: tuple[float, float] | None = None
+        self,
+        occluder: int,
+        occludee: int,
+        increments: tuple[float, float] | None = None,
+        confidence: float | None = None,
     ) -> None:
-        """Add the edge occluder -> occludee; the pair becomes neighbours too."""
+        """Add the edge occluder -> occludee; the pair becomes neighbours too.
+
+        Raises:
+            ValueError: the contrary edge is there, or a confidence is not in [0, 1].
+        """
         if self.graph.has_edge(occludee, occluder):
             raise ValueError(f"instance {occludee} already occludes {occluder}: one edge per pair")
+        attributes: dict[str, object] = {}
+        if increments is not None:
+            attributes["increments"] = tuple(map(float, increments))
+        if confidence is not None:
+            if not 0 <= confidence <= 1:
+                raise ValueError(f"confidence {confidence} is not in [0, 1]")
+            attributes["confidence"] = float(confidence)
         self.add_neighbours(occluder, occludee)
-        attributes = {} if increments is None else {"increments": tuple(map(float, increments))}
         self.graph.add_edge(occluder, occludee, **attributes)
+
+    def add_mutual(self, i: int, j: int, increments: tuple[float, float]) -> None:
+        """Note that two instances hide parts of each other; they become neighbours, too.
+
+        Args:
+            increments: pixels gained by i completed against j, and by j against i.
+        """
+        gain_i, gain_j = map(float, increments)
+        gains = (gain_i, gain_j) if i < j else (gain_j, gain_i)
+        self._neighbours.add_edge(i, j, mutual=gains)
+
+    def subgraph(self, instances: Sequence[int]) -> OcclusionGraph:
+        """The graph of some instances, numbered anew in the order in which they are given."""
+        new = {old: row for row, old in enumerate(instances)}
+        kept = OcclusionGraph(len(instances))
+        for i, j in self.neighbour_pairs:
+            if i in new and j in new:
+                kept.add_neighbours(new[i], new[j])
+        for (i, j), gains in self.mutual_pairs.items():
+            if i in new and j in new:
+                kept.add_mutual(new[i], new[j], gains)
+        for i, j in self.edges:
+            if i in new and j in new:
+                kept.add_occlusion(new[i], new[j], **self.graph.edges[i, j])
+        return kept
 
     # ---------------------------------------------------------------- reading
 
@@ -108,6 +155,30 @@ class OcclusionGraph:
     def neighbour_pairs(self) -> list[tuple[int, int]]:
         """All touching pairs (i, j), i < j, sorted."""
         return sorted((min(e), max(e)) for e in self._neighbours.edges)
+
+    @property
+    def mutual_pairs(self) -> dict[tuple[int, int], tuple[float, float]]:
+        """Neighbours that hide parts of each other, which no order describes (supplement B.2).
+
+        Sorted pairs (i, j), i < j -> pixels gained by i completed against j, and by j against i.
+        Such a pair keeps the edge that the method gives it, if any.
+        """
+        noted = self._neighbours.edges(data="mutual")
+        return dict(sorted(((min(i, j), max(i, j)), m) for i, j, m in noted if m is not None))
+
+    def mutual_partners(self, instance: int) -> list[int]:
+        """The other instance of each of its mutual pairs, sorted."""
+        noted = self._neighbours[instance]
+        return [k for k in self.neighbours(instance) if "mutual" in noted[k]]
+
+    def confidence(self, occluder: int, occludee: int) -> float | None:
+        """How sure the method is of an edge: 0 (it guesses) to 1; None where it does not say.
+
+        Dual completion alone: the relative difference of the two increments, |a - b| / (a + b), so
+        1 where only one instance gained. Methods that give a probability p >= 0.5 that the edge is
+        right (dual completion with an ordering prior, OrderNet): 2p - 1.
+        """
+        return self.graph.edges[occluder, occludee].get("confidence")
 
     def order(self, i: int, j: int) -> int:
         """1 when i occludes j, -1 when j occludes i, 0 when neither does."""

@@ -16,7 +16,7 @@ from deocclusion_d2.decomposition import (
 )
 from deocclusion_d2.decomposition import scene_folder as module
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.structures import WindowMask
+from deocclusion_d2.structures import OcclusionGraph, WindowMask
 from tests.editing.scenes import circle, row_of_cars
 
 
@@ -96,6 +96,30 @@ def test_graph_json_says_who_hides_whom(folder):
     car = document["objects"][1]
     assert (car["bbox"], car["layer"]) == ([9, 5, 15, 13], "layers/car-1.png")
     assert (car["modal_bbox"], car["occlusion_rate"]) == ([9, 5, 15, 13], round(50 / 195, 6))
+
+
+def test_confidences_and_mutual_pairs(tmp_path):
+    scene, _ = row_of_cars()
+    scene.graph = OcclusionGraph(3)
+    scene.graph.add_occlusion(0, 1, confidence=1 / 3)
+    scene.graph.add_occlusion(1, 2)
+    scene.graph.add_mutual(1, 0, (40.126, 50))
+    save_layered_scene(scene, tmp_path / "scene")
+    path = tmp_path / "scene" / "graph.json"
+    document = json.loads(path.read_text())
+    assert document["edges"] == [["car-0", "car-1"], ["car-1", "car-2"]]
+    assert document["edge_confidences"] == [0.3333, None]
+    assert document["mutual"] == [{"objects": ["car-0", "car-1"], "increments": [50.0, 40.13]}]
+    graph = load_layered_scene(tmp_path / "scene").graph
+    assert (graph.confidence(0, 1), graph.confidence(1, 2)) == (0.3333, None)
+    assert graph.mutual_pairs == {(0, 1): (50.0, 40.13)}
+
+    # A folder of an older version.
+    del document["edge_confidences"], document["mutual"]
+    path.write_text(json.dumps(document))
+    graph = load_layered_scene(tmp_path / "scene").graph
+    assert graph.edges == [(0, 1), (1, 2)] and graph.mutual_pairs == {}
+    assert graph.confidence(0, 1) is None
 
 
 # ------------------------------------------------------------------ what is never replaced
@@ -221,6 +245,13 @@ def test_an_object_without_a_key(refuse, key):
         (lambda d: d["edges"].append(["car-1", "car-0"]), "its contrary"),
         (lambda d: d["edges"].append(["car-1"]), "['car-1'] are not two"),
         (lambda d: d["edges"].append(7), "edges: 7 are not two"),
+        (lambda d: d.update(edge_confidences=[1]), "edge_confidences: 1 for 2 edges"),
+        (lambda d: d.update(edge_confidences=[1, 2]), "confidence 2 is not in [0, 1]"),
+        (lambda d: d.update(edge_confidences=[1, "x"]), "graph.json"),
+        (lambda d: d.update(edge_confidences=7), "graph.json"),
+        (lambda d: d.update(mutual=[{"objects": ["car-0"], "increments": [1, 2]}]), "are not two"),
+        (lambda d: d.update(mutual=[{"objects": ["car-0", "car-1"]}]), "'increments' is missing"),
+        (lambda d: d.update(mutual=[7]), "graph.json"),
         (lambda d: d.update(objects=7), "graph.json"),
         (lambda d: d.update(objects=[7]), "graph.json"),
         (lambda d: d["objects"][1]["segmentation"].update(size=[40, 24]), "'car-1'"),

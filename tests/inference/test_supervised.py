@@ -59,6 +59,8 @@ def test_order_goes_to_the_more_probable_and_ties_stay_open():
     first, nothing, again = ordering([scene, empty, scene])
     assert first.neighbour_pairs == [(0, 1), (1, 2), (2, 3)]
     assert first.edges == [(1, 0), (1, 2)]
+    # Probabilities of 0.9 and 0.1.
+    assert [first.confidence(*e) for e in first.edges] == pytest.approx([0.8, 0.8])
     assert nothing.edges == [] and len(nothing) == 1
     assert in_bytes(again) == in_bytes(first)
 

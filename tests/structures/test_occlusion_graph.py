@@ -59,3 +59,49 @@ def test_scores_decide_and_increments_are_noted():
     assert graph.edges == [(1, 0), (1, 2)]
     assert graph.neighbour_pairs == [(0, 1), (0, 2), (1, 2)]
     assert graph.graph.edges[1, 0]["increments"] == (10.0, 3.0)
+
+
+def test_confidences_lie_on_the_edges_and_only_where_they_are_given():
+    pairs = [(0, 1), (1, 2), (2, 3)]
+    increments = np.array([[1.0, 3.0], [5.0, 0.0], [4.0, 4.0]])
+    scores = np.array([1.0, -1.0, 0.0])
+    graph = OcclusionGraph.from_scores(4, pairs, scores, increments, [0.5, 1.0, 0.0])
+    assert graph.edges == [(0, 1), (2, 1)]
+    assert (graph.confidence(0, 1), graph.confidence(2, 1)) == (0.5, 1.0)
+    without = OcclusionGraph.from_increments(4, pairs, increments)
+    assert without.edges == graph.edges
+    assert without.confidence(0, 1) is None and without.mutual_pairs == {}
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"not in \[0, 1\]"):
+            graph.add_occlusion(0, 3, confidence=wrong)
+    assert graph.edges == [(0, 1), (2, 1)]
+
+
+def mutual_graph() -> OcclusionGraph:
+    graph = OcclusionGraph(4)
+    graph.add_occlusion(3, 1, (8.0, 9.0), 0.0625)
+    graph.add_mutual(3, 1, (8, 9))
+    graph.add_mutual(1, 2, (7, 7))
+    graph.add_neighbours(1, 2)
+    graph.add_neighbours(0, 1)
+    return graph
+
+
+def test_mutual_pairs_are_reported_beside_the_edges():
+    graph = mutual_graph()
+    # Of a pair (i, j), i < j, the first number is i's: 3 gained 8 and 1 gained 9.
+    assert graph.mutual_pairs == {(1, 2): (7.0, 7.0), (1, 3): (9.0, 8.0)}
+    assert list(graph.mutual_pairs) == [(1, 2), (1, 3)]
+    assert [graph.mutual_partners(k) for k in range(4)] == [[], [2, 3], [1], [1]]
+    assert graph.edges == [(3, 1)] and graph.neighbour_pairs == [(0, 1), (1, 2), (1, 3)]
+
+
+def test_subgraph_keeps_what_is_known():
+    part = mutual_graph().subgraph([3, 1])
+    assert len(part) == 2 and part.edges == part.neighbour_pairs == [(0, 1)]
+    assert part.graph.edges[0, 1]["increments"] == (8.0, 9.0)
+    assert part.confidence(0, 1) == 0.0625
+    assert part.mutual_pairs == {(0, 1): (8.0, 9.0)}
+    part = mutual_graph().subgraph([0, 1, 2])
+    assert part.edges == [] and part.neighbour_pairs == [(0, 1), (1, 2)]
+    assert part.mutual_pairs == {(1, 2): (7.0, 7.0)}

@@ -76,7 +76,7 @@ def pcnet(weights):
 def test_help_teaches(call):
     code, out, _ = call("--help")
     assert code == 0
-    for text in ("examples:", "--skip-invalid", "DEOCCLUSION.DILATION 5", "occluder_ids"):
+    for text in ("examples:", "--skip-invalid", "DEOCCLUSION.DILATION 5", "occluder_confidences"):
         assert text in out
 
 
@@ -104,6 +104,11 @@ def test_pcnet(call, data, weights, tmp_path, method):
     again = tmp_path / "again.json"
     assert call(*arguments, "--output", again, "--shard-size", 1, *TINY)[0] == 0
     assert again.read_bytes() == output.read_bytes()
+    for annotation in document["annotations"]:
+        confidences = annotation.get("occluder_confidences", [])
+        assert len(confidences) == len(annotation["occluder_ids"])
+        assert all(0 <= c <= 1 for c in confidences)
+    assert info["mutual_share"] == 0.1 and any(a["occluder_ids"] for a in document["annotations"])
 
 
 def test_predictions(call, data, weights, tmp_path):

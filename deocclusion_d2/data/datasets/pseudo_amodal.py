@@ -23,7 +23,12 @@ class PseudoAmodal(CocoStyleFormat):
     amodal_key = "segmentation"
     modal_bbox_key = "modal_bbox"
     amodal_bbox_key = "bbox"
-    extra_keys = ("occluder_ids", "occlusion_rate")
+    extra_keys = (
+        "occluder_ids",
+        "occluder_confidences",
+        "mutual_occlusion_ids",
+        "occlusion_rate",
+    )
     coco_views = frozenset({"amodal"})
 
     def open_document(

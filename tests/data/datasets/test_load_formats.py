@@ -195,6 +195,13 @@ def test_extras_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "y.json", pseudo_amodal_document())
     first = load_dataset_dicts(path, "", "pseudo_amodal")[0]["annotations"][0]
     assert (first["occluder_ids"], first["occlusion_rate"]) == ([12], 0.5)
+    assert not {"occluder_confidences", "mutual_occlusion_ids"} & first.keys()
+    document = pseudo_amodal_document()
+    said = {"occluder_confidences": [0.25], "mutual_occlusion_ids": [13]}
+    document["annotations"][0] |= said
+    path = write(tmp_path / "y.json", document)
+    first = load_dataset_dicts(path, "", "pseudo_amodal")[0]["annotations"][0]
+    assert said.items() <= first.items() and first["occluder_ids"] == [12]
     path = write(tmp_path / "z.json", cocoa_cls_document())
     assert load_dataset_dicts(path, "", "cocoa_cls")[0]["annotations"][0]["occlude_rate"] == 0.5
 
