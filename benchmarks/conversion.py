@@ -177,6 +177,9 @@ def main() -> None:
     args = parser.parse_args()
     with one_line_errors():
         cfg = load_config(args.config_file, args.opts)
+        # The protocol that is compared with looks at an object once, and knows no prior.
+        cfg.DEOCCLUSION.RECENTRE = 0
+        cfg.DEOCCLUSION.ORDERING_PRIOR = ""
         model = build_model(cfg).eval() if args.random_weights else load_model(cfg)
         records = DatasetCatalog.get(ensure_registered(args.dataset))
         chosen = np.linspace(0, len(records) - 1, min(args.images, len(records))).astype(int)
