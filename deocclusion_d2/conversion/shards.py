@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from ..errors import UserError
+from ..whole_file import whole_file
 
 # Far below the usual limit of 1,024 open files of a process.
 _OPEN_FILES = 256
@@ -225,30 +225,11 @@ def atomic_writer(path: Path, folder: Path | None = None) -> Iterator[TextIO]:
     Raises:
         UserError: it cannot be written.
     """
-    # The name is this process's alone: several may write into one folder.
-    name = f"{path.name}.{os.uname().nodename}.{os.getpid()}.tmp"
-    temporary = (folder or path.parent) / name
-    try:
-        try:
-            with temporary.open("w", encoding="ascii", newline="\n") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with (
+        whole_file(path, folder or path.parent) as unfinished,
+        unfinished.open("w", encoding="ascii", newline="\n") as file,
+    ):
+        yield file
 
 
 def _differences(found: dict[str, Any] | None, wanted: dict[str, Any]) -> str:

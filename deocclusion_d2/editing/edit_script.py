@@ -25,9 +25,9 @@ from PIL import Image
 
 from ..decomposition import check_replaceable, load_layered_scene, save_layered_scene
 from ..errors import UserError
+from ..whole_file import whole_file
 from .html_page import scene_page
 from .scene_editor import SCRIPT_VERSION, SceneEditor, describe_objects
-from .whole_file import whole_file
 
 
 def _is_text(value: object) -> bool:

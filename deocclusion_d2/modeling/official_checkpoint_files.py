@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
+from ..whole_file import whole_file
 from .official_checkpoints import (
     NetworkShape,
     detect_kind,
@@ -146,16 +146,5 @@ def _read(path: Path) -> Content:
 
 def _write(content: dict[str, Any], path: Path) -> None:
     """The file appears under its name complete, or not at all."""
-    # The name is this process's alone.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+    with whole_file(path, path.parent) as unfinished:
+        torch.save(content, unfinished)

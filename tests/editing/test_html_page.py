@@ -145,7 +145,7 @@ def test_a_page_replaces_an_older_one_whole(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full_disk)
-        with pytest.raises(UserError, match=r"scene\.html: cannot be written: No space left"):
+        with pytest.raises(UserError, match=r"scene\.html cannot be written: No space left"):
             write_scene_page(two_objects("van-9"), path)
     assert path.read_text("utf-8") == first
     assert [p.name for p in path.parent.iterdir()] == ["scene.html"]
@@ -155,7 +155,7 @@ def test_a_page_replaces_an_older_one_whole(
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/scene\.html: cannot be written: "):
+    with pytest.raises(UserError, match=r"file/scene\.html cannot be written: "):
         write_scene_page(two_objects(), tmp_path / "file" / "scene.html")
 
 

@@ -108,8 +108,8 @@ def test_a_scene_may_be_replaced_by_its_edited_self(main, work):
         (["--output", "scene/edited.png"], "scene/edited.png: inside of scene"),
         (["--html", "page.htm"], "page.htm: not a .html file"),
         (["--html", "scene/page.html"], "scene/page.html: inside of scene"),
-        (["--html", "photos/holiday.txt/page.html"], "page.html: cannot be written"),
-        (["--output", "photos/holiday.txt/edited.png"], "edited.png: cannot be written"),
+        (["--html", "photos/holiday.txt/page.html"], "page.html cannot be written"),
+        (["--output", "photos/holiday.txt/edited.png"], "edited.png cannot be written"),
     ],
 )
 def test_an_error_is_one_line_and_nothing_is_written(
