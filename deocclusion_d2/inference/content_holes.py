@@ -61,9 +61,8 @@ class Hole:
 
     def crops(self) -> Crops:
         """The masks inside the square."""
-        height, width = self.image.shape[:2]
         box = self.square.box
-        inside = WindowMask.filled((0, 0, width, height)).crop(box)
+        inside = ~self.square.sample_outside(self.image.shape[:2], self.square.side)
         missing = self.missing.crop(box)
         visible = self.visible.crop(box) & inside & ~missing
         seen = inside & ~missing & (visible | ~self.taken.crop(box))

@@ -93,7 +93,10 @@ class SquareCrop:
     ) -> np.ndarray:
         """What lies beyond the border of an image of (height, width) pixels: (S, S) bool."""
         height, width = image_size
-        return ~self.sample(WindowMask.filled((0, 0, width, height)), size, flip)
+        index = nearest_source_index(self.side, size)
+        rows, columns = index + self.y0, (index[::-1] if flip else index) + self.x0
+        inside = (rows >= 0) & (rows < height)
+        return ~(inside[:, None] & (columns >= 0) & (columns < width))
 
     def resize_bilinear(self, mask: WindowMask, size: int) -> np.ndarray:
         """Crop a mask and resize it bilinearly, cut at 0.5. Returns (S, S) bool."""
