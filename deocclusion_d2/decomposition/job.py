@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from detectron2.utils.file_io import PathManager
 from tqdm import tqdm
 
@@ -28,10 +27,6 @@ OVERVIEW_FILE = "overview.png"
 # Photos that share the networks' batches.
 _PHOTOS_PER_STEP = 8
 
-# Makes a further file of a decomposition's folder, of the scene and the photo.
-Extra = Callable[[LayeredScene, np.ndarray], np.ndarray | str]
-EXTRAS: dict[str, Extra] = {OVERVIEW_FILE: layers_overview}
-
 
 @dataclass(frozen=True)
 class DecompositionJob:
@@ -50,7 +45,6 @@ class DecompositionJob:
         things_only: leave out COCOA's regions of stuff.
         overwrite: decompose again what is already there.
         skip_invalid: count photos that cannot be used, instead of stopping at the first one.
-        extras: further files of each decomposition, by name.
     """
 
     image: str
@@ -67,7 +61,6 @@ class DecompositionJob:
     things_only: bool = False
     overwrite: bool = False
     skip_invalid: bool = False
-    extras: dict[str, Extra] = field(default_factory=lambda: dict(EXTRAS))
 
 
 @dataclass
@@ -133,8 +126,8 @@ def _step(
             result.invalid.append(str(error))
             bar.update()
     for layered, (photo, folder) in zip(tools.decompose(ready), ready, strict=True):
-        files = {name: make(layered, photo.scene.image) for name, make in job.extras.items()}
-        save_layered_scene(layered, folder, files)
+        overview = layers_overview(layered, photo.scene.image)
+        save_layered_scene(layered, folder, {OVERVIEW_FILE: overview})
         result.written.append(folder)
         bar.update()
     if failure is not None:

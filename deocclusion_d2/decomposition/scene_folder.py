@@ -40,7 +40,7 @@ _SAFE_NAME = re.compile(rf"(?![. ])[^{_FORBIDDEN}]{{1,60}}(?<![. ])")
 
 
 def save_layered_scene(
-    scene: LayeredScene, folder: str | Path, extras: Mapping[str, np.ndarray | str] | None = None
+    scene: LayeredScene, folder: str | Path, pictures: Mapping[str, np.ndarray] | None = None
 ) -> None:
     """Write a scene as a folder, in place of an older one of the same name.
 
@@ -48,7 +48,7 @@ def save_layered_scene(
     layered scene is never replaced.
 
     Args:
-        extras: further files of the folder by name: pictures as (h, w, 3) uint8 RGB, or texts.
+        pictures: further files of the folder by name, (h, w, 3) uint8 RGB each.
 
     Raises:
         UserError: ``folder`` exists and is not a layered scene, or cannot be written; or an object
@@ -69,14 +69,11 @@ def save_layered_scene(
         Image.fromarray(scene.background).save(new / BACKGROUND_FILE)
         for layer in scene.layers:
             Image.fromarray(layer.rgba).save(new / _layer_file(layer.name))
-        for name, content in (extras or {}).items():
-            if isinstance(content, str):
-                (new / name).write_text(content, encoding="utf-8")
-            else:
-                Image.fromarray(content).save(new / name)
+        for name, picture in (pictures or {}).items():
+            Image.fromarray(picture).save(new / name)
         document = graph_document(scene)
-        if extras:
-            document[FURTHER_FILES] = sorted(extras)
+        if pictures:
+            document[FURTHER_FILES] = sorted(pictures)
         (new / GRAPH_FILE).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
         if folder.exists():
             folder.rename(old)

@@ -65,7 +65,7 @@ def photos(tmp_path) -> Path:
 @pytest.fixture
 def without_overview(monkeypatch) -> None:
     """The overview takes most of the time."""
-    monkeypatch.setattr(job, "EXTRAS", {})
+    monkeypatch.setattr(job, "layers_overview", lambda scene, photo: photo)
 
 
 def arguments(photos: Path, image: str = "", output: str = "out") -> list[str]:
