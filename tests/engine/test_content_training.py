@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from detectron2.engine import default_argument_parser
+from torch.nn.parallel import DistributedDataParallel
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
@@ -16,6 +19,10 @@ from deocclusion_d2.engine.optimizer import build_optimizer
 from deocclusion_d2.engine.train import train
 from deocclusion_d2.engine.trainer import Trainer
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.modeling import PartialConvUNet, PCNetC
+from deocclusion_d2.modeling.discriminator import PatchDiscriminator
+from deocclusion_d2.modeling.meta_arch.pcnet_c import ContentLossWeights
+from tests.modeling.test_pcnet_c import batch
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SMALL = ("MODEL.PCNET_C.WIDTH", "0.0625", "MODEL.PCNET_C.ADVERSARIAL_WEIGHT", "0.1",
@@ -93,6 +100,34 @@ def test_wrong_optimizers_are_refused():
         cfg.SOLVER.OPTIMIZER = name
         with pytest.raises(UserError, match=message):
             build_optimizer(cfg, model)
+
+
+def train_in_two_processes(rank: int, folder: str) -> None:
+    store = dist.FileStore(f"{folder}/store", 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = PCNetC(
+        network=PartialConvUNet(width=1 / 16),
+        discriminator=PatchDiscriminator(width=1 / 16),
+        weights=ContentLossWeights(perceptual=0, style=0),
+    ).train()
+    parallel = DistributedDataParallel(model, broadcast_buffers=False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for step in range(2):
+        optimizer.zero_grad()
+        # A parameter without a gradient would stop the second step.
+        sum(parallel(batch(seed=10 * step + rank)).values()).backward()
+        optimizer.step()
+    torch.save(dict(model.named_parameters()), f"{folder}/{rank}.pth")
+    dist.destroy_process_group()
+
+
+def test_two_processes_stay_alike(tmp_path):
+    """Each on samples of its own; both sides' gradients are shared."""
+    mp.spawn(train_in_two_processes, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=False) for rank in (0, 1))
+    assert any(name.startswith("discriminator.") for name in first)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
 def test_patches_that_do_not_fit_are_refused(kins, tmp_path, capsys):
