@@ -127,7 +127,6 @@ class PCNetC(nn.Module):
             "discriminator": (
                 PatchDiscriminator(width=options.WIDTH) if weights.adversarial else None
             ),
-            "features": None,
             "use_category": options.USE_CATEGORY,
             "prefill": options.PREFILL,
             "weights": weights,
