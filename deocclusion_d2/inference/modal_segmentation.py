@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from ..data import build_scene_test_loader
 from ..errors import UserError
 from ..structures import Scene, SquareCrop, WindowMask
+from ..whole_file import whole_file
 from .network_runner import NetworkRunner, Sample
 from .ordering import require_image
 from .weights import load_model
@@ -144,10 +144,11 @@ def write_predictions(
     """
     segmenter = ModalSegmenter.from_config(cfg, model)
     loader = build_scene_test_loader(cfg, dataset_name)
-    os.makedirs(os.path.dirname(output_json) or ".", exist_ok=True)
-    unfinished = f"{output_json}.part"
     count = 0
-    with open(unfinished, "w", encoding="utf-8") as file:
+    with (
+        whole_file(output_json) as unfinished,
+        unfinished.open("w", encoding="utf-8") as file,
+    ):
         file.write("[")
         for batch in tqdm(loader, unit="batch"):
             scenes = [record["scene"] for record in batch]
@@ -156,7 +157,6 @@ def write_predictions(
                     file.write((",\n" if count else "\n") + json.dumps(result))
                     count += 1
         file.write("\n]\n")
-    os.replace(unfinished, output_json)
     return count
 
 

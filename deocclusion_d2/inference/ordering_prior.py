@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..structures import Scene
+from ..whole_file import whole_file
 from .pair_features import FEATURES, pair_features
 
 _TYPE = "deocclusion_d2 ordering prior"
@@ -72,9 +73,10 @@ class OrderingPrior:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON that ``load`` reads. The folder must be there."""
+        """Write the JSON that ``load`` reads. A missing folder is made."""
         text = json.dumps({"type": _TYPE, **asdict(self)}, indent=2)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        with whole_file(path) as file:
+            file.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> OrderingPrior:

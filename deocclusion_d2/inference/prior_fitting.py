@@ -14,7 +14,6 @@ Neither round is believed when it does not predict dual completion's sign on ima
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,6 @@ def fit_ordering_prior(
             "dilation": ordering.dilation,
         },
     )
-    os.makedirs(os.path.dirname(output_json) or ".", exist_ok=True)
     prior.save(output_json)
     return prior
 
