@@ -77,8 +77,6 @@ def add_deocclusion_config(cfg: CN) -> None:
     cfg.MODEL.PCNET_C.WIDTH = 1.0
     # As for PCNet-M.
     cfg.MODEL.PCNET_C.USE_CATEGORY = True
-    cfg.MODEL.PCNET_C.PIXEL_MEAN = (0.485, 0.456, 0.406)
-    cfg.MODEL.PCNET_C.PIXEL_STD = (0.229, 0.224, 0.225)
     # The network adds to a smooth fill of the hole, made without parameters, instead of making
     # colours from nothing. Not in the paper; trainings from scratch get far in little time by it.
     cfg.MODEL.PCNET_C.PREFILL = False

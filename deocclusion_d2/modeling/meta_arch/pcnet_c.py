@@ -132,8 +132,8 @@ class PCNetC(nn.Module):
             "weights": weights,
             "discriminator_lr_factor": options.DISCRIMINATOR_LR_FACTOR,
             "discriminator_betas": tuple(options.DISCRIMINATOR_BETAS),
-            "pixel_mean": tuple(options.PIXEL_MEAN),
-            "pixel_std": tuple(options.PIXEL_STD),
+            "pixel_mean": tuple(cfg.MODEL.PCNET_M.PIXEL_MEAN),
+            "pixel_std": tuple(cfg.MODEL.PCNET_M.PIXEL_STD),
         }
 
     @property
