@@ -128,7 +128,8 @@ def add_deocclusion_config(cfg: CN) -> None:
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
     # JSON of tools/fit_ordering_prior.py: geometry that decides the order together with dual
-    # completion. "": dual completion alone, as in the paper.
+    # completion. "auto": ordering_prior.json beside MODEL.WEIGHTS, which training then writes.
+    # "": dual completion alone, as in the paper.
     cfg.DEOCCLUSION.ORDERING_PRIOR = ""
     # Two neighbours are reported to hide each other (supplement B.2) where both completions of dual
     # completion gain more than this share of the smaller modal area, and the two gains a and b are

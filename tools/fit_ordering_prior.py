@@ -3,24 +3,26 @@
 
 The prior is the geometry of touching instances (position, size, convexity), weighed so that it
 agrees with dual completion where that is sure. DEOCCLUSION.ORDERING_PRIOR names its JSON wherever
-objects are de-occluded; it then helps where dual completion is unsure.
+objects are de-occluded ("auto": that beside MODEL.WEIGHTS); it then helps where dual completion is
+unsure. Training with "auto", as the pcnet_m_plus configs do, fits it by itself.
 
 Example:
 
   tools/fit_ordering_prior.py --config-file configs/pcnet_m_kins.yaml \\
-      --weights output/pcnet_m_kins/model_final.pth --dataset kins_train_modal \\
-      --output output/pcnet_m_kins/ordering_prior.json
+      --weights output/pcnet_m_kins/model_final.pth --dataset kins_train_modal
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.errors import one_line_errors
 from deocclusion_d2.inference import FEATURES
-from deocclusion_d2.inference.prior_fitting import fit_ordering_prior
+from deocclusion_d2.inference.ordering_prior import PRIOR_FILE
+from deocclusion_d2.inference.prior_fitting import ENOUGH_IMAGES, fit_ordering_prior
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,9 +39,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="NAME",
         help="registered, or FORMAT[.modal]:JSON[@IMAGE_ROOT]",
     )
-    parser.add_argument("--output", required=True, metavar="JSON", help="file to write")
     parser.add_argument(
-        "--every", type=int, default=1, metavar="N", help="use every Nth image (default: all)"
+        "--output", metavar="JSON", help=f"file to write (default: {PRIOR_FILE} beside the weights)"
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        metavar="N",
+        help=f"use every Nth image (default: so that about {ENOUGH_IMAGES:,} are used)",
     )
     parser.add_argument(
         "--features",
@@ -53,13 +60,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
         cfg = load_config(args.config_file, [*args.opts, *weights])
         features = args.features.split(",")
-        prior = fit_ordering_prior(
-            cfg, args.dataset, args.output, every=args.every, features=features
-        )
+        output = args.output or os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), PRIOR_FILE)
+        prior = fit_ordering_prior(cfg, [args.dataset], output, every=args.every, features=features)
     facts = prior.fitted_on
     print(
         f"predicts {facts['held_out_accuracy']:.1%} of the {facts['confident_pairs']} pairs of "
-        f"which dual completion is sure, held out: {args.output}"
+        f"which dual completion is sure, held out: {output}"
     )
     if not prior.enabled:
         print("too few or too close to chance: this prior will not change any order")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,8 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 
 from ..data.loaders import Draws, stack_samples
+from ..inference.ordering_prior import PRIOR_FILE
+from ..inference.prior_fitting import fit_ordering_prior
 from ..visualization import content_image, split_batch, training_image
 
 Tensors = dict[str, torch.Tensor]
@@ -65,6 +68,40 @@ class TrainingPictures(HookBase):
             picture = self._draw(self._batch, model(self._batch))
         model.train()
         self.trainer.storage.put_image("samples", picture.transpose(2, 0, 1))
+
+
+class OrderingPriorFit(HookBase):
+    """Fits the ordering prior to the training data before evaluations use it.
+
+    It is written to the output folder, ``PRIOR_FILE``.
+
+    Args:
+        cfg: of a PCNet-M.
+        period: iterations between evaluations, 0 for none but at the end.
+    """
+
+    def __init__(self, cfg, period: int) -> None:
+        self._cfg = cfg
+        self._period = period
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        if self._period > 0 and done % self._period == 0 and done < self.trainer.max_iter:
+            self._fit("")
+
+    def after_train(self) -> None:
+        if self.trainer.iter + 1 >= self.trainer.max_iter:
+            self._fit(os.path.join(self._cfg.OUTPUT_DIR, "model_final.pth"))
+
+    def _fit(self, weights: str) -> None:
+        cfg = self._cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.WEIGHTS = weights
+        model = getattr(self.trainer.model, "module", self.trainer.model)
+        model.eval()
+        output = os.path.join(cfg.OUTPUT_DIR, PRIOR_FILE)
+        fit_ordering_prior(cfg, cfg.DATASETS.TRAIN, output, model=model)
+        model.train()
 
 
 def fixed_samples(mapper, count: int) -> Tensors:

@@ -14,7 +14,7 @@ from detectron2.utils.logger import setup_logger
 from ..config import load_config
 from ..errors import UserError, one_line_errors
 from ..inference import load_model
-from .trainer import SCENE_MODELS, Trainer
+from .trainer import SCENE_MODELS, Trainer, with_own_prior
 
 
 def train(args: Namespace) -> Any:
@@ -46,6 +46,8 @@ def _evaluate(cfg, resume: bool) -> dict:
         DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
             cfg.MODEL.WEIGHTS, resume=resume
         )
+        if resume:
+            cfg = with_own_prior(cfg)
     results = Trainer.test(cfg, model)
     if comm.is_main_process():
         verify_results(cfg, results)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from detectron2.data import build_detection_test_loader, build_detection_train_loader
 from detectron2.engine import DefaultTrainer
+from detectron2.engine.hooks import EvalHook
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator
 from detectron2.utils import comm
 from torch import nn
@@ -27,8 +28,9 @@ from ..data.train_loaders import (
 from ..errors import UserError
 from ..evaluation import ContentEvaluator, ModalSegmentationEvaluator, build_evaluators
 from ..inference import Deoccluder, HoleFiller, ModalSegmenter
+from ..inference.ordering_prior import AUTO, PRIOR_FILE
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
-from .hooks import TRAINING_PICTURES, TrainingPictures
+from .hooks import TRAINING_PICTURES, OrderingPriorFit, TrainingPictures
 from .optimizer import build_optimizer
 
 # INPUT.DATASET_MAPPER_NAME -> train loader. The next method's samples are one more entry.
@@ -73,6 +75,11 @@ SCENE_MODELS: dict[str, SceneEvaluation] = {
 
 class Trainer(DefaultTrainer):
     """Detectron2's trainer with this package's loaders and evaluators, and bfloat16 on CPUs."""
+
+    def __init__(self, cfg) -> None:
+        super().__init__(cfg)
+        # The hooks have been built: from here on the prior is that of this training.
+        self.cfg = with_own_prior(cfg)
 
     @classmethod
     def build_model(cls, cfg) -> nn.Module:
@@ -158,7 +165,30 @@ class Trainer(DefaultTrainer):
         if self.cfg.VIS_PERIOD > 0 and draw is not None:
             # Before the writers, which come last.
             hooks.insert(-1, TrainingPictures(self.cfg.VIS_PERIOD, draw))
+        if self._fits_prior():
+            # After the checkpointer, before the evaluation.
+            place = next(k for k, hook in enumerate(hooks) if isinstance(hook, EvalHook))
+            hooks.insert(place, OrderingPriorFit(self.cfg, self.cfg.TEST.EVAL_PERIOD))
         return hooks
+
+    def _fits_prior(self) -> bool:
+        options = self.cfg.DEOCCLUSION
+        return (
+            self.cfg.MODEL.META_ARCHITECTURE == "PCNetM"
+            and options.ORDERING_PRIOR == AUTO
+            and not options.PAPER_PROTOCOL
+        )
+
+
+def with_own_prior(cfg):
+    """A config in which the prior "auto" is that of the output folder, wherever its weights are."""
+    if cfg.DEOCCLUSION.ORDERING_PRIOR != AUTO:
+        return cfg
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.DEOCCLUSION.ORDERING_PRIOR = os.path.join(cfg.OUTPUT_DIR, PRIOR_FILE)
+    cfg.freeze()
+    return cfg
 
 
 def catalog_file_name(dataset_name: str) -> str:

@@ -39,11 +39,12 @@ METHODS: dict[str, ComparedMethod] = {
     "Convex^R": ComparedMethod("convex", "convex_r"),
     "NOG": ComparedMethod("dual_completion", "nog", "pcnet_m"),
     "OG": ComparedMethod("dual_completion", "og", "pcnet_m"),
+    "OG+": ComparedMethod("dual_completion", "og", "pcnet_m_plus"),
     "OrderNet^M": ComparedMethod("order_net", "raw", "order_net_m"),
     "OrderNet^{M+I}": ComparedMethod("order_net", "raw", "order_net_mi"),
     "Supervised": ComparedMethod("convex", "supervised", "amodal_unet"),
 }
-# Those that ask for no amodal labels: no network, or a PCNet-M.
+# Those that one PCNet-M gives, or no network.
 UNSUPERVISED = tuple(n for n, m in METHODS.items() if m.network in (None, "pcnet_m"))
 
 # task -> metric -> value.

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from ..inference.ordering_prior import AUTO, PRIOR_FILE
+from ..inference.prior_fitting import fit_ordering_prior
+from ..inference.weights import file_sha256
 from .commands import run_command
 from .compare_methods import METHODS, Metrics, evaluate_method
 from .data import ExperimentData, fingerprint, num_classes
 from .label_quality import label_quality
 from .stages import Stage, StageStore, hash_of
-from .trainings import Trainings, weights_of
+from .trainings import PCNETS, Trainings, weights_of
 
 # Source of pseudo labels -> --method of the conversion.
 CONVERSIONS = {
@@ -26,6 +30,7 @@ CONVERSIONS = {
     "Convex^R": "convex_r",
     "NOG": "pcnet_nog",
     "OG": "pcnet",
+    "OG+": "pcnet",
 }
 # Bins of the hidden share in evaluations: the supplement's figure needs finer ones than tables.
 HIDDEN_BINS = 10
@@ -51,7 +56,7 @@ class Experiment:
 
     def network(self, role: str, seed: int, opts: Sequence[str] = ()) -> Stage:
         """A trained network; see ``trainings.CONFIGS`` for the roles."""
-        modal_only = role in ("pcnet_m", "modal_unet")
+        modal_only = role in (*PCNETS, "modal_unet")
         return self.trainings.train(
             role,
             self.data.train_modal if modal_only else self.data.supervised,
@@ -62,7 +67,41 @@ class Experiment:
 
     def can_train(self, method: str) -> bool:
         """Whether the labels that a method's network learns from are there."""
-        return METHODS[method].network in (None, "pcnet_m") or self.data.supervised is not None
+        return METHODS[method].network in (None, *PCNETS) or self.data.supervised is not None
+
+    def prior(self, network: Stage, cfg) -> Stage:
+        """The ordering prior of a PCNet-M: ``result["file"]`` holds it.
+
+        Args:
+            network: the trained PCNet-M.
+            cfg: how it is used.
+        """
+        inputs = {"network": network.key, "settings": hash_of(cfg.DEOCCLUSION.dump())}
+
+        def work(folder: Path) -> dict:
+            print(f"\n== ordering prior of {self.data.train_modal}", flush=True)
+            fit_ordering_prior(cfg, [self.data.train_modal], folder / PRIOR_FILE)
+            return {"file": PRIOR_FILE}
+
+        return self.store.run("prior", inputs, work)
+
+    def _in_use(
+        self, role: str, network: Stage | None, opts: Sequence[str] = ()
+    ) -> tuple[CfgNode, str]:
+        """A network's config for using it, and the hash of what decides how it is used."""
+        cfg = self.trainings.config(role, *opts)
+        if network is not None:
+            cfg.MODEL.WEIGHTS = weights_of(network)
+        path = cfg.DEOCCLUSION.ORDERING_PRIOR
+        if path == AUTO and network is not None:
+            prior = self.prior(network, cfg)
+            path = str(prior.folder / prior.result["file"])
+        # What a prior says decides, not where it lies.
+        content = file_sha256(Path(path)) if path and Path(path).is_file() else path
+        cfg.DEOCCLUSION.ORDERING_PRIOR = content
+        settings = hash_of(cfg.DEOCCLUSION.dump() + cfg.INPUT.PARTIAL_COMPLETION.dump())
+        cfg.DEOCCLUSION.ORDERING_PRIOR = path
+        return cfg, settings
 
     # ---------------------------------------------------------------- methods
 
@@ -85,15 +124,13 @@ class Experiment:
         """
         role = METHODS[method].network
         network = self.network(role, seed, train_opts) if role else None
-        cfg = self.trainings.config(role or "pcnet_m", *train_opts, *test_opts)
-        if network:
-            cfg.MODEL.WEIGHTS = weights_of(network)
+        cfg, settings = self._in_use(role or "pcnet_m", network, (*train_opts, *test_opts))
         test = self.data.test
         if predictions:
             test = f"predicted:{predictions.folder / predictions.result['file']}@{test}"
         inputs = {
             "method": method,
-            "settings": hash_of(cfg.DEOCCLUSION.dump() + cfg.INPUT.PARTIAL_COMPLETION.dump()),
+            "settings": settings,
             "network": network.key if network else None,
             "test": fingerprint(self.data.test),
             "predictions": predictions.key if predictions else None,
@@ -130,21 +167,22 @@ class Experiment:
     def convert(self, source: str, seed: int) -> Stage:
         """Pseudo-amodal labels of the training set: ``result["file"]`` holds them."""
         method = CONVERSIONS[source]
-        network = self.network("pcnet_m", seed) if method.startswith("pcnet") else None
+        role = METHODS[source].network
+        network = self.network(role, seed) if role else None
         train = MetadataCatalog.get(self.data.train)
         command = [str(self.project / "tools/convert_modal_to_amodal.py"), "--method", method]
         command += ["--format", train.annotation_format, "--input", str(train.annotation_json)]
         inputs: dict = {"method": method, "train": fingerprint(self.data.train_modal)}
         if network:
-            cfg = self.trainings.config("pcnet_m")
+            cfg, inputs["settings"] = self._in_use(role, network)
             inputs["network"] = network.key
-            inputs["settings"] = hash_of(cfg.DEOCCLUSION.dump())
-            command += ["--config-file", self.trainings.config_file("pcnet_m")]
+            command += ["--config-file", self.trainings.config_file(role)]
             command += ["--weights", weights_of(network), "--image-root", str(train.image_root)]
 
         def work(folder: Path) -> dict:
             labels = ["--output", str(folder / "labels.json"), "--overwrite"]
-            overrides = self.trainings.opts("pcnet_m") if network else []
+            prior = ("DEOCCLUSION.ORDERING_PRIOR", cfg.DEOCCLUSION.ORDERING_PRIOR)
+            overrides = self.trainings.opts(role, *prior) if network else []
             run_command(
                 f"labels by {source}", [*command, *labels, *overrides], folder / "log.txt",
             )  # fmt: skip

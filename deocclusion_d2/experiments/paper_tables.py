@@ -15,8 +15,8 @@ from .paper_figures import published
 from .tables import Column, Table
 
 TRUE_LABELS = "GT"
-ORDERING_METHODS = ("Area", "Y-axis", "Convex", "OG", "OrderNet^M", "OrderNet^{M+I}")
-COMPLETION_METHODS = ("Raw", "Convex", "Convex^R", "NOG", "OG", "Supervised")
+ORDERING_METHODS = ("Area", "Y-axis", "Convex", "OG", "OG+", "OrderNet^M", "OrderNet^{M+I}")
+COMPLETION_METHODS = ("Raw", "Convex", "Convex^R", "NOG", "OG", "OG+", "Supervised")
 LABEL_SOURCES = (TRUE_LABELS, *CONVERSIONS)
 
 _ORDERING = [

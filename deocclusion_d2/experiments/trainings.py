@@ -15,6 +15,7 @@ from .stages import Stage, StageStore, hash_of
 # Role of a network -> stem of its config's name. {family}: see ``ExperimentData``.
 CONFIGS = {
     "pcnet_m": "pcnet_m_{family}",
+    "pcnet_m_plus": "pcnet_m_plus_{family}",
     "amodal_unet": "amodal_unet_{family}",
     "order_net_m": "order_net_m_{family}",
     "order_net_mi": "order_net_mi_{family}",
@@ -22,6 +23,8 @@ CONFIGS = {
     "mask_rcnn": "amodal_mask_rcnn_{depth}_FPN_{family}",
 }
 ROLES = tuple(CONFIGS)
+# Roles that need modal labels alone: PCNet-M as in the paper, and with what goes beyond.
+PCNETS = ("pcnet_m", "pcnet_m_plus")
 
 # Preset -> folder, ending and ResNet of its configs, and overrides of all of them.
 PRESETS: dict[str, dict] = {
@@ -91,8 +94,16 @@ class Trainings:
         raise UserError(f"there is no config {path} for {role} on {self.data.name}")
 
     def opts(self, role: str, *more: str) -> list[str]:
-        """All overrides of a network: the preset's, the user's, then ``more``."""
-        return [*self.preset["opts"], *self._opts[""], *self._opts[role], *more]
+        """All overrides of a network: the preset's, the user's, then ``more``.
+
+        Those for "pcnet_m" are for "pcnet_m_plus" too.
+        """
+        own = self._opts[role]
+        if role == "pcnet_m_plus":
+            own = [*self._opts["pcnet_m"], *own]
+        # What the paper's protocol leaves out is what this one is for.
+        preset = () if role == "pcnet_m_plus" else self.preset["opts"]
+        return [*preset, *self._opts[""], *own, *more]
 
     def config(self, role: str, *more: str):
         """The config of a network."""
@@ -139,13 +150,16 @@ class Trainings:
                 *overrides,
                 *("DATASETS.TRAIN", f"('{train}',)"),
                 *("DATASETS.TEST", f"('{test}',)" if test else "()"),
+                # It is a stage of its own: a network is shared by all that train it alike.
+                *("DEOCCLUSION.ORDERING_PRIOR", ""),
                 *("OUTPUT_DIR", str(folder)),
             ]
             run_command(f"{role} learns, seed {seed}", command, folder / "log.txt")
             weights = folder / "model_final.pth"
             return {"metrics": _last_metrics(folder / "metrics.json", test), "file": weights.name}
 
-        return self.store.run(role, inputs, work)
+        # Where they are trained alike, the PCNet-Ms are one network.
+        return self.store.run("pcnet_m" if role in PCNETS else role, inputs, work)
 
 
 def weights_of(stage: Stage) -> str:

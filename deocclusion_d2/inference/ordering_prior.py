@@ -7,7 +7,9 @@ checked and applied.
 from __future__ import annotations
 
 import json
+import logging
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +21,11 @@ from ..errors import UserError
 from ..structures import Scene
 from ..whole_file import whole_file
 from .pair_features import FEATURES, pair_features
+from .weights import file_sha256
 
+# DEOCCLUSION.ORDERING_PRIOR for the prior that lies beside MODEL.WEIGHTS, and its file's name.
+AUTO = "auto"
+PRIOR_FILE = "ordering_prior.json"
 _TYPE = "deocclusion_d2 ordering prior"
 
 
@@ -123,6 +129,36 @@ class OrderingPrior:
             enabled=content["enabled"],
             fitted_on=dict(content.get("fitted_on") or {}),
         )
+
+
+def configured_prior(cfg) -> OrderingPrior | None:
+    """The prior that ``DEOCCLUSION.ORDERING_PRIOR`` names; None for none.
+
+    A prior that was fitted with other weights than ``MODEL.WEIGHTS`` is used, with a warning.
+
+    Raises:
+        UserError: the key names a file that is none.
+    """
+    path, weights = cfg.DEOCCLUSION.ORDERING_PRIOR, cfg.MODEL.WEIGHTS
+    if not path:
+        return None
+    if path == AUTO:
+        path = os.path.join(os.path.dirname(weights), PRIOR_FILE)
+        if not os.path.isfile(path):
+            raise UserError(
+                f"DEOCCLUSION.ORDERING_PRIOR = 'auto': there is no {path!r} beside MODEL.WEIGHTS; "
+                "training with this config writes one, tools/fit_ordering_prior.py too; or set ''"
+            )
+    prior = OrderingPrior.load(path)
+    expected = prior.fitted_on.get("weights_sha256")
+    if expected and os.path.isfile(weights) and file_sha256(Path(weights)) != expected:
+        logging.getLogger(__name__).warning(
+            "The ordering prior %s was fitted with other weights than %s: fit it anew with "
+            "tools/fit_ordering_prior.py for the best order",
+            path,
+            weights,
+        )
+    return prior
 
 
 def relative_difference(increments: np.ndarray) -> np.ndarray:

@@ -20,11 +20,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from detectron2.data import DatasetCatalog
+from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from .. import __version__
+from ..data.datasets import ensure_registered
 from ..data.loaders import build_scene_test_loader
 from ..errors import UserError
 from .ordering import DualCompletion
@@ -46,6 +49,8 @@ DUAL_WEIGHT = 1.5
 LEAST_ACCURACY = 0.6
 _LEAST_DEVIATIONS = 3.0
 _FOLDS = 5
+# Six coefficients need no more images than this, which are taken at equal distances.
+ENOUGH_IMAGES = 1000
 
 # Coefficients out of features (P, F) and relative differences (P,).
 _Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -53,24 +58,29 @@ _Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 def fit_ordering_prior(
     cfg,
-    dataset_name: str,
+    dataset_names: Sequence[str],
     output_json: str | Path,
     *,
-    every: int = 1,
+    every: int | None = None,
     features: Sequence[str] = FEATURES,
     model: torch.nn.Module | None = None,
 ) -> OrderingPrior:
-    """Fit the prior of a trained PCNet-M and a data set, and write its JSON.
+    """Fit the prior of a trained PCNet-M and data sets, and write its JSON.
+
+    The processes of a group share the work; call it in all of them.
 
     Args:
         cfg: config of PCNet-M; its thresholds are used.
-        dataset_name: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``; only modal masks are
+        dataset_names: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``; only modal masks are
             looked at.
         output_json: file to write; its folder is made.
-        every: only every so many images.
+        every: only every so many images; None for about ``ENOUGH_IMAGES`` of all.
         features: names of ``FEATURES`` to use.
-        model: the trained network; without it the config's is built and ``cfg.MODEL.WEIGHTS``
-            loaded.
+        model: the trained network, which ``cfg.MODEL.WEIGHTS`` holds too, or ""; without it the
+            config's is built and these weights loaded.
+
+    Returns:
+        The prior, in every process.
 
     Raises:
         UserError: settings, weights or data that cannot be used.
@@ -78,7 +88,7 @@ def fit_ordering_prior(
     unknown = [name for name in features if name not in FEATURES]
     if unknown or not features:
         raise UserError(f"features {unknown or features}: use one or more of {', '.join(FEATURES)}")
-    if every < 1:
+    if every is not None and every < 1:
         raise UserError(f"every {every} images: use 1 or more")
     cfg = cfg.clone()
     cfg.defrost()
@@ -87,8 +97,11 @@ def fit_ordering_prior(
     cfg.DEOCCLUSION.ORDERING_PRIOR = ""
     needed_network(cfg)
     ordering = ORDERINGS["dual_completion"](cfg, build_runner(cfg, model))
-    loader = build_scene_test_loader(cfg, dataset_name, every)
-    values, relative, images, count = _measure(ordering, loader)
+    if every is None:
+        total = sum(len(DatasetCatalog.get(ensure_registered(name))) for name in dataset_names)
+        every = max(1, round(total / ENOUGH_IMAGES))
+    loaders = [build_scene_test_loader(cfg, name, every) for name in dataset_names]
+    values, relative, images, count = _together([_measure(ordering, loader) for loader in loaders])
     prior = fit_prior(
         values,
         relative,
@@ -96,14 +109,16 @@ def fit_ordering_prior(
         features,
         {
             "version": __version__,
-            "dataset": dataset_name,
+            "dataset": ", ".join(dataset_names),
             "images": count,
-            **_weights(cfg.MODEL.WEIGHTS if model is None else ""),
+            **_weights(cfg.MODEL.WEIGHTS),
             "order_threshold": ordering.threshold,
             "dilation": ordering.dilation,
         },
     )
-    prior.save(output_json)
+    if comm.is_main_process():
+        prior.save(output_json)
+    comm.synchronize()
     return prior
 
 
@@ -216,13 +231,28 @@ def _is_borne_out(accuracy: float, pairs: int) -> bool:
     return accuracy >= max(LEAST_ACCURACY, by_chance)
 
 
-def _measure(ordering: DualCompletion, loader) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Features, relative differences and images of all neighbours, and the number of images."""
+# Features, relative differences and images of all neighbours, and the number of images.
+_Pairs = tuple[np.ndarray, np.ndarray, np.ndarray, int]
+
+
+def _together(parts: Sequence[_Pairs]) -> _Pairs:
+    """Several loaders' pairs of all processes; the same in each process."""
+    # A data set's images stand together and in order, whatever the number of processes.
+    by_loader = zip(*comm.all_gather(list(parts)), strict=True)
+    everywhere = [part for of_processes in by_loader for part in of_processes]
+    values, relative, images, counts = zip(*everywhere, strict=True)
+    first = np.cumsum([0, *counts[:-1]])
+    numbers = [part + start for part, start in zip(images, first, strict=True)]
+    return np.concatenate(values), np.concatenate(relative), np.concatenate(numbers), sum(counts)
+
+
+def _measure(ordering: DualCompletion, loader) -> _Pairs:
+    """The pairs of a loader's images in this process."""
     values = [np.zeros((0, len(FEATURES)))]
     relative = [np.zeros(0)]
     images = [np.zeros(0, dtype=int)]
     count = 0
-    for batch in tqdm(loader, unit="batch"):
+    for batch in tqdm(loader, "ordering prior", unit="batch", disable=not comm.is_main_process()):
         scenes = [record["scene"] for record in batch]
         for scene, (pairs, increments) in zip(scenes, ordering.increments(scenes), strict=True):
             values.append(pair_features(scene, pairs))

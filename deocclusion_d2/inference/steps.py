@@ -18,7 +18,7 @@ from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion
 from .network_runner import NetworkRunner
 from .ordering import DualCompletion
-from .ordering_prior import OrderingPrior
+from .ordering_prior import OrderingPrior, configured_prior
 from .patch_completer import PatchCompleter
 from .supervised import AMODAL_THRESHOLD, OrderNetOrdering, PairRunner, SupervisedCompletion
 from .weights import load_model
@@ -120,7 +120,7 @@ def ordering_prior(cfg) -> OrderingPrior | None:
     """
     options = cfg.DEOCCLUSION
     off = options.PAPER_PROTOCOL or options.ORDERING != "dual_completion"
-    return None if off or not options.ORDERING_PRIOR else OrderingPrior.load(options.ORDERING_PRIOR)
+    return None if off else configured_prior(cfg)
 
 
 def _describe_prior(cfg) -> dict[str, Any]:

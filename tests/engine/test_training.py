@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -159,3 +160,36 @@ def test_bfloat16_keeps_parameters_and_computes_in_bfloat16():
 
 def test_folder_name_of_a_data_set():
     assert catalog_file_name("kins:a/b.json@images") == "kins_a_b.json_images"
+
+
+def test_plus_fits_its_ordering_prior_and_finds_it_again(kins, no_images, tmp_path, capfd):
+    config = "pcnet_m_plus_kins_quick.yaml"
+    assert load_config(str(QUICK / config)).DEOCCLUSION.ORDERING_PRIOR == "auto"
+    output = tmp_path / "plus"
+    short = (*PCNET, "SOLVER.MAX_ITER", "2")
+    # Weights to start from lie elsewhere, and there is no prior beside them.
+    train(arguments("pcnet_m_kins_quick.yaml", kins, tmp_path / "start", *short))
+    assert not (tmp_path / "start" / "ordering_prior.json").exists()
+    start = ("MODEL.WEIGHTS", str(tmp_path / "start" / "model_final.pth"))
+    results = train(arguments(config, kins, output, *short, *start))
+    prior = json.loads((output / "ordering_prior.json").read_text())
+    digest = hashlib.sha256((output / "model_final.pth").read_bytes()).hexdigest()
+    assert prior["fitted_on"]["weights_sha256"] == digest
+    assert prior["fitted_on"]["images"] == 3 and prior["fitted_on"]["pairs"] > 10
+
+    # An evaluation takes the file beside its weights: this one decides by the lower edge alone.
+    prior.update(features=["lower_edge"], coefficients=[1e6], enabled=True)
+    (output / "ordering_prior.json").write_text(json.dumps(prior))
+    only = ("MODEL.WEIGHTS", str(output / "model_final.pth"))
+    alone = (config, kins, tmp_path / "eval", *short, *only)
+    helped = train(arguments(*alone, flags=("--eval-only",)))
+    assert helped["ordering"]["Acc"] != results["ordering"]["Acc"]
+    named = ("DEOCCLUSION.ORDERING_PRIOR", str(output / "ordering_prior.json"))
+    assert train(arguments(*alone, *named, flags=("--eval-only",))) == helped
+    again = train(arguments(config, kins, output, *short, flags=("--eval-only", "--resume")))
+    assert again == helped
+
+    (output / "ordering_prior.json").unlink()
+    with pytest.raises(SystemExit):
+        train(arguments(*alone, flags=("--eval-only",)))
+    assert "ordering_prior.json' beside MODEL.WEIGHTS" in capfd.readouterr().err

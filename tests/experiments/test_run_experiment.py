@@ -62,7 +62,7 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
     rows = results(tmp_path)["tables"]["ordering"]["rows"]
     assert {name: len(seeds) for name, seeds in rows.items()} == {
         **dict.fromkeys(("Area", "Y-axis", "Convex"), 1),
-        **dict.fromkeys(("OG", "OrderNet^M", "OrderNet^{M+I}"), 2),
+        **dict.fromkeys(("OG", "OG+", "OrderNet^M", "OrderNet^{M+I}"), 2),
     }
     assert {seed["ordering"]["pairs"] for row in rows.values() for seed in row} == {
         rows["Area"][0]["ordering"]["pairs"]
@@ -157,6 +157,18 @@ def test_default_sweeps_fit_the_config(tiny_kins, tmp_path):
     check_sweeps(DEFAULT_SWEEPS, trainings)
     with pytest.raises(UserError, match="DILATION"):
         check_sweeps({"DEOCCLUSION.DILATION": ("0.5", "1")}, trainings)
+
+
+def test_overrides_of_the_papers_network_are_for_the_better_one_too(tiny_kins, tmp_path):
+    chosen = settings("completion", tiny_kins)
+    more = ("pcnet_m.SEED", "7", "pcnet_m_plus.SEED", "8", "pcnet_m.VIS_PERIOD", "5")
+    chosen = replace(chosen, opts=(*SMALL, *more), preset="paper")
+    trainings = build_experiment(chosen, tmp_path, ROOT).trainings
+    paper, plus = (trainings.config(role) for role in ("pcnet_m", "pcnet_m_plus"))
+    assert (paper.SEED, plus.SEED) == (7, 8) and plus.VIS_PERIOD == 5
+    # The preset's protocol is the paper's, and would undo what the other one is for.
+    assert paper.DEOCCLUSION.PAPER_PROTOCOL and not plus.DEOCCLUSION.PAPER_PROTOCOL
+    assert (paper.DEOCCLUSION.ORDERING_PRIOR, plus.DEOCCLUSION.ORDERING_PRIOR) == ("", "auto")
 
 
 def test_mistakes_are_said_before_anything_runs(tiny_kins, tmp_path, commands):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 
@@ -18,7 +19,7 @@ from deocclusion_d2.inference import (
     PatchCompleter,
     pair_features,
 )
-from deocclusion_d2.inference.ordering_prior import relative_difference
+from deocclusion_d2.inference.ordering_prior import configured_prior, relative_difference
 from deocclusion_d2.structures import Scene, neighbour_pairs
 from tests.helpers import box_mask, random_model, rule_model, scene_of
 
@@ -274,3 +275,16 @@ def test_a_prior_that_is_not_enabled_does_no_harm(cfg, tmp_path):
     for result, plain in zip(Deoccluder.from_config(cfg, model)(scenes), expected, strict=True):
         assert result.graph.edges == plain.graph.edges
         assert result.amodal_masks == plain.amodal_masks
+
+
+def test_a_prior_of_other_weights_is_told_of(cfg, tmp_path, caplog):
+    path, weights = tmp_path / "prior.json", tmp_path / "model.pth"
+    weights.write_bytes(b"some weights")
+    digest = hashlib.sha256(b"some weights").hexdigest()
+    cfg.MODEL.WEIGHTS, cfg.DEOCCLUSION.ORDERING_PRIOR = str(weights), str(path)
+    cases = [({}, 0), ({"weights_sha256": digest}, 0), ({"weights_sha256": "0"}, 1)]
+    for fitted_on, warnings in cases:
+        OrderingPrior(("centre",), (1.0,), 1.5, fitted_on=fitted_on).save(path)
+        caplog.clear()
+        assert configured_prior(cfg).fitted_on == fitted_on
+        assert [str(path) in message for message in caplog.messages] == [True] * warnings

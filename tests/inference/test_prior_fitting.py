@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deocclusion_d2.inference import FEATURES, OrderingPrior
+from deocclusion_d2.inference import FEATURES, OrderingPrior, prior_fitting
 from deocclusion_d2.inference.prior_fitting import LEAST_ACCURACY, fit_prior
 
 LOWER, CENTRE, HULL = (FEATURES.index(name) for name in ("lower_edge", "centre", "hull"))
@@ -95,3 +95,24 @@ def test_few_pairs_prove_nothing(confident, enabled):
 def test_of_no_pairs():
     prior = fit_prior(np.zeros((0, len(FEATURES))), np.zeros(0), np.zeros(0, int))
     assert not prior.enabled and prior.fitted_on["pairs"] == 0
+
+
+def test_the_pairs_of_all_processes_are_those_of_one(monkeypatch):
+    rng = np.random.default_rng(0)
+
+    def pairs(*of_images: int):
+        count = sum(of_images)
+        numbers = np.repeat(np.arange(len(of_images)), of_images)
+        return rng.normal(size=(count, len(FEATURES))), rng.normal(size=count), numbers
+
+    # Two data sets; the first process has images 0 and 1 of the first, and image 0 of the second.
+    first = [(*pairs(2, 0), 2), (*pairs(3), 1)]
+    second = [(*pairs(1), 1), (*pairs(0, 2), 2)]
+    monkeypatch.setattr(prior_fitting.comm, "all_gather", lambda parts: [first, second])
+    values, relative, images, count = prior_fitting._together(first)
+    assert count == 6
+    # Images: two and one of the first data set, one and two of the second.
+    assert images.tolist() == [0, 0, 2, 3, 3, 3, 5, 5]
+    expected = [first[0], second[0], first[1], second[1]]
+    assert np.array_equal(values, np.concatenate([part[0] for part in expected]))
+    assert np.array_equal(relative, np.concatenate([part[1] for part in expected]))

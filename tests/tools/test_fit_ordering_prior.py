@@ -108,7 +108,7 @@ def test_fit_of_a_data_set(data, tmp_path):
 
     cfg = load_config(str(CONFIG), TINY)
     path = tmp_path / "prior.json"
-    prior = prior_fitting.fit_ordering_prior(cfg, data, path, model=rule_model(rule))
+    prior = prior_fitting.fit_ordering_prior(cfg, [data], path, model=rule_model(rule))
     assert prior == OrderingPrior.load(path)
     assert prior.enabled and prior.fitted_on["held_out_accuracy"] == 1
     assert prior.fitted_on["confident_pairs"] == prior.fitted_on["images"] == COUNT
