@@ -149,6 +149,8 @@ def add_deocclusion_config(cfg: CN) -> None:
     # PCNet-C's square around a hole of the background grows until this share of its pixels in the
     # image is visible background, or the whole image is inside.
     cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3
+    # Keep how probable each pixel of a hidden region is, beside the completed masks.
+    cfg.DEOCCLUSION.KEEP_PROBABILITY = False
     # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
     cfg.DEOCCLUSION.LARGER_IN_FRONT = True
     # Exactly the released protocol: float32, unfused, raw paste, no dilation.

@@ -48,6 +48,10 @@ what is written (COCO JSON; images and annotations in the order of the input):
                               to 1; not without occluders, nor by convex, convex_r and raw
   mutual_occlusion_ids        annotation ids of the neighbours of which each hides a part of the
                               other (DEOCCLUSION.MUTUAL_SHARE, MUTUAL_DIFFERENCE); if there are any
+  hidden_probability          of instances that something hides, with DEOCCLUSION.KEEP_PROBABILITY
+                              True: how probable each pixel of what hides it is its own; bbox
+                              [x, y, w, h] and png, an 8-bit PNG of that size in base64 (255 is 1);
+                              deocclusion_d2.structures.ProbabilityMap.from_json reads it
   occlusion_rate              hidden share of the amodal area, 0 to 1
   every other key             as in the input; only a true amodal mask under another key (a_segm,
                               a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours

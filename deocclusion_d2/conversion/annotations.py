@@ -14,7 +14,7 @@ from detectron2.data.detection_utils import read_image
 from ..data.datasets import AnnotationFormat, ImageInfo, InvalidAnnotation
 from ..data.datasets.annotation_format import ParsedAnnotation, locate
 from ..errors import UserError
-from ..structures import Deocclusion, OcclusionGraph, Scene, WindowMask
+from ..structures import Deocclusion, Scene, WindowMask
 from .document_index import DocumentIndex
 from .tally import Tally
 
@@ -26,7 +26,7 @@ _AMODAL_KEYS = {
     "cocoa_cls": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
 }
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
-_NOT_ALWAYS = ("occluder_confidences", "mutual_occlusion_ids")
+_NOT_ALWAYS = ("occluder_confidences", "mutual_occlusion_ids", "hidden_probability")
 
 
 @dataclass
@@ -279,7 +279,7 @@ def _converted(
         "modal_segmentation": _modal_as_given(source, annotation_format),
         "modal_bbox": modal.xywh,
         "occluder_ids": [scene.instance_ids[k] for k in occluders],
-        **_certainty(scene, result.graph, row, occluders),
+        **_certainty(scene, result, row, occluders),
         "occlusion_rate": round(added / area, 4) if area else 0.0,
     }
     for key, value in _AMODAL_KEYS.get(annotation_format.name, {}).items():
@@ -291,17 +291,18 @@ def _converted(
     return {**given, **ours}
 
 
-def _certainty(
-    scene: Scene, graph: OcclusionGraph, row: int, occluders: list[int]
-) -> dict[str, list]:
+def _certainty(scene: Scene, result: Deocclusion, row: int, occluders: list[int]) -> dict[str, Any]:
     """What of ``_NOT_ALWAYS`` there is to say about an instance."""
-    said: dict[str, list] = {}
+    graph = result.graph
+    said: dict[str, Any] = {}
     confidences = [graph.confidence(k, row) for k in occluders]
     if confidences and None not in confidences:
         said["occluder_confidences"] = [round(c, 4) for c in confidences]
     partners = graph.mutual_partners(row)
     if partners:
         said["mutual_occlusion_ids"] = [scene.instance_ids[k] for k in partners]
+    if result.probabilities is not None and result.probabilities[row] is not None:
+        said["hidden_probability"] = result.probabilities[row].to_json()
     return said
 
 

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from ..structures import OcclusionGraph, Scene, SquareCrop, WindowMask
+from ..structures import Deocclusion, OcclusionGraph, ProbabilityMap, Scene, SquareCrop, WindowMask
 from ..structures.window_mask import union
 from .ordering import grow_eraser, require_image
 from .patch_completer import Patch, PatchCompleter
@@ -44,6 +45,7 @@ class PCNetCompletion:
         recentre: how often an object whose completion has left the middle of its view is completed
             again, in the square of the completion. The network learns with views around whole
             objects; that of a modal box shows little of what is mostly hidden.
+        keep_probability: also give the probabilities under the erasers.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class PCNetCompletion:
         dilation: int = 0,
         constrain: bool = True,
         recentre: int = 0,
+        keep_probability: bool = False,
     ) -> None:
         self.completer = completer
         self.grounded = grounded
@@ -66,20 +69,31 @@ class PCNetCompletion:
         self.dilation = dilation
         self.constrain = constrain
         self.recentre = recentre
+        self.keep_probability = keep_probability
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
-    ) -> list[list[WindowMask]]:
-        """Amodal masks of every instance of every scene.
+    ) -> list[Deocclusion]:
+        """The graphs, and amodal masks of every instance of every scene.
 
         An instance that nothing hides keeps its modal mask.
         """
-        results = [list(scene.modal_masks) for scene in scenes]
+        results = [
+            Deocclusion(
+                graph,
+                list(scene.modal_masks),
+                [None] * len(scene) if self.keep_probability else None,
+            )
+            for scene, graph in zip(scenes, graphs, strict=True)
+        ]
         jobs: Iterable[_Job] = self._first_views(scenes, graphs)
         for views_left in range(self.recentre, -1, -1):
             again: list[_Job] = []
-            for job, amodal in self._complete(scenes, jobs):
-                results[job.scene][job.row] = amodal
+            for job, amodal, probability in self._complete(scenes, jobs):
+                result = results[job.scene]
+                result.amodal_masks[job.row] = amodal
+                if result.probabilities is not None:
+                    result.probabilities[job.row] = probability
                 square = SquareCrop.around(amodal.box, self.enlarge)
                 if views_left and not _nearly_same(job.square, square):
                     again.append(replace(job, square=square))
@@ -100,8 +114,8 @@ class PCNetCompletion:
 
     def _complete(
         self, scenes: Sequence[Scene], jobs: Iterable[_Job]
-    ) -> Iterator[tuple[_Job, WindowMask]]:
-        """Each job with its amodal mask."""
+    ) -> Iterator[tuple[_Job, WindowMask, ProbabilityMap | None]]:
+        """Each job with its amodal mask, and its probabilities where they are kept."""
         # Those of the patches that are under way: a finished job keeps no masks alive.
         under_way: deque[_Job] = deque()
 
@@ -110,19 +124,30 @@ class PCNetCompletion:
                 under_way.append(job)
                 yield self._patch(scenes[job.scene], job)
 
-        completed = self.completer.run(patches(), self._completed, under_eraser_only=self.constrain)
-        for patch in completed:
+        reduce = self._probability if self.keep_probability else self._completed
+        for patch in self.completer.run(patches(), reduce, under_eraser_only=self.constrain):
             job = under_way.popleft()
             scene = scenes[job.scene]
-            amodal = job.square.paste(patch, scene.height, scene.width)
+            size = (scene.height, scene.width)
+            probability = None
+            if self.keep_probability:
+                probability = job.square.paste_probability(patch, *size, job.eraser)
+                # As torch compares: in the network's precision.
+                patch = patch > np.float32(self.threshold)
+            amodal = job.square.paste(patch, *size)
             if self.constrain:
                 amodal = scene.modal_masks[job.row] | (amodal & job.eraser)
-            yield job, amodal
+            yield job, amodal, probability
 
     def _completed(
         self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
     ) -> torch.Tensor:
         return probability > self.threshold
+
+    def _probability(
+        self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
+    ) -> torch.Tensor:
+        return probability
 
     def _patch(self, scene: Scene, job: _Job) -> Patch:
         square, size = job.square, self.patch_size

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from ..structures import OcclusionGraph, Scene, WindowMask
+from ..structures import Deocclusion, OcclusionGraph, Scene, WindowMask
 from ..structures.neighbours import neighbour_pairs
 from ..structures.window_mask import union
 
@@ -73,8 +73,11 @@ class RawCompletion:
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
-    ) -> list[list[WindowMask]]:
-        return [list(scene.modal_masks) for scene in scenes]
+    ) -> list[Deocclusion]:
+        return [
+            Deocclusion(graph, list(scene.modal_masks))
+            for scene, graph in zip(scenes, graphs, strict=True)
+        ]
 
 
 class ConvexCompletion:
@@ -88,9 +91,9 @@ class ConvexCompletion:
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
-    ) -> list[list[WindowMask]]:
+    ) -> list[Deocclusion]:
         return [
-            [self._complete(scene, graph, i) for i in range(len(scene))]
+            Deocclusion(graph, [self._complete(scene, graph, i) for i in range(len(scene))])
             for scene, graph in zip(scenes, graphs, strict=True)
         ]
 

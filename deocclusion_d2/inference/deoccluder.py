@@ -122,9 +122,7 @@ class Deoccluder:
                 Detectron2's evaluation loop expects a model.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
-        graphs = self._ordering(scenes)
-        masks = self._completion(scenes, graphs)
-        return [Deocclusion(g, m) for g, m in zip(graphs, masks, strict=True)]
+        return self._completion(scenes, self._ordering(scenes))
 
     def predict(
         self,

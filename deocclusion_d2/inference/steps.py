@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..structures import OcclusionGraph, Scene, WindowMask
+from ..structures import Deocclusion, OcclusionGraph, Scene
 from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion
 from .network_runner import NetworkRunner
@@ -24,7 +24,7 @@ from .supervised import AMODAL_THRESHOLD, OrderNetOrdering, PairRunner, Supervis
 from .weights import load_model
 
 Ordering = Callable[[Sequence[Scene]], list[OcclusionGraph]]
-Completion = Callable[[Sequence[Scene], Sequence[OcclusionGraph]], list[list[WindowMask]]]
+Completion = Callable[[Sequence[Scene], Sequence[OcclusionGraph]], list[Deocclusion]]
 
 # Method -> the meta-architecture that it runs; those that are not named need none.
 NETWORKS = {
@@ -172,6 +172,7 @@ def _pcnet(cfg, runner: NetworkRunner | None) -> Completion:
         dilation=dilation(cfg),
         constrain=_constrain(cfg),
         recentre=recentre(cfg),
+        keep_probability=cfg.DEOCCLUSION.KEEP_PROBABILITY,
         **_patch(cfg),
     )
 

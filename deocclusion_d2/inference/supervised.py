@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from ..structures import OcclusionGraph, Scene, SquareCrop, WindowMask, neighbour_pairs
+from ..structures import Deocclusion, OcclusionGraph, Scene, SquareCrop, neighbour_pairs
 from ..structures.window_mask import common_box
 from .network_runner import NetworkRunner, Sample
 from .ordering import require_image
@@ -115,7 +115,7 @@ class SupervisedCompletion:
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
-    ) -> list[list[WindowMask]]:
+    ) -> list[Deocclusion]:
         """Amodal masks of every instance of every scene; an empty mask stays empty."""
         jobs: list[tuple[int, int, SquareCrop]] = []
         results = [list(scene.modal_masks) for scene in scenes]
@@ -125,7 +125,7 @@ class SupervisedCompletion:
             scene = scenes[s]
             amodal = square.paste(patch, scene.height, scene.width)
             results[s][i] = scene.modal_masks[i] | amodal if self.constrain else amodal
-        return results
+        return [Deocclusion(g, masks) for g, masks in zip(graphs, results, strict=True)]
 
     def _completed(
         self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor

@@ -4,6 +4,7 @@ from .layered_scene import LayeredScene, ObjectLayer
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
 from .predicted_masks import DEFAULT_MIN_SCORE, resolve_overlaps, resolve_rle_overlaps
+from .probability_map import ProbabilityMap
 from .scene import Deocclusion, Scene, SceneTruth
 from .square_crop import SquareCrop
 from .window_mask import WindowMask
@@ -14,6 +15,7 @@ __all__ = [
     "LayeredScene",
     "ObjectLayer",
     "OcclusionGraph",
+    "ProbabilityMap",
     "Scene",
     "SceneTruth",
     "SquareCrop",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .probability_map import ProbabilityMap
 from .window_mask import Box, WindowMask
 
 
@@ -148,11 +149,36 @@ class SquareCrop:
             height, width: image size; pixels outside it are dropped.
         """
         square = _resize_cut(patch, self.side)
-        top, left = max(-self.y0, 0), max(-self.x0, 0)
-        bottom, right = min(height - self.y0, self.side), min(width - self.x0, self.side)
-        if top >= bottom or left >= right:
+        x0, y0, x1, y1 = self._inside(height, width)
+        if x0 >= x1 or y0 >= y1:
             return WindowMask.empty()
-        return WindowMask.from_array(square[top:bottom, left:right], self.x0 + left, self.y0 + top)
+        return WindowMask.from_array(
+            square[y0 - self.y0 : y1 - self.y0, x0 - self.x0 : x1 - self.x0], x0, y0
+        )
+
+    def paste_probability(
+        self, patch: np.ndarray, height: int, width: int, where: WindowMask
+    ) -> ProbabilityMap:
+        """Put a patch of probabilities back into the image, bilinearly.
+
+        Args:
+            patch: (S, S) float32 in [0, 1].
+            height, width: image size; pixels outside it are dropped.
+            where: pixels that count; others get 0.
+        """
+        x0, y0, x1, y1 = self._inside(height, width)
+        if x0 >= x1 or y0 >= y1:
+            return ProbabilityMap.from_array(np.zeros((0, 0), np.float32))
+        square = patch
+        if patch.shape != (self.side, self.side):
+            square = cv2.resize(patch, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+        window = square[y0 - self.y0 : y1 - self.y0, x0 - self.x0 : x1 - self.x0]
+        return ProbabilityMap.from_array(window * where.crop((x0, y0, x1, y1)), x0, y0)
+
+    def _inside(self, height: int, width: int) -> Box:
+        """The part of the square that lies in the image; it may be empty."""
+        x0, y0, x1, y1 = self.box
+        return max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
 
 
 def adaptive_side(box: Box, enlarge: float = 3.0) -> float:

@@ -35,7 +35,7 @@ def test_convex_order_and_refined_hull():
     assert gain_bar == 0 and gain_square > 0
     hull = convex_hull(scene.modal_masks[0])
     assert hull.area > scene.modal_masks[0].area
-    refined = ConvexCompletion(refined=True)([scene], [graph])[0]
+    refined = ConvexCompletion(refined=True)([scene], [graph])[0].amodal_masks
     expected = hull.to_array(*SIZE) & (
         scene.modal_masks[0].to_array(*SIZE) | scene.modal_masks[1].to_array(*SIZE)
     )
@@ -45,10 +45,11 @@ def test_convex_order_and_refined_hull():
 
 def test_convex_r_takes_nothing_without_an_ancestor():
     scene = notched_scene()
-    assert ConvexCompletion(refined=True)([scene], [OcclusionGraph(2)])[0] == scene.modal_masks
-    plain = ConvexCompletion(refined=False)([scene], [OcclusionGraph(2)])[0]
+    refined = ConvexCompletion(refined=True)([scene], [OcclusionGraph(2)])[0].amodal_masks
+    assert refined == scene.modal_masks
+    plain = ConvexCompletion(refined=False)([scene], [OcclusionGraph(2)])[0].amodal_masks
     assert plain[0] == convex_hull(scene.modal_masks[0])
-    assert RawCompletion()([scene], [OcclusionGraph(2)])[0] == scene.modal_masks
+    assert RawCompletion()([scene], [OcclusionGraph(2)])[0].amodal_masks == scene.modal_masks
 
 
 def test_hull_never_loses_a_pixel():

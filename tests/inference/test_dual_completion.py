@@ -138,15 +138,16 @@ def test_completion_uses_all_ancestors_or_all_neighbours():
     chain = OcclusionGraph.from_increments(
         3, [(0, 1), (1, 2), (0, 2)], np.array([[0, 9], [0, 9], [0, 0]])
     )
-    grounded = PCNetCompletion(completer(), patch_size=128)([scene], [chain])[0]
+    grounded = PCNetCompletion(completer(), patch_size=128)([scene], [chain])[0].amodal_masks
     assert grounded[0] == scene.modal_masks[0]
     # 2 is hidden by 1, and through it by 0 as well: its whole box comes back.
     assert grounded[2].area == pytest.approx(55 * 20, rel=0.03)
     direct = OcclusionGraph.from_increments(3, [(1, 2)], np.array([[0.0, 9.0]]))
-    only_one = PCNetCompletion(completer(), patch_size=128)([scene], [direct])[0]
+    only_one = PCNetCompletion(completer(), patch_size=128)([scene], [direct])[0].amodal_masks
     # With 1 alone as the eraser, what lies behind 0 (x = 30 to 50) stays hidden.
     assert only_one[2].area == pytest.approx(55 * 20 - 20 * 20, rel=0.05)
-    everything = PCNetCompletion(completer(), grounded=False, patch_size=128)([scene], [chain])[0]
+    ungrounded = PCNetCompletion(completer(), grounded=False, patch_size=128)
+    everything = ungrounded([scene], [chain])[0].amodal_masks
     assert everything[2] == grounded[2]
 
 
@@ -160,14 +161,15 @@ def test_constrained_completion_keeps_visible_pixels_and_stays_under_the_eraser(
     masks = [m & (rng.random(m.shape) < 0.95) for m in masks]
     scene = scene_of(masks)
     graph = OcclusionGraph.from_increments(3, [(0, 1), (1, 2)], np.array([[0.0, 1], [0, 1]]))
-    result = PCNetCompletion(completer(noise), patch_size=64)([scene], [graph])[0]
+    result = PCNetCompletion(completer(noise), patch_size=64)([scene], [graph])[0].amodal_masks
     for i in range(3):
         modal, amodal = masks[i], result[i].to_array(H, W)
         hiding = np.any([masks[j] for j in graph.ancestors(i)] + [np.zeros_like(modal)], axis=0)
         assert (amodal >= modal).all()
         assert not (amodal & ~modal & ~hiding).any()
     assert result[2].area > scene.modal_masks[2].area
-    raw = PCNetCompletion(completer(noise), patch_size=64, constrain=False)([scene], [graph])[0]
+    unconstrained = PCNetCompletion(completer(noise), patch_size=64, constrain=False)
+    raw = unconstrained([scene], [graph])[0].amodal_masks
     assert (masks[2] & ~raw[2].to_array(H, W)).any()
 
 
@@ -224,7 +226,7 @@ def test_equals_the_one_patch_protocol_of_full_images():
         assert gains == pytest.approx(wanted)
 
     completion = PCNetCompletion(runner, patch_size=size, threshold=0.5, constrain=False)
-    result = completion([scene], [graph])[0]
+    result = completion([scene], [graph])[0].amodal_masks
     for i in range(4):
         ancestors = graph.ancestors(i)
         if not ancestors:

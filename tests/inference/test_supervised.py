@@ -106,8 +106,8 @@ def test_supervised_completion_does_not_depend_on_batches():
         completer = PatchCompleter(model, batch_size=batch_size, precision="float32")
         completion = SupervisedCompletion(completer, patch_size=32)
 
-        def rles(masks):
-            return [[m.to_rle(H, W) for m in scene] for scene in masks]
+        def rles(results):
+            return [[m.to_rle(H, W) for m in result.amodal_masks] for result in results]
 
         together = rles(completion(scenes(), graphs))
         alone = [rles(completion([s], [g]))[0] for s, g in zip(scenes(), graphs, strict=True)]
@@ -140,7 +140,7 @@ def test_supervised_completion_by_a_rule(constrain):
     arrays = [box_mask(H, W, 14, 14, 26, 26), np.zeros((H, W), bool)]
     scene = scene_of(arrays)
     completion = SupervisedCompletion(completer, patch_size=20, constrain=constrain)
-    ((amodal, empty),) = completion([scene], [OcclusionGraph(2)])
+    amodal, empty = completion([scene], [OcclusionGraph(2)])[0].amodal_masks
     left = box_mask(H, W, 9, 9, 19, 29)
     expected = left | arrays[0] if constrain else left
     assert amodal == WindowMask.from_array(expected)
