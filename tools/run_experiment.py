@@ -7,6 +7,9 @@ completion        Table 2: Raw, Convex, Convex^R, NOG, OG, and a supervised U-Ne
 predicted_modal   Table 3: the same on modal masks that a U-Net predicts from image and box
 label_conversion  Table 4: Mask R-CNN trained on GT, Raw, Convex, Convex^R, NOG and OG labels, and
                   how well the labels agree with the true ones
+reliability       not in the paper: how far the probabilities of hidden pixels can be trusted
+
+OG+ is OG with what the pcnet_m_plus configs add to the paper's method.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from .completion import AmodalCompletionEvaluator
 from .content import ContentEvaluator
 from .modal_segmentation import ModalSegmentationEvaluator
 from .ordering import OrderingEvaluator
+from .reliability import ReliabilityEvaluator
 
 __all__ = [
     "EVALUATORS",
@@ -15,6 +16,7 @@ __all__ = [
     "ContentEvaluator",
     "ModalSegmentationEvaluator",
     "OrderingEvaluator",
+    "ReliabilityEvaluator",
     "SceneEvaluator",
     "build_evaluators",
 ]

@@ -39,11 +39,13 @@ class SceneEvaluator(DatasetEvaluator, ABC):
         task: key of the results, and the stem of ``{task}_results.json``.
         metrics: names of the ratios, in the order in which they are reported.
         unit: plural of what is counted; also the result key of the count.
+        optional: nothing to measure is no result, instead of a warning.
     """
 
     task: str
     metrics: tuple[str, ...]
     unit: str
+    optional: bool = False
 
     def __init__(self, output_dir: str | None = None) -> None:
         """
@@ -60,18 +62,25 @@ class SceneEvaluator(DatasetEvaluator, ABC):
     def process_scene(self, scene: Scene, truth: SceneTruth, output: Deocclusion) -> None:
         """Compare one scene's result with the truth."""
 
-    def add(self, ratios: dict[str, tuple[float, float]], groups: Iterable[str]) -> None:
+    def add(
+        self, ratios: dict[str, tuple[float, float]], groups: Iterable[str], count: int = 1
+    ) -> None:
         """Count one instance or pair.
 
         Args:
             ratios: metric -> (numerator, denominator), for the metrics defined for this one.
             groups: the groups it belongs to, beside all.
+            count: how many it stands for.
         """
         for group in (ALL, *groups):
-            self._counts[group] += 1
+            self._counts[group] += count
             for metric, (numerator, denominator) in ratios.items():
                 self._numerators[group, metric] += numerator
                 self._denominators[group, metric] += denominator
+
+    def derived(self, results: dict[str, float]) -> dict[str, float]:
+        """Further results, out of those that are ratios."""
+        return {}
 
     def leave_out(self, reason: str) -> None:
         """Count something that is not measured; the reasons are logged and written."""
@@ -117,6 +126,8 @@ class SceneEvaluator(DatasetEvaluator, ABC):
             add_up(c) for c in zip(*gathered, strict=True)
         )
 
+        if self.optional and not counts[ALL]:
+            return OrderedDict()
         groups = sorted((g for g in counts if g != ALL), key=_natural_order)
         results: OrderedDict[str, float] = OrderedDict()
         table = []
@@ -132,6 +143,7 @@ class SceneEvaluator(DatasetEvaluator, ABC):
             results[self.unit + suffix] = counts[group]
             table.append(row)
 
+        results.update(self.derived(results))
         self._report(table, results, left_out)
         return OrderedDict({self.task: results})
 

@@ -10,6 +10,7 @@ from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from .amodal_box import AmodalBoxEvaluator
 from .completion import AmodalCompletionEvaluator
 from .ordering import OrderingEvaluator
+from .reliability import ReliabilityEvaluator
 
 # evaluator_type -> function of (output_dir, hidden_bins). To add a type, add an entry:
 # EVALUATORS["my_type"] = lambda output_dir, hidden_bins: [MyEvaluator(output_dir)]
@@ -17,10 +18,12 @@ EVALUATORS: dict[str, Callable[[str | None, int], list[DatasetEvaluator]]] = {
     "amodal": lambda output_dir, hidden_bins: [
         OrderingEvaluator("amodal", output_dir),
         AmodalCompletionEvaluator(output_dir, hidden_bins),
+        ReliabilityEvaluator(output_dir),
     ],
     "cocoa": lambda output_dir, hidden_bins: [
         OrderingEvaluator(("depth_constraint", "amodal"), output_dir),
         AmodalCompletionEvaluator(output_dir, hidden_bins),
+        ReliabilityEvaluator(output_dir),
     ],
     "kitti_mots_dev": lambda output_dir, hidden_bins: [
         OrderingEvaluator("depth", output_dir),

@@ -1,5 +1,5 @@
 """The paper's experiments: Table 1 (ordering), 2 (completion), 3 (predicted modal masks), and
-4 (label conversion).
+4 (label conversion). And one that is not in the paper: the reliability of probabilities.
 
 Each is a function of an ``Experiment`` that returns its tables.
 """
@@ -18,6 +18,7 @@ TRUE_LABELS = "GT"
 ORDERING_METHODS = ("Area", "Y-axis", "Convex", "OG", "OG+", "OrderNet^M", "OrderNet^{M+I}")
 COMPLETION_METHODS = ("Raw", "Convex", "Convex^R", "NOG", "OG", "OG+", "Supervised")
 LABEL_SOURCES = (TRUE_LABELS, *CONVERSIONS)
+RELIABILITY_METHODS = ("NOG", "OG", "OG+")
 
 _ORDERING = [
     Column("accuracy", "ordering", "Acc"),
@@ -45,6 +46,12 @@ _DETECTION = [
     Column("mask AP50", "segm", "AP50"),
     Column("box AP", "bbox", "AP"),
     Column("box AP50", "bbox", "AP50"),
+]
+_RELIABILITY = [
+    Column("calibration error", "reliability", "ECE", 2),
+    Column("Brier", "reliability", "Brier", 2),
+    Column("predicted", "reliability", "predicted"),
+    Column("true", "reliability", "true"),
 ]
 _MODAL = [
     Column("AP", "modal_segmentation", "AP"),
@@ -120,6 +127,19 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
     return [quality, detection]
 
 
+def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """How far the probabilities of hidden pixels can be trusted; needs true amodal masks."""
+    table = Table(
+        "reliability",
+        f"Probabilities of hidden pixels on {short_name(e.data.test)}, %:",
+        _RELIABILITY,
+    )
+    keep = ("DEOCCLUSION.KEEP_PROBABILITY", "True")
+    for method in chosen:
+        table.rows[method] = [e.evaluate(method, seed, test_opts=keep) for seed in seeds]
+    return [table]
+
+
 # Name -> (what runs it, the rows it can have).
 EXPERIMENTS: dict[
     str, tuple[Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]], tuple[str, ...]]
@@ -128,6 +148,7 @@ EXPERIMENTS: dict[
     "completion": (completion, COMPLETION_METHODS),
     "predicted_modal": (predicted_modal, COMPLETION_METHODS),
     "label_conversion": (label_conversion, LABEL_SOURCES),
+    "reliability": (reliability, RELIABILITY_METHODS),
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..evaluation.reliability import RELIABILITY_BINS, reliability_group
 from .experiment import HIDDEN_BINS
 from .tables import Column, Table
 
@@ -112,6 +113,60 @@ def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
             ["method", "hidden_from", "hidden_to", "mIoU_mean", "deviation", "mIoU_sum"]
             + ["instances"]
         )
+        writer.writerows(lines)
+    return True
+
+
+def draw_reliability(table: Table, png: Path, csv_file: Path) -> bool:
+    """Draw how many pixels are true among those of a probability, and how many of each there are.
+
+    The CSV has a row per method and bin: means over the seeds.
+
+    Args:
+        table: of ``ReliabilityEvaluator``'s metrics.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    if not any(c.task == "reliability" for c in table.columns):
+        return False
+    figure = Figure(figsize=(5.0, 6.0), layout="constrained")
+    axes, shares = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    axes.plot((0, 100), (0, 100), color="0.6", linestyle="--", linewidth=1, label="reliable")
+    lines: list[list] = []
+    for k, row in enumerate(table.rows):
+        points = []
+        for number in range(RELIABILITY_BINS):
+            group = reliability_group(number)
+            predicted, true, pixels = (
+                table.values(row, Column("", "reliability", f"{metric}-{group}"))
+                for metric in ("predicted", "true", "pixels")
+            )
+            if pixels:
+                points.append((np.mean(predicted), np.mean(true), np.mean(pixels)))
+                lines.append([row, group, *(f"{value:.3f}" for value in points[-1])])
+        if points:
+            predicted, true, pixels = np.array(points).T
+            style = {"color": _COLOURS[k % len(_COLOURS)], "marker": _MARKERS[k % len(_MARKERS)]}
+            axes.plot(predicted, true, label=_mathtext(row), markersize=4, **style)
+            shares.plot(predicted, 100 * pixels / pixels.sum(), markersize=4, **style)
+    if not lines:
+        return False
+    axes.set_ylabel("pixels that are the instance's, %")
+    axes.set_aspect("equal")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.legend(fontsize=8)
+    axes.set_title(table.title.rstrip(":"), fontsize=9)
+    shares.set_xlabel("probability, %")
+    shares.set_ylabel("share of pixels, %")
+    shares.set_ylim(bottom=0)
+    for part in (axes, shares):
+        _finish(part)
+    _save(figure, png)
+    with open(csv_file, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["method", "bin", "predicted", "true", "pixels"])
         writer.writerows(lines)
     return True
 

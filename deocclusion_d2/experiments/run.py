@@ -21,7 +21,7 @@ from ..errors import UserError
 from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
 from .paper_tables import EXPERIMENTS
-from .plots import draw_occlusion_curve, draw_rows
+from .plots import draw_occlusion_curve, draw_reliability, draw_rows
 from .stages import Stage, StageStore
 from .tables import Table
 from .trainings import PRESETS, ROLES, Trainings
@@ -130,6 +130,9 @@ def _draw(tables: Sequence[Table], folder: Path) -> list[str]:
         curve = f"{table.name}_by_occlusion"
         if draw_occlusion_curve(table, folder / f"{curve}.png", folder / f"{curve}.csv"):
             written.append(f"{curve}.png")
+        diagram = f"{table.name}_diagram"
+        if draw_reliability(table, folder / f"{diagram}.png", folder / f"{diagram}.csv"):
+            written.append(f"{diagram}.png")
     return written
 
 

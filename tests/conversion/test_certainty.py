@@ -1,7 +1,11 @@
 """What conversion says of its own certainty: confidences of occluders, and mutual occlusions."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from deocclusion_d2.data.datasets import load_dataset_dicts
-from deocclusion_d2.structures import Deocclusion, OcclusionGraph
+from deocclusion_d2.structures import Deocclusion, OcclusionGraph, ProbabilityMap
 
 from .conftest import annotation, coco, rectangle, touching_pair
 
@@ -70,6 +74,23 @@ def test_a_method_without_confidences_writes_none(write, run, capsys):
     out = run(write(three_and_one()), "gap.json", deoccluder=Doubts(None), method="raw")
     assert "occluder_confidences" not in out["annotations"][2]
     assert out["annotations"][1]["occluder_confidences"] == [0.3333]
+
+
+def test_probabilities_are_written_where_they_are_kept(write, run, tmp_path):
+    kept = ProbabilityMap(4, 5, np.array([[0, 99], [255, 1]], np.uint8))
+
+    class Kept(Doubts):
+        def __call__(self, scenes):
+            return [replace(r, probabilities=[None, kept]) for r in super().__call__(scenes)]
+
+    out = run(write(coco(touching_pair(1, 1))), "kept.json", deoccluder=Kept(), method="raw")
+    first, second = out["annotations"]
+    assert "hidden_probability" not in first
+    back = ProbabilityMap.from_json(second["hidden_probability"])
+    assert back.xywh == [4, 5, 2, 2] and back.array.tolist() == [[0, 99], [255, 1]]
+    # What another conversion does not keep does not stay.
+    again = run(tmp_path / "kept.json", "again.json", method="convex_r")
+    assert not any("hidden_probability" in a for a in again["annotations"])
 
 
 def test_what_an_earlier_conversion_said_does_not_stay(write, run, tmp_path):

@@ -159,6 +159,17 @@ def test_default_sweeps_fit_the_config(tiny_kins, tmp_path):
         check_sweeps({"DEOCCLUSION.DILATION": ("0.5", "1")}, trainings)
 
 
+def test_reliability(tiny_kins, tmp_path, commands):
+    report = run(settings("reliability", tiny_kins, methods=("OG", "OG+")), tmp_path)
+    assert commands == ["pcnet_m learns, seed 0"] and "calibration error" in report
+    rows = results(tmp_path)["tables"]["reliability"]["rows"]
+    assert rows["OG"][0]["reliability"]["pixels"] > 0
+    lines = (tmp_path / "report" / "reliability_diagram.csv").read_text().splitlines()
+    assert lines[0] == "method,bin,predicted,true,pixels"
+    assert {line.split(",")[0] for line in lines[1:]} == {"OG", "OG+"}
+    assert (tmp_path / "report" / "reliability_diagram.png").is_file()
+
+
 def test_overrides_of_the_papers_network_are_for_the_better_one_too(tiny_kins, tmp_path):
     chosen = settings("completion", tiny_kins)
     more = ("pcnet_m.SEED", "7", "pcnet_m_plus.SEED", "8", "pcnet_m.VIS_PERIOD", "5")
