@@ -3,6 +3,7 @@
 from .content_samples import content_image
 from .layers import draw_outlines, layers_overview, object_sheet
 from .palette import instance_color
+from .probability import draw_hidden_probability
 from .render import (
     as_converted,
     by_deoccluder,
@@ -25,6 +26,7 @@ __all__ = [
     "content_image",
     "draw_amodal_boxes",
     "draw_amodal_masks",
+    "draw_hidden_probability",
     "draw_modal_masks",
     "draw_occlusion_graph",
     "draw_outlines",

@@ -17,6 +17,7 @@ from ..structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowM
 from .canvas import SceneCanvas, captions
 from .palette import ARROW, CYCLE, PAPER, instance_color, lighten
 from .placement import Node, arc_points, choose_bend, interior_node, place_tags, tag_fits
+from .probability import draw_hidden_probability
 
 _FILL_OPACITY = 0.62
 _PAGE_ASPECT = 0.85
@@ -141,7 +142,9 @@ def scene_panels(
     scale: float | None = None,
     amodal_title: str = "Pseudo-amodal masks (hatched: completed hidden part)",
 ) -> np.ndarray:
-    """Scene, modal masks, occlusion graph, amodal masks and, where known, the ground truth.
+    """Scene, modal masks, occlusion graph, amodal masks, and what else is known.
+
+    That is: probabilities of hidden parts, where they are kept, and the ground truth.
 
     Panels of wide images (street scenes) are stacked, others stand in a grid, all with titles.
 
@@ -159,7 +162,8 @@ def scene_panels(
         UserError: the scene and what is said about it differ in their number of instances.
     """
     known = truth is not None and (truth.amodal_masks is not None or truth.amodal_boxes is not None)
-    columns = page_columns(5 if known else 4, scene.height, scene.width)
+    kept = deocclusion.probabilities
+    columns = page_columns(4 + known + (kept is not None), scene.height, scene.width)
     if scale is None:
         scale = (_STACK_WIDTH if columns == 1 else _GRID_SIDE) / max(scene.height, scene.width)
     panels = [
@@ -168,6 +172,9 @@ def scene_panels(
         (graph_title(deocclusion.graph), draw_occlusion_graph(scene, deocclusion.graph, scale)),
         (amodal_title, draw_amodal_masks(scene, deocclusion.amodal_masks, scale)),
     ]
+    if kept is not None:
+        title = "Probability of hidden parts (dark: 0, bright: 1)"
+        panels.append((title, draw_hidden_probability(scene, kept, scale)))
     if known and truth.amodal_masks is not None:
         picture = draw_amodal_masks(scene, truth.amodal_masks, scale)
         panels.append(("Ground truth: amodal masks", picture))

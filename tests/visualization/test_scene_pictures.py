@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
+from deocclusion_d2.structures import (
+    Deocclusion,
+    OcclusionGraph,
+    ProbabilityMap,
+    Scene,
+    SceneTruth,
+    WindowMask,
+)
 from deocclusion_d2.visualization import (
     draw_amodal_boxes,
     draw_amodal_masks,
+    draw_hidden_probability,
     draw_modal_masks,
     draw_occlusion_graph,
     instance_color,
@@ -333,3 +341,26 @@ class TestInput:
         apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(lab, 2)]
         assert min(apart) > 25
         assert instance_color(64) == instance_color(0)
+
+
+class TestHiddenProbability:
+    def test_the_most_probable_is_the_brightest(self, pair):
+        scene, _ = pair
+        levels = np.array([[0, 30, 130, 255]], np.uint8).repeat(20, 0).repeat(5, 1)
+        first = ProbabilityMap(52, 50, levels)  # x 57-62 at 0.12, 62-67 at 0.51, 67-72 at 1
+        second = ProbabilityMap(66, 50, np.full((20, 6), 30, np.uint8))
+        picture = draw_hidden_probability(scene, [first, second])
+        at = [int(picture[60, x].sum()) for x in (59, 64, 69)]
+        assert at == sorted(at) and at[2] - at[0] > 250
+        # Where the second lies on the first, the higher one shows; where it is 0, the scene.
+        alone = draw_hidden_probability(scene, [first, None])
+        assert distance(picture[60, 69], alone[60, 69]) == 0
+        nothing = draw_hidden_probability(scene, [None, None])
+        assert distance(alone[60, 54], nothing[60, 54]) == 0
+
+    def test_is_a_panel_where_it_is_kept(self, pair):
+        scene, amodal = pair
+        graph = OcclusionGraph(2)
+        without = scene_panels(scene, Deocclusion(graph, amodal), scale=1.0)
+        kept = scene_panels(scene, Deocclusion(graph, amodal, [None, None]), scale=1.0)
+        assert kept.shape != without.shape
