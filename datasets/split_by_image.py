@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deocclusion_d2.conversion.shards import atomic_writer
 from deocclusion_d2.data.datasets import read_json
 from deocclusion_d2.errors import UserError, one_line_errors
+from deocclusion_d2.whole_file import whole_text_file
 
 _EPILOG = """\
 Every image, with all of its annotations, goes to one of the two files; both keep the order of the
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             document, args.val_share, args.seed, str(args.input), args.val_prefix
         )
         # Both appear when both are complete.
-        with atomic_writer(outputs[0]) as train_file, atomic_writer(outputs[1]) as val_file:
+        with whole_text_file(outputs[0]) as train_file, whole_text_file(outputs[1]) as val_file:
             for part, file in zip(parts, (train_file, val_file), strict=True):
                 json.dump(part, file)
     for path, part in zip(outputs, parts, strict=True):

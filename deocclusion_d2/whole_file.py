@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from .errors import UserError
 
@@ -43,6 +44,16 @@ def whole_file(path: str | Path, folder: Path | None = None) -> Iterator[Path]:
     finally:
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_text_file(path: str | Path, folder: Path | None = None) -> Iterator[TextIO]:
+    """A text file of ASCII, opened for writing; see ``whole_file``."""
+    with (
+        whole_file(path, folder) as unfinished,
+        unfinished.open("w", encoding="ascii", newline="\n") as file,
+    ):
+        yield file
 
 
 def _sync(path: Path) -> None:

@@ -24,6 +24,7 @@ from ..data.datasets import (
     AnnotationFormat,
     ImageInfo,
     InvalidAnnotation,
+    detect_format,
     get_format,
 )
 from ..data.datasets.annotation_format import locate
@@ -36,16 +37,6 @@ KEPT, DROPPED = -1, -2
 
 # pycocotools counts pixels in 32 bits.
 _MAX_PIXELS = 2**31
-
-# Keys by which an annotation shows its format, the most telling first.
-_TELLING_KEYS = (
-    ("pseudo_amodal", {"modal_segmentation"}),
-    ("cocoa", {"regions"}),
-    ("kins", {"inmodal_seg"}),
-    ("kins2020", {"i_segm", "a_segm"}),
-    ("cocoa_cls", {"visible_mask", "invisible_mask", "occlude_rate"}),
-    ("coco", {"segmentation"}),
-)
 
 
 @dataclass
@@ -166,14 +157,6 @@ def read_index(
         instances_of_item=np.asarray(reader.instances, np.int32),
         skipped=skipped,
     )
-
-
-def detect_format(annotation: Mapping) -> AnnotationFormat | None:
-    """The format that the keys of an annotation show; None when they show none."""
-    for name, keys in _TELLING_KEYS:
-        if keys & annotation.keys():
-            return ANNOTATION_FORMATS[name]
-    return None
 
 
 class _Reader:

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..whole_file import whole_text_file
 from .document_index import DROPPED, KEPT, DocumentIndex
-from .shards import ShardFolder, ShardPlan, atomic_writer
+from .shards import ShardFolder, ShardPlan
 
 
 def merge(
@@ -27,7 +28,7 @@ def merge(
     own_info = index.top.get("info", {})
     if not isinstance(own_info, dict):
         own_info = {"input_info": own_info}
-    with atomic_writer(output, folder.path) as file:
+    with whole_text_file(output, folder.path) as file:
         file.write('{"info": ' + json.dumps({**own_info, "deocclusion": info}))
         for key, value in [*top.items(), ("categories", index.categories)]:
             file.write(f",\n{json.dumps(key)}: {json.dumps(value)}")

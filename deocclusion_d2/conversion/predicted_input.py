@@ -30,9 +30,9 @@ from ..data.datasets import (
 )
 from ..errors import UserError
 from ..structures import resolve_rle_overlaps
+from ..whole_file import whole_text_file
 from .document_index import check_size
 from .json_stream import JsonStream, read_item
-from .shards import atomic_writer
 from .tally import Tally
 
 # Keys by which an entry may name itself, the first that it has.
@@ -185,7 +185,7 @@ class PredictedInput:
         with (
             self.path.open("rb") as results,
             self.images.path.open("rb") as images,
-            atomic_writer(output) as file,
+            whole_text_file(output) as file,
         ):
             file.write('{"categories": ' + json.dumps(self.images.categories))
             for key, value in top.items():

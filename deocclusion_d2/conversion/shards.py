@@ -9,7 +9,6 @@ Shard shorthand: I: images of the input, A: items of its annotation list, S: sha
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections import OrderedDict
@@ -17,12 +16,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import UserError
-from ..whole_file import whole_file
+from ..whole_file import whole_text_file
 
 # Far below the usual limit of 1,024 open files of a process.
 _OPEN_FILES = 256
@@ -137,7 +136,7 @@ class ShardFolder:
         for left in self.path.glob("*.tmp"):
             left.unlink()
         if found != fingerprint:
-            with atomic_writer(self._manifest) as file:
+            with whole_text_file(self._manifest) as file:
                 json.dump(fingerprint, file, indent=1)
 
     def _read_manifest(self) -> dict[str, Any] | None:
@@ -152,7 +151,7 @@ class ShardFolder:
         return self.path / "modal.json"
 
     def write(self, number: int, header: dict[str, Any], lines: Iterable[str]) -> None:
-        with atomic_writer(self.shard(number)) as file:
+        with whole_text_file(self.shard(number)) as file:
             file.write(json.dumps(header) + "\n")
             for line in lines:
                 file.write(line + "\n")
@@ -212,24 +211,6 @@ class ShardFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.path)
-
-
-@contextlib.contextmanager
-def atomic_writer(path: Path, folder: Path | None = None) -> Iterator[TextIO]:
-    """A text file that appears under its name complete, or not at all.
-
-    Args:
-        path: the file.
-        folder: where it grows, on the same file system; its own folder when not given.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    with (
-        whole_file(path, folder or path.parent) as unfinished,
-        unfinished.open("w", encoding="ascii", newline="\n") as file,
-    ):
-        yield file
 
 
 def _differences(found: dict[str, Any] | None, wanted: dict[str, Any]) -> str:

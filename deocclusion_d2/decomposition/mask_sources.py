@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..conversion.document_index import detect_format
-from ..data.datasets import ANNOTATION_FORMATS, ensure_registered, read_json
+from ..data.datasets import ANNOTATION_FORMATS, detect_format, ensure_registered, read_json
 from ..data.mappers import scene_from_record
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks

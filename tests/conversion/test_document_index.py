@@ -4,27 +4,11 @@ import numpy as np
 import pytest
 
 from deocclusion_d2.conversion.annotations import ShardReader
-from deocclusion_d2.conversion.document_index import DROPPED, detect_format, read_index
+from deocclusion_d2.conversion.document_index import DROPPED, read_index
 from deocclusion_d2.conversion.shards import ShardPlan
 from deocclusion_d2.errors import UserError
 
 from .conftest import annotation, coco, rectangle
-
-
-@pytest.mark.parametrize(
-    ("keys", "name"),
-    [
-        ("segmentation inmodal_seg bbox", "kins"),
-        ("a_segm i_segm oco_id ico_id", "kins2020"),
-        ("regions image_id", "cocoa"),
-        ("segmentation visible_mask", "cocoa_cls"),
-        ("segmentation occlude_rate", "cocoa_cls"),
-        ("segmentation bbox", "coco"),
-        ("segmentation modal_segmentation occluder_ids inmodal_seg", "pseudo_amodal"),
-    ],
-)
-def test_detect_format(keys, name):
-    assert detect_format(dict.fromkeys(keys.split())).name == name
 
 
 def test_unknown_format(write):

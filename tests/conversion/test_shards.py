@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deocclusion_d2.conversion.shards import ShardFolder, ShardPlan, atomic_writer
+from deocclusion_d2.conversion.shards import ShardFolder, ShardPlan
 from deocclusion_d2.errors import UserError
 
 
@@ -79,22 +79,3 @@ class TestFolder:
         folder = ShardFolder(tmp_path / "s")
         folder.open({"input": "x"}, overwrite=False)
         folder.open({"input": "y"}, overwrite=False)
-
-
-def test_atomic_writer(tmp_path):
-    path = tmp_path / "a"
-    with atomic_writer(path) as file:
-        file.write("one")
-        assert not path.exists()
-    assert path.read_text() == "one"
-    with pytest.raises(ZeroDivisionError), atomic_writer(path) as file:
-        file.write("two")
-        raise ZeroDivisionError
-    assert path.read_text() == "one"
-    assert list(tmp_path.iterdir()) == [path]
-    missing = tmp_path / "none" / "b"
-    with (
-        pytest.raises(UserError, match="b cannot be written: No such"),
-        atomic_writer(missing),
-    ):
-        pass

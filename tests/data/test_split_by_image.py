@@ -114,7 +114,7 @@ def test_no_part_is_empty(split, share, count):
             "annotations[0] is of image 5, which is not among the images",
         ),
         (document(), ["--val-output", "FOLDER/a.json"], "name one file twice"),
-        (document(), ["--val-output", "FOLDER/none/b.json"], "cannot be written"),
+        (document(), ["--val-output", "FOLDER/a.json/b.json"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(

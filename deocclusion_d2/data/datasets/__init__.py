@@ -6,6 +6,7 @@ from .annotation_format import (
     AnnotationFormat,
     ImageInfo,
     ParsedAnnotation,
+    detect_format,
     get_format,
 )
 from .load import load_dataset_dicts, read_json
@@ -33,6 +34,7 @@ __all__ = [
     "InvalidAnnotation",
     "ParsedAnnotation",
     "Prediction",
+    "detect_format",
     "ensure_registered",
     "get_format",
     "load_dataset_dicts",

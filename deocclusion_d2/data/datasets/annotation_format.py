@@ -327,3 +327,22 @@ def get_format(name: str) -> AnnotationFormat:
         known = ", ".join(sorted(ANNOTATION_FORMATS))
         raise UserError(f"unknown annotation format {name!r}; the known ones are {known}")
     return ANNOTATION_FORMATS[name]
+
+
+# Keys by which an annotation shows its format, the most telling first.
+_TELLING_KEYS = (
+    ("pseudo_amodal", {"modal_segmentation"}),
+    ("cocoa", {"regions"}),
+    ("kins", {"inmodal_seg"}),
+    ("kins2020", {"i_segm", "a_segm"}),
+    ("cocoa_cls", {"visible_mask", "invisible_mask", "occlude_rate"}),
+    ("coco", {"segmentation"}),
+)
+
+
+def detect_format(annotation: Mapping) -> AnnotationFormat | None:
+    """The format that the keys of an annotation show; None when they show none."""
+    for name, keys in _TELLING_KEYS:
+        if keys & annotation.keys():
+            return ANNOTATION_FORMATS[name]
+    return None
