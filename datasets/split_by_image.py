@@ -12,7 +12,7 @@ from typing import Any
 
 from deocclusion_d2.data.datasets import read_json
 from deocclusion_d2.errors import UserError, one_line_errors
-from deocclusion_d2.whole_file import whole_text_file
+from deocclusion_d2.files import whole_text_file
 
 _EPILOG = """\
 Every image, with all of its annotations, goes to one of the two files; both keep the order of the

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..whole_file import whole_text_file
+from ..files import whole_text_file
 from .document_index import DROPPED, KEPT, DocumentIndex
 from .shards import ShardFolder, ShardPlan
 

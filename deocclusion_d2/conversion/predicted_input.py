@@ -29,8 +29,8 @@ from ..data.datasets import (
     to_rle,
 )
 from ..errors import UserError
+from ..files import whole_text_file
 from ..structures import resolve_rle_overlaps
-from ..whole_file import whole_text_file
 from .document_index import check_size
 from .json_stream import JsonStream, read_item
 from .tally import Tally

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import UserError
-from ..whole_file import whole_text_file
+from ..files import whole_text_file
 
 # Far below the usual limit of 1,024 open files of a process.
 _OPEN_FILES = 256

@@ -25,6 +25,7 @@ from PIL import Image
 
 from ..data.datasets.segmentation import to_rle
 from ..errors import UserError
+from ..files import read_json_file
 from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
 
 VERSION = 1
@@ -222,12 +223,7 @@ def _layer_file(name: str) -> str:
 
 def _read_document(path: Path) -> dict[str, Any]:
     """``graph.json``, its version checked."""
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a JSON file: {error}") from error
+    document = read_json_file(path)
     if not isinstance(document, dict) or "version" not in document:
         raise UserError(f"{path}: not the {GRAPH_FILE} of a layered scene")
     if document["version"] != VERSION:

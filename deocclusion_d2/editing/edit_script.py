@@ -14,7 +14,6 @@ script is checked whole before its first edit is made.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -25,7 +24,7 @@ from PIL import Image
 
 from ..decomposition import check_replaceable, load_layered_scene, save_layered_scene
 from ..errors import UserError
-from ..whole_file import whole_file
+from ..files import read_json_file, whole_file
 from .html_page import scene_page
 from .scene_editor import SCRIPT_VERSION, SceneEditor, describe_objects
 
@@ -103,12 +102,7 @@ def read_edit_script(path: str | Path) -> list[dict]:
         UserError: naming the script, and the number of the edit where it is about one.
     """
     path = Path(path)
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a JSON file: {error}") from error
+    document = read_json_file(path)
     edits = _checked_script(document, str(path))
     return [
         edit | {"scene": str(path.parent / edit["scene"])} if edit["op"] == "insert" else edit

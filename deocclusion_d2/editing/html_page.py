@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from ..decomposition import load_layered_scene
+from ..files import whole_file
 from ..structures import LayeredScene, ObjectLayer
-from ..whole_file import whole_file
 
 ASSETS = Path(__file__).parent / "page"
 SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "controls.js")

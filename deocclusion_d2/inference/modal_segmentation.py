@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from ..data import build_scene_test_loader
 from ..errors import UserError
+from ..files import whole_file
 from ..structures import Scene, SquareCrop, WindowMask
-from ..whole_file import whole_file
 from .network_runner import NetworkRunner, Sample
 from .ordering import require_image
 from .weights import load_model

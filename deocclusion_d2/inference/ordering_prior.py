@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..files import whole_file
 from ..structures import Scene
-from ..whole_file import whole_file
 from .pair_features import FEATURES, pair_features
 from .weights import file_sha256
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..whole_file import whole_file
+from ..files import whole_file
 from .official_checkpoints import (
     NetworkShape,
     detect_kind,

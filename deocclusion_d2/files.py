@@ -1,13 +1,14 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and JSON files that are there or not."""
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from .errors import UserError
 
@@ -54,6 +55,20 @@ def whole_text_file(path: str | Path, folder: Path | None = None) -> Iterator[Te
         unfinished.open("w", encoding="ascii", newline="\n") as file,
     ):
         yield file
+
+
+def read_json_file(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        UserError: one line that names the file.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a JSON file: {error}") from error
 
 
 def _sync(path: Path) -> None:

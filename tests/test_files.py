@@ -3,7 +3,7 @@
 import pytest
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.whole_file import whole_text_file
+from deocclusion_d2.files import whole_text_file
 
 
 def test_whole_text_file(tmp_path):
