@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .window_mask import Box, crop_window
+
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityMap:
@@ -42,18 +44,9 @@ class ProbabilityMap:
         h, w = self.array.shape
         return [self.x0, self.y0, w, h]
 
-    def crop(self, box: tuple[int, int, int, int]) -> np.ndarray:
+    def crop(self, box: Box) -> np.ndarray:
         """The probabilities inside a box (x0, y0, x1, y1): (y1 - y0, x1 - x0) float32 in [0, 1]."""
-        x0, y0, x1, y1 = box
-        out = np.zeros((y1 - y0, x1 - x0), dtype=np.float32)
-        h, w = self.array.shape
-        left, right = max(x0, self.x0), min(x1, self.x0 + w)
-        top, bottom = max(y0, self.y0), min(y1, self.y0 + h)
-        if left < right and top < bottom:
-            out[top - y0 : bottom - y0, left - x0 : right - x0] = (
-                self.array[top - self.y0 : bottom - self.y0, left - self.x0 : right - self.x0] / 255
-            )
-        return out
+        return crop_window(self.array, self.x0, self.y0, box) / np.float32(255)
 
     def to_json(self) -> dict[str, Any]:
         """``bbox``, the window [x, y, width, height], and ``png``, it as an 8-bit PNG in base64."""

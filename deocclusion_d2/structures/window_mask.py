@@ -123,16 +123,7 @@ class WindowMask:
         Returns:
             (y1 - y0, x1 - x0) bool, a new array.
         """
-        x0, y0, x1, y1 = box
-        out = np.zeros((y1 - y0, x1 - x0), dtype=bool)
-        h, w = self.array.shape
-        left, right = max(x0, self.x0), min(x1, self.x0 + w)
-        top, bottom = max(y0, self.y0), min(y1, self.y0 + h)
-        if left < right and top < bottom:
-            out[top - y0 : bottom - y0, left - x0 : right - x0] = self.array[
-                top - self.y0 : bottom - self.y0, left - self.x0 : right - self.x0
-            ]
-        return out
+        return crop_window(self.array, self.x0, self.y0, box)
 
     # ---------------------------------------------------------------- set operations
 
@@ -192,6 +183,28 @@ class WindowMask:
         padded = np.pad(self.array.view(np.uint8), margin)
         grown = cv2.dilate(padded, kernel).view(bool)
         return WindowMask(self.x0 - margin, self.y0 - margin, grown)
+
+
+def crop_window(array: np.ndarray, x0: int, y0: int, box: Box) -> np.ndarray:
+    """What a window of an image holds inside a box, zero where the box leaves the window.
+
+    Args:
+        array: (h, w), the window.
+        x0, y0: image position of its top left pixel.
+
+    Returns:
+        (box height, box width) of the same dtype, a new array.
+    """
+    left, top, right, bottom = box
+    out = np.zeros((bottom - top, right - left), dtype=array.dtype)
+    h, w = array.shape
+    common = intersect_boxes(box, (x0, y0, x0 + w, y0 + h))
+    if common is not None:
+        cx0, cy0, cx1, cy1 = common
+        out[cy0 - top : cy1 - top, cx0 - left : cx1 - left] = array[
+            cy0 - y0 : cy1 - y0, cx0 - x0 : cx1 - x0
+        ]
+    return out
 
 
 def neighbour_reach(dilation: int = 0) -> int:
