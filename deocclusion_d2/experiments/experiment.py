@@ -173,16 +173,17 @@ class Experiment:
         command = [str(self.project / "tools/convert_modal_to_amodal.py"), "--method", method]
         command += ["--format", train.annotation_format, "--input", str(train.annotation_json)]
         inputs: dict = {"method": method, "train": fingerprint(self.data.train_modal)}
+        overrides: list[str] = []
         if network:
             cfg, inputs["settings"] = self._in_use(role, network)
             inputs["network"] = network.key
             command += ["--config-file", self.trainings.config_file(role)]
             command += ["--weights", weights_of(network), "--image-root", str(train.image_root)]
+            prior = ("DEOCCLUSION.ORDERING_PRIOR", cfg.DEOCCLUSION.ORDERING_PRIOR)
+            overrides = self.trainings.opts(role, *prior)
 
         def work(folder: Path) -> dict:
             labels = ["--output", str(folder / "labels.json"), "--overwrite"]
-            prior = ("DEOCCLUSION.ORDERING_PRIOR", cfg.DEOCCLUSION.ORDERING_PRIOR)
-            overrides = self.trainings.opts(role, *prior) if network else []
             run_command(
                 f"labels by {source}", [*command, *labels, *overrides], folder / "log.txt",
             )  # fmt: skip
