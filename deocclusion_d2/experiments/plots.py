@@ -130,7 +130,7 @@ def draw_reliability(table: Table, png: Path, csv_file: Path) -> bool:
     """
     if not any(c.task == "reliability" for c in table.columns):
         return False
-    figure = Figure(figsize=(5.0, 6.0), layout="constrained")
+    figure = Figure(figsize=(5.0, 6.6), layout="constrained")
     axes, shares = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     axes.plot((0, 100), (0, 100), color="0.6", linestyle="--", linewidth=1, label="reliable")
     lines: list[list] = []
@@ -153,7 +153,6 @@ def draw_reliability(table: Table, png: Path, csv_file: Path) -> bool:
     if not lines:
         return False
     axes.set_ylabel("pixels that are the instance's, %")
-    axes.set_aspect("equal")
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.legend(fontsize=8)
