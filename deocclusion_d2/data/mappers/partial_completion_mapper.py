@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from detectron2.config import configurable
-from detectron2.data import detection_utils
 
 from ...errors import UserError
 from ..instance_table import InstanceTable
 from ..samplers import SamplerSettings, draw_sample
+from .draw_mapper import InstanceDrawMapper
 
 
-class PartialCompletionMapper:
-    """Maps ``{"item": number of the target, "draw": number of the draw}`` to a sample.
-
-    The other instance and every random number come from (seed, draw) alone, so a sample does not
-    depend on the worker, the number of workers or processes, or on the samples before it.
-    """
+class PartialCompletionMapper(InstanceDrawMapper):
+    """Draws an instance with another one laid over it (Fig. 3a)."""
 
     @configurable
     def __init__(
@@ -30,20 +26,15 @@ class PartialCompletionMapper:
     ) -> None:
         """
         Args:
-            instances: where the other instance is drawn from.
-            settings: numbers of the sampler.
-            seed: seed of the whole run, 0 or more.
+            instances, settings, seed: see ``InstanceDrawMapper``.
             load_image: also crop the image of the target.
             isolated_targets: only instances that touch no other are targets; all are erasers.
 
         Raises:
             UserError: no instance is isolated.
         """
-        self.instances = instances
-        self.settings = settings
-        self.seed = seed
+        super().__init__(instances=instances, settings=settings, seed=seed)
         self.load_image = load_image
-        self._targets = np.arange(len(instances))
         if isolated_targets:
             self._targets = np.flatnonzero(instances.isolated())
             if not len(self._targets):
@@ -55,24 +46,17 @@ class PartialCompletionMapper:
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int) -> dict:
         return {
-            "instances": instances,
-            "settings": SamplerSettings.from_config(cfg),
-            "seed": seed,
+            **super().from_config(cfg, instances, seed),
             "load_image": cfg.MODEL.PCNET_M.USE_RGB,
             "isolated_targets": cfg.INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS,
         }
 
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    def __call__(self, dataset_dict: dict) -> dict:
+    def draw(self, index: int, rng: np.random.Generator) -> dict:
         """Returns a dict of one sample, S the patch's side:
 
         ``modal_mask`` (S, S) uint8 0/1, ``eraser`` (S, S) uint8 0/1, ``category_id`` int64, and
         ``image`` (S, S, 3) uint8 RGB when images are loaded.
         """
-        index, draw = int(self._targets[dataset_dict["item"]]), dataset_dict["draw"]
-        rng = np.random.default_rng((self.seed, draw))
         other = int(rng.integers(len(self.instances)))
         sample = draw_sample(
             self.instances.modal_mask(index), self.instances.modal_mask(other), self.settings, rng
@@ -83,6 +67,7 @@ class PartialCompletionMapper:
             "category_id": self.instances.category_ids[index],
         }
         if self.load_image:
-            image = detection_utils.read_image(self.instances.file_name(index), format="RGB")
-            out["image"] = sample.crop.resize_image(image, self.settings.patch_size, sample.flip)
+            out["image"] = sample.crop.resize_image(
+                self.image(index), self.settings.patch_size, sample.flip
+            )
         return out
