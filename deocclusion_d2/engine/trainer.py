@@ -76,11 +76,6 @@ SCENE_MODELS: dict[str, SceneEvaluation] = {
 class Trainer(DefaultTrainer):
     """Detectron2's trainer with this package's loaders and evaluators, and bfloat16 on CPUs."""
 
-    def __init__(self, cfg) -> None:
-        super().__init__(cfg)
-        # The hooks have been built: from here on the prior is that of this training.
-        self.cfg = with_own_prior(cfg)
-
     @classmethod
     def build_model(cls, cfg) -> nn.Module:
         model = super().build_model(cfg)
@@ -140,6 +135,7 @@ class Trainer(DefaultTrainer):
 
     def train(self) -> dict | None:
         """Train; returns the results of the last evaluation, None where there was none."""
+        self.cfg = with_own_prior(self.cfg)
         super().train()
         return getattr(self, "_last_eval_results", None)
 
@@ -181,12 +177,16 @@ class Trainer(DefaultTrainer):
 
 
 def with_own_prior(cfg):
-    """A config in which the prior "auto" is that of the output folder, wherever its weights are."""
+    """A config for a model that is in memory: the prior "auto" is that of the output folder.
+
+    ``MODEL.WEIGHTS``, from which a training may have started, are no longer the model's.
+    """
     if cfg.DEOCCLUSION.ORDERING_PRIOR != AUTO:
         return cfg
     cfg = cfg.clone()
     cfg.defrost()
     cfg.DEOCCLUSION.ORDERING_PRIOR = os.path.join(cfg.OUTPUT_DIR, PRIOR_FILE)
+    cfg.MODEL.WEIGHTS = ""
     cfg.freeze()
     return cfg
 

@@ -76,7 +76,10 @@ class Experiment:
             network: the trained PCNet-M.
             cfg: how it is used.
         """
-        inputs = {"network": network.key, "settings": hash_of(cfg.DEOCCLUSION.dump())}
+        options = cfg.DEOCCLUSION
+        settings = [options.ORDER_THRESHOLD, options.DILATION, options.PRECISION]
+        settings.append(cfg.INPUT.PARTIAL_COMPLETION.dump())
+        inputs = {"network": network.key, "settings": hash_of(settings)}
 
         def work(folder: Path) -> dict:
             print(f"\n== ordering prior of {self.data.train_modal}", flush=True)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from detectron2.data import MetadataCatalog
+
+from ..errors import UserError
 from .compare_methods import METHODS, Metrics
 from .data import short_name
 from .experiment import CONVERSIONS, Experiment
@@ -128,7 +131,16 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
 
 
 def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
-    """How far the probabilities of hidden pixels can be trusted; needs true amodal masks."""
+    """How far the probabilities of hidden pixels can be trusted.
+
+    Raises:
+        UserError: the test set has no true amodal masks.
+    """
+    if MetadataCatalog.get(e.data.test).get("evaluator_type") not in ("amodal", "cocoa"):
+        raise UserError(
+            f"reliability compares with true amodal masks, which {short_name(e.data.test)} does "
+            "not have: name another test set"
+        )
     table = Table(
         "reliability",
         f"Probabilities of hidden pixels on {short_name(e.data.test)}, %:",

@@ -102,21 +102,20 @@ def fit_ordering_prior(
         every = max(1, round(total / ENOUGH_IMAGES))
     loaders = [build_scene_test_loader(cfg, name, every) for name in dataset_names]
     values, relative, images, count = _together([_measure(ordering, loader) for loader in loaders])
-    prior = fit_prior(
-        values,
-        relative,
-        images,
-        features,
-        {
+    prior = None
+    # Another machine need not have the weights' file.
+    if comm.is_main_process():
+        fitted_on = {
             "version": __version__,
             "dataset": ", ".join(dataset_names),
             "images": count,
             **_weights(cfg.MODEL.WEIGHTS),
             "order_threshold": ordering.threshold,
             "dilation": ordering.dilation,
-        },
-    )
-    if comm.is_main_process():
+        }
+        prior = fit_prior(values, relative, images, features, fitted_on)
+    prior = comm.all_gather(prior)[0]
+    if comm.get_local_rank() == 0:
         prior.save(output_json)
     comm.synchronize()
     return prior

@@ -172,6 +172,7 @@ def test_plus_fits_its_ordering_prior_and_finds_it_again(kins, no_images, tmp_pa
     assert not (tmp_path / "start" / "ordering_prior.json").exists()
     start = ("MODEL.WEIGHTS", str(tmp_path / "start" / "model_final.pth"))
     results = train(arguments(config, kins, output, *short, *start))
+    assert "other weights" not in (output / "log.txt").read_text()
     prior = json.loads((output / "ordering_prior.json").read_text())
     digest = hashlib.sha256((output / "model_final.pth").read_bytes()).hexdigest()
     assert prior["fitted_on"]["weights_sha256"] == digest
