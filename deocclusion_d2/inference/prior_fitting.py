@@ -115,9 +115,8 @@ def fit_ordering_prior(
         }
         prior = fit_prior(values, relative, images, features, fitted_on)
     prior = comm.all_gather(prior)[0]
-    if comm.get_local_rank() == 0:
-        prior.save(output_json)
-    comm.synchronize()
+    # By every process: on any machine it is there when the call ends, and whole at any time.
+    prior.save(output_json)
     return prior
 
 
