@@ -82,7 +82,7 @@ class PCNetCompletion:
             Deocclusion(
                 graph,
                 list(scene.modal_masks),
-                [None] * len(scene) if self.keep_probability else None,
+                probabilities=[None] * len(scene) if self.keep_probability else None,
             )
             for scene, graph in zip(scenes, graphs, strict=True)
         ]

@@ -134,8 +134,6 @@ class OrderingPrior:
 def configured_prior(cfg) -> OrderingPrior | None:
     """The prior that ``DEOCCLUSION.ORDERING_PRIOR`` names; None for none.
 
-    A prior that was fitted with other weights than ``MODEL.WEIGHTS`` is used, with a warning.
-
     Raises:
         UserError: the key names a file that is none.
     """
@@ -149,16 +147,20 @@ def configured_prior(cfg) -> OrderingPrior | None:
                 f"DEOCCLUSION.ORDERING_PRIOR = 'auto': there is no {path!r} beside MODEL.WEIGHTS; "
                 "training with this config writes one, tools/fit_ordering_prior.py too; or set ''"
             )
-    prior = OrderingPrior.load(path)
+    return OrderingPrior.load(path)
+
+
+def warn_of_other_weights(cfg, prior: OrderingPrior) -> None:
+    """Say when a config's prior was fitted with other weights than ``MODEL.WEIGHTS``."""
+    weights = cfg.MODEL.WEIGHTS
     expected = prior.fitted_on.get("weights_sha256")
     if expected and os.path.isfile(weights) and file_sha256(Path(weights)) != expected:
         logging.getLogger(__name__).warning(
             "The ordering prior %s was fitted with other weights than %s: fit it anew with "
             "tools/fit_ordering_prior.py for the best order",
-            path,
+            cfg.DEOCCLUSION.ORDERING_PRIOR,
             weights,
         )
-    return prior
 
 
 def relative_difference(increments: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from .amodal_completion import PCNetCompletion
 from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion
 from .network_runner import NetworkRunner
 from .ordering import DualCompletion
-from .ordering_prior import OrderingPrior, configured_prior
+from .ordering_prior import OrderingPrior, configured_prior, warn_of_other_weights
 from .patch_completer import PatchCompleter
 from .supervised import AMODAL_THRESHOLD, OrderNetOrdering, PairRunner, SupervisedCompletion
 from .weights import load_model
@@ -141,11 +141,14 @@ def _patch(cfg) -> dict[str, Any]:
 
 
 def _dual_completion(cfg, runner: NetworkRunner | None) -> Ordering:
+    prior = ordering_prior(cfg)
+    if prior is not None:
+        warn_of_other_weights(cfg, prior)
     return DualCompletion(
         runner,
         threshold=cfg.DEOCCLUSION.ORDER_THRESHOLD,
         dilation=dilation(cfg),
-        prior=ordering_prior(cfg),
+        prior=prior,
         mutual_share=cfg.DEOCCLUSION.MUTUAL_SHARE,
         mutual_difference=cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
         **_patch(cfg),

@@ -90,14 +90,14 @@ class Deocclusion:
     Attributes:
         graph: who hides whom; its nodes are the rows 0..N-1 of the scene.
         amodal_masks: N completed masks.
-        probabilities: N maps of how probable it is that a pixel of what may hide an instance is
-            the instance's, None for those that nothing hides; None altogether unless asked for.
         rows: N row numbers, from ``Deoccluder.predict``: instance n is row ``rows[n]`` of the masks
             that it was given, of which those with a low score are left out. None from scenes, whose
             rows these are.
+        probabilities: N maps of how probable it is that a pixel of what may hide an instance is
+            the instance's, None for those that nothing hides; None altogether unless asked for.
     """
 
     graph: OcclusionGraph
     amodal_masks: list[WindowMask]
-    probabilities: list[ProbabilityMap | None] | None = None
     rows: list[int] | None = None
+    probabilities: list[ProbabilityMap | None] | None = None

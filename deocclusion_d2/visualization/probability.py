@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import matplotlib
 import numpy as np
 
@@ -37,8 +38,10 @@ def draw_hidden_probability(
     canvas = SceneCanvas(scene, scale, brightness=0.45, saturation=0.15)
     colors = matplotlib.colormaps["inferno"](np.linspace(0.15, 1, _BANDS))[:, :3] * 255
     edges = np.linspace(0, 255, _BANDS + 1)
+    left, top, width, height = cv2.boundingRect(highest)
+    window = highest[top : top + height, left : left + width]
     for color, low, high in zip(colors, edges[:-1], edges[1:], strict=True):
-        band = WindowMask.from_array((highest > low) & (highest <= high))
+        band = WindowMask.from_array((window > low) & (window <= high), left, top)
         canvas.fill(band, tuple(round(v) for v in color), 0.9)
     for i, mask in enumerate(scene.modal_masks):
         canvas.outline(mask, lighten(instance_color(i), 0.15), width=0.8)

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from deocclusion_d2.data.datasets import load_dataset_dicts
+from deocclusion_d2.data.mappers import deocclusion_from_record, scene_from_record
+from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, ProbabilityMap
 
 from .conftest import annotation, coco, rectangle, touching_pair
@@ -88,6 +91,13 @@ def test_probabilities_are_written_where_they_are_kept(write, run, tmp_path):
     assert "hidden_probability" not in first
     back = ProbabilityMap.from_json(second["hidden_probability"])
     assert back.xywh == [4, 5, 2, 2] and back.array.tolist() == [[0, 99], [255, 1]]
+    # It is drawn again from the file.
+    record, *_ = load_dataset_dicts(str(tmp_path / "kept.json"), "images", "pseudo_amodal")
+    result = deocclusion_from_record(record, *scene_from_record(record))
+    assert result.probabilities[0] is None and result.probabilities[1].xywh == [4, 5, 2, 2]
+    record["annotations"][1]["hidden_probability"]["png"] = "nothing"
+    with pytest.raises(UserError, match=r"annotation 2: 'hidden_probability'"):
+        deocclusion_from_record(record, *scene_from_record(record))
     # What another conversion does not keep does not stay.
     again = run(tmp_path / "kept.json", "again.json", method="convex_r")
     assert not any("hidden_probability" in a for a in again["annotations"])

@@ -23,7 +23,7 @@ def evaluate(*instances):
     evaluator = ReliabilityEvaluator()
     modal, true, kept = map(list, zip(*instances, strict=True))
     scene = Scene(40, 40, modal, np.ones(len(modal)))
-    output = Deocclusion(OcclusionGraph(len(modal)), modal, kept)
+    output = Deocclusion(OcclusionGraph(len(modal)), modal, probabilities=kept)
     evaluator.process([{"scene": scene, "truth": SceneTruth(amodal_masks=true)}], [output])
     return evaluator.evaluate()
 

@@ -19,7 +19,11 @@ from deocclusion_d2.inference import (
     PatchCompleter,
     pair_features,
 )
-from deocclusion_d2.inference.ordering_prior import configured_prior, relative_difference
+from deocclusion_d2.inference.ordering_prior import (
+    configured_prior,
+    relative_difference,
+    warn_of_other_weights,
+)
 from deocclusion_d2.structures import Scene, neighbour_pairs
 from tests.helpers import box_mask, random_model, rule_model, scene_of
 
@@ -286,5 +290,7 @@ def test_a_prior_of_other_weights_is_told_of(cfg, tmp_path, caplog):
     for fitted_on, warnings in cases:
         OrderingPrior(("centre",), (1.0,), 1.5, fitted_on=fitted_on).save(path)
         caplog.clear()
-        assert configured_prior(cfg).fitted_on == fitted_on
+        prior = configured_prior(cfg)
+        assert prior.fitted_on == fitted_on
+        warn_of_other_weights(cfg, prior)
         assert [str(path) in message for message in caplog.messages] == [True] * warnings

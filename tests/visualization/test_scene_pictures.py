@@ -362,5 +362,6 @@ class TestHiddenProbability:
         scene, amodal = pair
         graph = OcclusionGraph(2)
         without = scene_panels(scene, Deocclusion(graph, amodal), scale=1.0)
-        kept = scene_panels(scene, Deocclusion(graph, amodal, [None, None]), scale=1.0)
+        kept = Deocclusion(graph, amodal, probabilities=[None, None])
+        kept = scene_panels(scene, kept, scale=1.0)
         assert kept.shape != without.shape

@@ -27,6 +27,7 @@ class PseudoAmodal(CocoStyleFormat):
         "occluder_ids",
         "occluder_confidences",
         "mutual_occlusion_ids",
+        "hidden_probability",
         "occlusion_rate",
     )
     coco_views = frozenset({"amodal"})

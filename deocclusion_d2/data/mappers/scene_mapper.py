@@ -6,7 +6,7 @@ import numpy as np
 from detectron2.data import detection_utils
 
 from ...errors import UserError
-from ...structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
+from ...structures import Deocclusion, OcclusionGraph, ProbabilityMap, Scene, SceneTruth, WindowMask
 
 
 def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, SceneTruth]:
@@ -34,17 +34,21 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
 
 
 def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> Deocclusion:
-    """The result that a converted JSON holds for one image: its masks, ``occluder_ids`` as graph.
+    """The result that a converted JSON holds for one image.
+
+    Its masks, ``occluder_ids`` as graph, and ``hidden_probability`` where there are any.
 
     Args:
         record: dataset dict of format "pseudo_amodal".
         scene, truth: what ``scene_from_record`` makes of it.
 
     Raises:
-        UserError: an occluder is not in the image, is the instance itself, or is hidden by it.
+        UserError: an occluder is not in the image, is the instance itself, or is hidden by it; a
+            probability that cannot be read.
     """
     row_of = {instance: row for row, instance in enumerate(scene.instance_ids)}
     graph = OcclusionGraph(len(scene))
+    probabilities: list[ProbabilityMap | None] = [None] * len(scene)
     for annotation in record["annotations"]:
         where = f"image {record['image_id']} ({record['file_name']}), annotation {annotation['id']}"
         if annotation["id"] not in row_of:
@@ -58,8 +62,15 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
                 graph.add_occlusion(row_of[occluder], row_of[annotation["id"]])
             except ValueError:
                 raise UserError(f"{where}: it and {occluder} occlude each other") from None
+        if "hidden_probability" in annotation:
+            try:
+                kept = ProbabilityMap.from_json(annotation["hidden_probability"])
+            except (ValueError, TypeError, KeyError) as error:
+                raise UserError(f"{where}: 'hidden_probability': {error}") from None
+            probabilities[row_of[annotation["id"]]] = kept
     masks = truth.amodal_masks if truth.amodal_masks is not None else scene.modal_masks
-    return Deocclusion(graph, masks)
+    known = any(kept is not None for kept in probabilities)
+    return Deocclusion(graph, masks, probabilities=probabilities if known else None)
 
 
 class SceneMapper:

@@ -10,12 +10,7 @@ from detectron2.structures import BoxMode
 from PIL import Image
 from pycocotools import mask as mask_util
 
-from deocclusion_d2.data.datasets import (
-    ANNOTATION_FORMATS,
-    ImageInfo,
-    detect_format,
-    load_dataset_dicts,
-)
+from deocclusion_d2.data.datasets import ANNOTATION_FORMATS, ImageInfo, load_dataset_dicts
 
 H, W = 6, 8
 
@@ -416,19 +411,3 @@ def test_single_cocoa_entry_becomes_coco_annotations() -> None:
         "name": "man",
         "order": 1,
     }
-
-
-@pytest.mark.parametrize(
-    ("keys", "name"),
-    [
-        ("segmentation inmodal_seg bbox", "kins"),
-        ("a_segm i_segm oco_id ico_id", "kins2020"),
-        ("regions image_id", "cocoa"),
-        ("segmentation visible_mask", "cocoa_cls"),
-        ("segmentation occlude_rate", "cocoa_cls"),
-        ("segmentation bbox", "coco"),
-        ("segmentation modal_segmentation occluder_ids inmodal_seg", "pseudo_amodal"),
-    ],
-)
-def test_detect_format(keys, name):
-    assert detect_format(dict.fromkeys(keys.split())).name == name
