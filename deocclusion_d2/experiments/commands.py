@@ -32,13 +32,15 @@ def run_command(title: str, command: Sequence[str], log: Path) -> float:
         Seconds that it took.
 
     Raises:
-        UserError: the program failed; its last lines are shown.
+        UserError: the program failed, with the reason where it gave one in a line; its last lines
+            are shown.
     """
     print(f"\n== {title}\n$ python {shlex.join(command)}", flush=True)
     start = time.monotonic()
     last: deque[str] = deque(maxlen=_LINES_SHOWN_ON_FAILURE)
     log.parent.mkdir(parents=True, exist_ok=True)
     shown = False
+    reason = "the command failed"
     with (
         open(log, "w") as file,
         subprocess.Popen(
@@ -53,12 +55,15 @@ def run_command(title: str, command: Sequence[str], log: Path) -> float:
         for line in process.stdout:
             file.write(line)
             last.append(line.rstrip())
+            # What it wrote to its standard output may come after, from a buffer.
+            if line.startswith("error: "):
+                reason = line.removeprefix("error: ").strip()
             if progress := _PROGRESS.search(line):
                 print(f"\r   {progress.group(1)}  ".ljust(72), end="", flush=True)
                 shown = True
     seconds = time.monotonic() - start
     if process.returncode:
         print("\n" + "\n".join(last), file=sys.stderr)
-        raise UserError(f"{title}: the command failed; all that it printed is in {log}")
+        raise UserError(f"{title}: {reason}; all that it printed is in {log}")
     print(f"{chr(13) if shown else ''}   done in {seconds:.0f} s".ljust(72), flush=True)
     return seconds

@@ -65,3 +65,8 @@ def test_commands_are_logged_and_their_failure_is_said(tmp_path, capfd):
     with pytest.raises(UserError, match=r"broken: the command failed; .*x\.txt"):
         run_command("broken", ["-c", "raise SystemExit('no such thing')"], log)
     assert "no such thing" in capfd.readouterr().err
+    # A reason in one line is the message, though lines from a buffer follow it.
+    code = "import sys; print('error: m.json: no masks', file=sys.stderr, flush=True);"
+    code += "print('a line\\n' * 40); sys.exit(1)"
+    with pytest.raises(UserError, match=r"^broken: m\.json: no masks; .*x\.txt"):
+        run_command("broken", ["-c", code], log)
