@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..config import load_config
 from ..errors import UserError
+from ..inference.weights import file_sha256
 from .commands import run_command
 from .data import ExperimentData, fingerprint
 from .stages import Stage, StageStore, hash_of
@@ -44,6 +45,8 @@ _WITHOUT_EFFECT = {
     "SOLVER.CHECKPOINT_PERIOD": 1,
     "TEST.EVAL_PERIOD": 0,
     "MODEL.DEVICE": "",
+    # Its content matters, not its name: see ``_start``.
+    "MODEL.WEIGHTS": "",
 }
 
 
@@ -135,10 +138,12 @@ class Trainings:
         opts = (*opts, "SEED", str(seed))
         overrides = self.opts(role, *opts)
         config_file = self.config_file(role)
+        cfg = self.config(role, *opts)
         inputs = {
-            "config": hash_of(_what_matters(self.config(role, *opts))),
+            "config": hash_of(_what_matters(cfg)),
             "train": labels_key or fingerprint(train),
             "test": fingerprint(test) if test else None,
+            **_start(cfg.MODEL.WEIGHTS),
         }
 
         def work(folder: Path) -> dict:
@@ -194,6 +199,21 @@ def _what_matters(cfg) -> str:
     cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (), ()
     cfg.pop("DEOCCLUSION")  # how a network is used
     return cfg.dump()
+
+
+def _start(weights: str) -> dict[str, str]:
+    """What identifies the weights that a training starts from; nothing, from scratch.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if not weights:
+        return {}
+    if "://" in weights:
+        return {"start": weights}
+    if not Path(weights).is_file():
+        raise UserError(f"MODEL.WEIGHTS: {weights!r} does not exist")
+    return {"start": file_sha256(Path(weights))}
 
 
 def _last_metrics(path: Path, test: str | None) -> dict[str, float]:

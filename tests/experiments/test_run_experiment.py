@@ -216,3 +216,29 @@ def test_without_amodal_labels_the_supervised_rows_are_left_out(tiny_kins, tmp_p
     assert "Supervised is missing" in report and commands == []
     run(replace(modal, supervised_train=modal.dataset.replace(".modal", "")), tmp_path)
     assert commands == ["amodal_unet learns, seed 0"]
+
+
+def test_weights_that_a_training_starts_from_are_known_by_their_content(
+    tiny_kins, tmp_path, commands
+):
+    chosen = settings("completion", tiny_kins, methods=("NOG",))
+    run(chosen, tmp_path)
+    trained = next((tmp_path / "stages").glob("pcnet_m-*/model_final.pth"))
+    first, moved = tmp_path / "first.pth", tmp_path / "moved.pth"
+    shutil.copy(trained, first)
+    shutil.copy(trained, moved)
+
+    def start(weights: Path) -> ExperimentSettings:
+        return replace(chosen, opts=(*SMALL, "pcnet_m.MODEL.WEIGHTS", str(weights)))
+
+    commands.clear()
+    run(start(first), tmp_path)
+    run(start(moved), tmp_path)
+    assert commands == ["pcnet_m learns, seed 0"]
+    # Other weights under the same name: those that it has just learnt.
+    others = [p for p in (tmp_path / "stages").glob("pcnet_m-*/model_final.pth") if p != trained]
+    shutil.copy(others[0], first)
+    run(start(first), tmp_path)
+    assert commands == ["pcnet_m learns, seed 0"] * 2
+    with pytest.raises(UserError, match=r"no\.pth' does not exist"):
+        run(start(tmp_path / "no.pth"), tmp_path)
