@@ -14,6 +14,7 @@ from detectron2.utils.logger import setup_logger
 from ..config import load_config
 from ..errors import UserError, one_line_errors
 from ..inference import load_model
+from ..inference.weights import checkpoint_errors
 from .trainer import SCENE_MODELS, Trainer, with_own_prior
 
 
@@ -43,9 +44,9 @@ def _evaluate(cfg, resume: bool) -> dict:
         model = load_model(cfg)
     else:
         model = Trainer.build_model(cfg)
-        DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
-            cfg.MODEL.WEIGHTS, resume=resume
-        )
+        checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
+        with checkpoint_errors(checkpointer, cfg.MODEL.WEIGHTS, resume):
+            checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
         if resume:
             cfg = with_own_prior(cfg)
     results = Trainer.test(cfg, model)

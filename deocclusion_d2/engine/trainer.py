@@ -29,6 +29,7 @@ from ..errors import UserError
 from ..evaluation import ContentEvaluator, ModalSegmentationEvaluator, build_evaluators
 from ..inference import Deoccluder, HoleFiller, ModalSegmenter
 from ..inference.ordering_prior import AUTO, PRIOR_FILE
+from ..inference.weights import checkpoint_errors
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from .hooks import TRAINING_PICTURES, OrderingPriorFit, TrainingPictures
 from .optimizer import build_optimizer
@@ -140,7 +141,8 @@ class Trainer(DefaultTrainer):
         return getattr(self, "_last_eval_results", None)
 
     def resume_or_load(self, resume: bool = True) -> None:
-        super().resume_or_load(resume)
+        with checkpoint_errors(self.checkpointer, self.cfg.MODEL.WEIGHTS, resume):
+            super().resume_or_load(resume)
         loader = self._trainer.data_loader
         if hasattr(loader, "first_iteration"):
             loader.first_iteration = self.start_iter

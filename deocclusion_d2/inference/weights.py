@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -25,14 +27,36 @@ def load_model(cfg) -> torch.nn.Module:
         raise UserError(
             "MODEL.WEIGHTS is empty: name a trained checkpoint (--weights, or MODEL.WEIGHTS FILE)"
         )
-    if "://" not in weights and not os.path.isfile(weights):
-        raise UserError(f"MODEL.WEIGHTS: file {weights!r} does not exist")
     model = build_model(cfg)
+    checkpointer = StrictCheckpointer(model)
+    with checkpoint_errors(checkpointer, weights):
+        checkpointer.load(weights)
+    return model.eval()
+
+
+@contextmanager
+def checkpoint_errors(
+    checkpointer: DetectionCheckpointer, weights: str, resume: bool = False
+) -> Iterator[None]:
+    """While a checkpoint is read: what a missing or broken one makes torch raise, in one line.
+
+    Args:
+        checkpointer: it reads the checkpoint inside the ``with``.
+        weights: ``MODEL.WEIGHTS``; empty: none are read.
+        resume: the last checkpoint of the checkpointer's folder is read instead, if there is one.
+
+    Raises:
+        UserError: the file does not exist, or is no checkpoint.
+    """
+    path, where = weights, "MODEL.WEIGHTS: "
+    if resume and checkpointer.has_checkpoint():
+        path, where = checkpointer.get_checkpoint_file(), "--resume: "
+    if path and "://" not in path and not os.path.isfile(path):
+        raise UserError(f"{where}file {path!r} does not exist")
     try:
-        StrictCheckpointer(model).load(weights)
+        yield
     except UserError:
         raise
-    # What a broken file makes torch and Detectron2 raise.
     except (
         AssertionError,
         EOFError,
@@ -44,10 +68,8 @@ def load_model(cfg) -> torch.nn.Module:
     ) as error:
         reason = " ".join(str(error).split()[:20])
         raise UserError(
-            f"MODEL.WEIGHTS: {weights!r} is not a readable checkpoint "
-            f"({type(error).__name__}: {reason})"
+            f"{where}{path!r} is not a readable checkpoint ({type(error).__name__}: {reason})"
         ) from error
-    return model.eval()
 
 
 def file_sha256(path: Path) -> str:

@@ -194,3 +194,28 @@ def test_plus_fits_its_ordering_prior_and_finds_it_again(kins, no_images, tmp_pa
     with pytest.raises(SystemExit):
         train(arguments(*alone, flags=("--eval-only",)))
     assert "ordering_prior.json' beside MODEL.WEIGHTS" in capfd.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_read_is_one_line(kins, no_images, tmp_path, capfd):
+    def refusal(*opts: str, flags: tuple[str, ...] = ()) -> str:
+        with pytest.raises(SystemExit):
+            train(arguments("pcnet_m_kins_quick.yaml", kins, tmp_path / "out", *opts, flags=flags))
+        (line,) = [x for x in capfd.readouterr().err.splitlines() if x.startswith("error: ")]
+        return line.removeprefix("error: ")
+
+    broken, absent = tmp_path / "broken.pth", tmp_path / "absent.pth"
+    broken.write_bytes(b"not a checkpoint")
+    for flags in ((), ("--resume",), ("--eval-only", "--resume")):
+        line = refusal(*PCNET, "MODEL.WEIGHTS", str(broken), flags=flags)
+        assert line.startswith(f"MODEL.WEIGHTS: '{broken}' is not a readable checkpoint")
+        line = refusal(*PCNET, "MODEL.WEIGHTS", str(absent), flags=flags)
+        assert line == f"MODEL.WEIGHTS: file '{absent}' does not exist"
+
+    # Resuming reads the last checkpoint of the output folder instead, and names that.
+    last = tmp_path / "out" / "model_0000001.pth"
+    train(arguments("pcnet_m_kins_quick.yaml", kins, tmp_path / "out", *PCNET,
+                    "SOLVER.MAX_ITER", "2"))  # fmt: skip
+    (tmp_path / "out" / "last_checkpoint").write_text(last.name)
+    last.write_bytes(last.read_bytes()[:1000])
+    line = refusal(*PCNET, "MODEL.WEIGHTS", str(absent), flags=("--resume",))
+    assert line.startswith(f"--resume: '{last}' is not a readable checkpoint")
