@@ -15,6 +15,7 @@ from deocclusion_d2.experiments import (
     DEFAULT_SWEEPS,
     KNOWN_NAMES,
     PRESETS,
+    SWEPT_METHODS,
     SweepSettings,
     parse_sweeps,
     run_sweep,
@@ -31,6 +32,8 @@ examples:
   tools/sweep.py --dataset kitti_mots
   tools/sweep.py --dataset synthetic_kins --seeds 0 1 \\
       --sweep INPUT.PARTIAL_COMPLETION.GAMMA=0.6,0.7,0.8,0.9 --opts SOLVER.MAX_ITER 800
+  tools/sweep.py --dataset kitti_mots --method OG+ --seeds 0 1 2 \\
+      --sweep INPUT.PARTIAL_COMPLETION.ENLARGE_BOX=3,4,5 --opts SOLVER.MAX_ITER 400
 """
 
 
@@ -55,6 +58,12 @@ def main() -> None:
         default=[],
         metavar="KEY=V1,V2,...",
         help="a numeric config key and its values; may be given several times",
+    )
+    parser.add_argument(
+        "--method",
+        choices=SWEPT_METHODS,
+        default="OG",
+        help="OG+: the plus config, with a prior for every network (default: %(default)s)",
     )
     parser.add_argument("--preset", choices=list(PRESETS), default="quick")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")

@@ -11,7 +11,7 @@ from .data import KNOWN_NAMES
 from .label_quality import label_quality
 from .paper_tables import EXPERIMENTS
 from .run import ExperimentSettings, run_experiment
-from .sweep import DEFAULT_SWEEPS, SweepSettings, parse_sweeps, run_sweep
+from .sweep import DEFAULT_SWEEPS, SWEPT_METHODS, SweepSettings, parse_sweeps, run_sweep
 from .trainings import PRESETS, ROLES
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "METHODS",
     "PRESETS",
     "ROLES",
+    "SWEPT_METHODS",
     "UNSUPERVISED",
     "ExperimentSettings",
     "SweepSettings",

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from .compare_methods import METHODS
 from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
 from .plots import draw_sweeps
 from .stages import StageStore
 from .tables import Column, Table
-from .trainings import Trainings
+from .trainings import PCNETS, Trainings
 
+# Methods that can be swept: those whose network is a PCNet-M.
+SWEPT_METHODS = tuple(name for name, m in METHODS.items() if m.network in PCNETS)
 # What is swept when nothing else is asked for, around the released runs' values.
 DEFAULT_SWEEPS = {
     "DEOCCLUSION.ORDER_THRESHOLD": ("0.05", "0.1", "0.2", "0.3", "0.5"),
@@ -43,12 +46,14 @@ class SweepSettings:
         dataset, test: see ``resolve_data``.
         sweeps: config key -> values as text. Keys of ``DEOCCLUSION`` only use the network anew; all
             others train it anew for every value.
+        method: one of ``SWEPT_METHODS``.
         preset, seeds, opts, num_gpus: see ``ExperimentSettings``.
     """
 
     dataset: str
     test: str | None = None
     sweeps: dict[str, tuple[str, ...]] | None = None
+    method: str = "OG"
     preset: str = "quick"
     seeds: tuple[int, ...] = (0,)
     opts: tuple[str, ...] = ()
@@ -75,19 +80,21 @@ def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return sweeps or dict(DEFAULT_SWEEPS)
 
 
-def check_sweeps(sweeps: Mapping[str, Sequence[str]], trainings: Trainings) -> None:
-    """Try every value on the config.
+def check_sweeps(
+    sweeps: Mapping[str, Sequence[str]], trainings: Trainings, role: str = "pcnet_m"
+) -> None:
+    """Try every value on the config of a network.
 
     Raises:
         UserError: an unknown key, or a value of a wrong type.
     """
     for key, values in sweeps.items():
         for value in values:
-            trainings.config("pcnet_m", key, value)
+            trainings.config(role, key, value)
 
 
 def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
-    """Evaluate OG with every value; write ``sweep.md``, ``.csv``, ``.json`` and ``.png``.
+    """Evaluate a method with every value; write ``sweep.md``, ``.csv``, ``.json`` and ``.png``.
 
     Args:
         settings: what to sweep.
@@ -99,18 +106,18 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
         The tables, Markdown.
 
     Raises:
-        UserError: an unknown key, or a step failed; finished stages stay.
+        UserError: an unknown key or method, or a step failed; finished stages stay.
     """
+    if settings.method not in SWEPT_METHODS:
+        raise UserError(f"--method {settings.method}: use one of {', '.join(SWEPT_METHODS)}")
     data = resolve_data(settings.dataset, settings.test)
     output = output.resolve()
     store = StageStore(output / "stages")
     trainings = Trainings(store, data, settings.preset, settings.opts, project, settings.num_gpus)
     sweeps = settings.sweeps or DEFAULT_SWEEPS
-    check_sweeps(sweeps, trainings)
+    check_sweeps(sweeps, trainings, METHODS[settings.method].network)
     experiment = Experiment(data, trainings, store, project)
-    tables = [
-        (key, _sweep(experiment, key, values, settings.seeds)) for key, values in sweeps.items()
-    ]
+    tables = [(key, _sweep(experiment, settings, key, v)) for key, v in sweeps.items()]
     folder = output / f"sweep-{folder_name(settings.dataset)}"
     folder.mkdir(parents=True, exist_ok=True)
     draw_sweeps(tables, folder / "sweep.png")
@@ -123,11 +130,12 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
     return f"{report}\n\nEverything is in {folder}"
 
 
-def _sweep(e: Experiment, key: str, values: Sequence[str], seeds: Sequence[int]) -> Table:
-    table = Table(key, f"OG on {short_name(e.data.test)} by {key}, %:", _COLUMNS)
+def _sweep(e: Experiment, settings: SweepSettings, key: str, values: Sequence[str]) -> Table:
+    method, seeds = settings.method, settings.seeds
+    table = Table(key, f"{method} on {short_name(e.data.test)} by {key}, %:", _COLUMNS)
     where = "test_opts" if key.startswith("DEOCCLUSION.") else "train_opts"
     for value in values:
-        table.rows[value] = [e.evaluate("OG", seed, **{where: (key, value)}) for seed in seeds]
+        table.rows[value] = [e.evaluate(method, seed, **{where: (key, value)}) for seed in seeds]
     return table
 
 

@@ -152,6 +152,20 @@ def test_sweep_trains_only_for_what_training_sees(tiny_kins, tmp_path, commands)
     assert sum(r.startswith("DEOCCLUSION.AMODAL_THRESHOLD,0.6,") for r in rows) == 3
 
 
+def test_sweep_of_the_better_method(tiny_kins, tmp_path, commands):
+    base = settings("completion", tiny_kins)
+    recentre = {"DEOCCLUSION.RECENTRE": ("0", "2")}
+    better = SweepSettings(base.dataset, base.test, recentre, "OG+", opts=SMALL)
+    assert "OG+ on " in run_sweep(better, tmp_path, ROOT)
+    # One network and one prior of it serve both values, and its plain use too.
+    assert len(commands) == 1
+    assert len(list((tmp_path / "stages").glob("prior-*"))) == 1
+    run_sweep(replace(better, method="OG"), tmp_path, ROOT)
+    assert len(commands) == 1
+    with pytest.raises(UserError, match=r"--method Area: use one of NOG, OG, OG\+"):
+        run_sweep(replace(better, method="Area"), tmp_path, ROOT)
+
+
 def test_default_sweeps_fit_the_config(tiny_kins, tmp_path):
     trainings = build_experiment(settings("completion", tiny_kins), tmp_path, ROOT).trainings
     check_sweeps(DEFAULT_SWEEPS, trainings)
