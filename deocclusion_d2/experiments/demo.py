@@ -11,7 +11,6 @@ from pathlib import Path
 from .commands import run_command
 from .run import ExperimentSettings, build_experiment, run_experiment
 from .stages import StageStore
-from .trainings import weights_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class DemoSettings:
     width: int = 416
     pcnet_iterations: int = 400
     detector_iterations: int = 120
-    label_sources: tuple[str, ...] = ("OG",)
+    label_sources: tuple[str, ...] = ("OG+",)
     pictures: int = 6
     seed: int = 0
 
@@ -64,8 +63,8 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
     )
     reports = []
     for experiment, methods in (
-        ("ordering", ("Area", "Y-axis", "Convex", "OG")),
-        ("completion", ("Raw", "Convex", "Convex^R", "NOG", "OG")),
+        ("ordering", ("Area", "Y-axis", "Convex", "OG", "OG+")),
+        ("completion", ("Raw", "Convex", "Convex^R", "NOG", "OG", "OG+")),
         ("label_conversion", settings.label_sources),
     ):
         chosen = ExperimentSettings(
@@ -73,12 +72,14 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
             seeds=(settings.seed,), methods=methods, opts=opts,
         )  # fmt: skip
         reports.append(run_experiment(chosen, output, project, name=experiment))
-    network = build_experiment(chosen, output, project).network("pcnet_m", settings.seed)
+    experiment = build_experiment(chosen, output, project)
+    cfg = experiment.config_in_use("pcnet_m_plus", settings.seed)
     pictures = output / "pictures"
-    config = str(project / "configs/quick_schedules/pcnet_m_kins_quick.yaml")
     command = [str(project / "tools/visualize_deocclusion.py"), "--dataset", names["val"]]
-    command += ["--config-file", config, "--weights", weights_of(network)]
+    command += ["--config-file", experiment.trainings.config_file("pcnet_m_plus")]
+    command += ["--weights", cfg.MODEL.WEIGHTS]
     command += ["--output", str(pictures), "--max-images", str(settings.pictures)]
+    command += ["DEOCCLUSION.ORDERING_PRIOR", cfg.DEOCCLUSION.ORDERING_PRIOR]
     run_command("pictures", command, output / "pictures_log.txt")
     return "\n\n".join([*reports, f"Pictures: {pictures}\nEverything else: {output}"])
 

@@ -88,6 +88,13 @@ class Experiment:
 
         return self.store.run("prior", inputs, work)
 
+    def config_in_use(self, role: str, seed: int) -> CfgNode:
+        """The config that uses a PCNet-M: with its weights, and its ordering prior if it has one.
+
+        Both are made first where they are missing.
+        """
+        return self._in_use(role, self.network(role, seed))[0]
+
     def _in_use(
         self, role: str, network: Stage | None, opts: Sequence[str] = ()
     ) -> tuple[CfgNode, str]:

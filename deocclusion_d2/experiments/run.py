@@ -139,7 +139,7 @@ def _draw(tables: Sequence[Table], folder: Path) -> list[str]:
 def _facts(settings: ExperimentSettings, seconds: float) -> dict:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     return {
-        "command": f"tools/run_experiment.py {shlex.join(sys.argv[1:])}",
+        "command": shlex.join([f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "hardware": f"{device}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}",
         "versions": f"deocclusion_d2 {deocclusion_d2.__version__}, torch {torch.__version__}, "
         f"Detectron2 {detectron2.__version__}, Python {platform.python_version()}",

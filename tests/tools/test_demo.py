@@ -28,7 +28,7 @@ def test_demo_end_to_end(tmp_path):
         for name in ("ordering", "completion", "label_conversion")
     }
     rows = results["ordering"]["tables"]["ordering"]["rows"]
-    assert set(rows) == {"Area", "Y-axis", "Convex", "OG"}
+    assert set(rows) == {"Area", "Y-axis", "Convex", "OG", "OG+"}
     assert 0 <= rows["OG"][0]["ordering"]["Acc"] <= 100
     completed = results["completion"]["tables"]["completion"]["rows"]
     assert completed["Raw"][0]["completion"]["invisible_IoU_mean"] == 0
@@ -36,6 +36,7 @@ def test_demo_end_to_end(tmp_path):
     assert tables["label_quality"]["rows"]["Raw"][0]["completion"]["instances"] > 0
     assert {"AP", "AP50"} <= set(tables["label_conversion"]["rows"]["Raw"][0]["segm"])
     report = (output / "completion" / "report.md").read_text()
+    assert f"`tools/demo.py --output {output} --train 3" in report
     assert "| Convex^R" in report and "![completion_by_occlusion]" in report
     assert (output / "completion" / "completion_by_occlusion.png").stat().st_size > 5000
     trained = [s for s in results["label_conversion"]["stages"] if s["name"] == "mask_rcnn"]
