@@ -62,16 +62,16 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
         *("mask_rcnn.SOLVER.STEPS", f"({settings.detector_iterations * 5 // 6},)"),
     )
     reports = []
-    for experiment, methods in (
+    for name, methods in (
         ("ordering", ("Area", "Y-axis", "Convex", "OG", "OG+")),
         ("completion", ("Raw", "Convex", "Convex^R", "NOG", "OG", "OG+")),
         ("label_conversion", settings.label_sources),
     ):
         chosen = ExperimentSettings(
-            experiment, names["train"], names["val"],
+            name, names["train"], names["val"],
             seeds=(settings.seed,), methods=methods, opts=opts,
         )  # fmt: skip
-        reports.append(run_experiment(chosen, output, project, name=experiment))
+        reports.append(run_experiment(chosen, output, project, name=name))
     experiment = build_experiment(chosen, output, project)
     cfg = experiment.config_in_use("pcnet_m_plus", settings.seed)
     pictures = output / "pictures"
