@@ -1,10 +1,11 @@
-"""DatasetEvaluators of order, amodal masks and boxes, modal masks, and filled-in colours."""
+"""Evaluators of order, amodal masks and boxes, modal masks, filled-in colours, and erasures."""
 
 from .amodal_box import AmodalBoxEvaluator
 from .base import SceneEvaluator
 from .build import EVALUATORS, build_evaluators
 from .completion import AmodalCompletionEvaluator
 from .content import ContentEvaluator
+from .erasures import evaluate_erasures
 from .modal_segmentation import ModalSegmentationEvaluator
 from .ordering import OrderingEvaluator
 from .reliability import ReliabilityEvaluator
@@ -19,4 +20,5 @@ __all__ = [
     "ReliabilityEvaluator",
     "SceneEvaluator",
     "build_evaluators",
+    "evaluate_erasures",
 ]
