@@ -18,6 +18,8 @@ from .tables import Column, Table
 # Colours that people with colour-blindness tell apart (Okabe and Ito).
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
+# Smallest height of a plot of a sweep, in percent points.
+_LEAST_SPAN = 1.0
 
 
 def draw_rows(table: Table, path: Path) -> bool:
@@ -194,6 +196,12 @@ def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
                 numbers, [np.mean(v) for v in values], errors if any(errors) else None,
                 marker="o", markersize=4, capsize=2, color=_COLOURS[0],
             )  # fmt: skip
+            # Percents, not offsets from one of them; and what hardly differs looks like it.
+            axes.ticklabel_format(axis="y", useOffset=False)
+            low, high = axes.get_ylim()
+            if high - low < _LEAST_SPAN:
+                middle = (low + high) / 2
+                axes.set_ylim(middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2)
             axes.set_xlabel(key.split(".")[-1])
             axes.set_title(f"{column.header}, %", fontsize=9)
             _finish(axes)
