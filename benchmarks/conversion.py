@@ -25,9 +25,10 @@ from tabulate import tabulate
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.datasets import ensure_registered
-from deocclusion_d2.data.mappers import scene_from_record
+from deocclusion_d2.data.scenes import scene_from_record
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import one_line_errors
-from deocclusion_d2.inference import Deoccluder, load_model
+from deocclusion_d2.inference import load_model
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, WindowMask
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))

@@ -17,9 +17,9 @@ from detectron2.utils.events import EventStorage
 from tabulate import tabulate
 
 from deocclusion_d2.config import load_config
-from deocclusion_d2.data import build_pcnet_m_train_loader
 from deocclusion_d2.engine import Trainer
 from deocclusion_d2.errors import one_line_errors
+from deocclusion_d2.systems.pcnet_m.mapper import build_train_loader
 
 
 class Repeated:
@@ -66,7 +66,7 @@ def main() -> None:
         cfg = load_config(args.config_file, args.opts)
         if cfg.SEED < 0:
             cfg.SEED = 0
-        loader = build_pcnet_m_train_loader(cfg)
+        loader = build_train_loader(cfg)
     batch_size = cfg.SOLVER.IMS_PER_BATCH
 
     batches = iter(loader)

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from deocclusion_d2.data.synthetic import SyntheticKinsConfig, split_statistics, write_splits
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, split_statistics, write_splits
 
 _EPILOG = """\
 what it writes (the first release's layout, so the KINS loader reads it):

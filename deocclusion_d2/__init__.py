@@ -1,29 +1,24 @@
-"""Self-supervised scene de-occlusion on Detectron2.
+"""Scene de-occlusion on Detectron2.
 
-Importing this registers the meta-architectures and the data sets.
+Nothing is imported before it is asked for. Networks and data sets register when a config is loaded
+(``load_config``, ``add_deocclusion_config``).
 """
 
-from .config import add_deocclusion_config, load_config
-from .data import datasets as _datasets  # registers the data sets
-from .inference import Deoccluder
-from .modeling import AmodalUNet, ModalUNet, OrderNet, PCNetC, PCNetM
-from .structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, SquareCrop, WindowMask
+from .faces import attach
+from .version import __version__
 
-__version__ = "0.1.0"
-
-__all__ = [
-    "AmodalUNet",
-    "Deoccluder",
-    "Deocclusion",
-    "ModalUNet",
-    "OcclusionGraph",
-    "OrderNet",
-    "PCNetC",
-    "PCNetM",
-    "Scene",
-    "SceneTruth",
-    "SquareCrop",
-    "WindowMask",
-    "add_deocclusion_config",
-    "load_config",
-]
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "config": ["add_deocclusion_config", "find_config", "load_config"],
+        "deoccluder": ["Deoccluder"],
+        "structures": [
+            "Deocclusion",
+            "OcclusionGraph",
+            "Scene",
+            "SceneTruth",
+            "SquareCrop",
+            "WindowMask",
+        ],
+    },
+)

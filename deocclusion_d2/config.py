@@ -1,31 +1,91 @@
-"""Every configuration key that this package adds to Detectron2's, with its default."""
+"""Configs: the keys that systems share, those that each adds, and what a config stands for."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import json
 import os
-from collections.abc import Sequence
-
-import torch
-import yaml
-from detectron2.config import CfgNode as CN
-from detectron2.config import get_cfg
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import UserError
 from .structures import DEFAULT_MIN_SCORE
+from .systems import System, register_models, systems
+
+if TYPE_CHECKING:  # importing this loads neither torch nor Detectron2; loading a config does
+    from detectron2.config import CfgNode
+
+# Where configs lie: in an installed package, and beside the package in a checkout.
+_PACKAGE = Path(__file__).resolve().parent
+CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+_SUBFOLDERS = ("", "quick_schedules")
+
+# Keys and nodes that do not change what a training learns (what it starts from counts by content).
+_NOT_LEARNT = (
+    "DATALOADER.NUM_WORKERS",
+    "DATASETS.TEST",
+    "DATASETS.TRAIN",
+    "DEOCCLUSION",
+    "MODEL.DEVICE",
+    "MODEL.WEIGHTS",
+    "OUTPUT_DIR",
+    "SOLVER.CHECKPOINT_PERIOD",
+    "TEST.EVAL_PERIOD",
+    "TEST.EXPECTED_RESULTS",
+    "VIS_PERIOD",
+)
+# Those that do not change what a trained network gives.
+_NOT_USED = (
+    "CUDNN_BENCHMARK",
+    "DATALOADER",
+    "DATASETS",
+    "DEOCCLUSION.PATCHES_PER_BATCH",
+    "GLOBAL",
+    "MODEL.DEVICE",
+    "MODEL.WEIGHTS",
+    "OUTPUT_DIR",
+    "SEED",
+    "SOLVER",
+    "TEST",
+    "VERSION",
+    "VIS_PERIOD",
+)
 
 
-def add_deocclusion_config(cfg: CN) -> None:
-    """Add the package's keys to a Detectron2 config, in place."""
+def add_deocclusion_config(cfg: CfgNode) -> None:
+    """Add the package's keys to a Detectron2 config, in place.
+
+    Networks register with Detectron2 and data sets in its catalogs here, too.
+
+    Raises:
+        UserError: two systems add the same key, or one changes a key that is not its own.
+    """
+    from .data.datasets import builtin  # noqa: F401 (registers them)
+
+    _added_keys()
+    _add_shared_keys(cfg)
+    for declared in systems().values():
+        if declared.add_config is not None:
+            declared.add_config(cfg)
+    register_models()
+
+
+def _add_shared_keys(cfg: CfgNode) -> None:
+    node = type(cfg)
+    # The system that is trained, evaluated or used. "": the one of MODEL.META_ARCHITECTURE.
+    cfg.MODEL.SYSTEM = ""
+    # What all networks over instance crops share: ImageNet statistics of RGB values in [0, 1].
+    cfg.MODEL.INSTANCE = node()
+    cfg.MODEL.INSTANCE.PIXEL_MEAN = (0.485, 0.456, 0.406)
+    cfg.MODEL.INSTANCE.PIXEL_STD = (0.229, 0.224, 0.225)
+
     # ---- data -------------------------------------------------------------------------------
-    # What the training loader maps: "detectron2" (images, Detectron2's own mapper), "pcnet_m"
-    # and "pcnet_c" (self-supervised samples over instances), or the samples of a supervised
-    # network: "amodal_unet", "order_net", "modal_unet".
-    cfg.INPUT.DATASET_MAPPER_NAME = "detectron2"
-
     # The self-supervised sampler (Fig. 3a; numbers of the released runs). The geometry of a patch
-    # (PATCH_SIZE to FLIP_PROB, and MIN_SQUARE) is that of the supervised networks too.
-    cfg.INPUT.PARTIAL_COMPLETION = CN()
+    # (PATCH_SIZE to FLIP_PROB, and MIN_SQUARE) is that of all networks over instance crops.
+    cfg.INPUT.PARTIAL_COMPLETION = node()
     # Side of a patch in pixels, a multiple of 16 (supplement A: 256). Inference uses it too.
     cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 256
     # Area of the square patch over the area of the modal box. Inference uses it too.
@@ -47,112 +107,38 @@ def add_deocclusion_config(cfg: CN) -> None:
     # was cut: a hint that real neighbours, which share their image's pixels, do not give. True: the
     # eraser is put on the pixels of the target's image first, and both are resized together.
     cfg.INPUT.PARTIAL_COMPLETION.COMMON_GRID = False
-    # True: only instances that touch no other are completed in training (all serve as erasers).
-    # Masks that others cut teach the network to stop where they were cut.
-    cfg.INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS = False
     # Instances whose square is smaller than this, in pixels, are not used.
     cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 5.0
 
-    # PCNet-C's samples: share of those in which the background is completed instead of an object.
-    # The released runs have none; decompositions fill the background too.
-    cfg.INPUT.PARTIAL_COMPLETION.BACKGROUND_SHARE = 0.0
-
-    # ---- PCNet-M ----------------------------------------------------------------------------
-    cfg.MODEL.PCNET_M = CN()
-    # Widening factor w of the U-Net (supplement A: 2).
-    cfg.MODEL.PCNET_M.WIDTH = 2.0
-    # Feed the image, erased under the eraser, beside the masks (the paper's runs do not).
-    cfg.MODEL.PCNET_M.USE_RGB = False
-    # Multiply the target mask by its category id (Fig. 3). Off for data sets without categories.
-    cfg.MODEL.PCNET_M.USE_CATEGORY = True
-    # Loss weight of the pixels under the eraser (released runs).
-    cfg.MODEL.PCNET_M.LOSS_WEIGHT_IN_ERASER = 5.0
-    # ImageNet statistics of RGB values in [0, 1], of every network of this package.
-    cfg.MODEL.PCNET_M.PIXEL_MEAN = (0.485, 0.456, 0.406)
-    cfg.MODEL.PCNET_M.PIXEL_STD = (0.229, 0.224, 0.225)
-
-    # ---- PCNet-C ----------------------------------------------------------------------------
-    cfg.MODEL.PCNET_C = CN()
-    # Multiplies the channels of the partial-convolution U-Net and of the discriminator.
-    cfg.MODEL.PCNET_C.WIDTH = 1.0
-    # As for PCNet-M.
-    cfg.MODEL.PCNET_C.USE_CATEGORY = True
-    # The network adds to a smooth fill of the hole, made without parameters, instead of making
-    # colours from nothing. Not in the paper; trainings from scratch get far in little time by it.
-    cfg.MODEL.PCNET_C.PREFILL = False
-    # Weights of the losses (Liu et al., and the released runs); 0 leaves a loss out. L1 outside and
-    # inside the hole, total variation, VGG-16's features and their Gram matrices, discriminator.
-    cfg.MODEL.PCNET_C.VALID_WEIGHT = 1.0
-    cfg.MODEL.PCNET_C.HOLE_WEIGHT = 6.0
-    cfg.MODEL.PCNET_C.TV_WEIGHT = 0.1
-    cfg.MODEL.PCNET_C.PERCEPTUAL_WEIGHT = 0.1
-    cfg.MODEL.PCNET_C.STYLE_WEIGHT = 250.0
-    cfg.MODEL.PCNET_C.ADVERSARIAL_WEIGHT = 0.1
-    # A state dict of torchvision's VGG-16. Empty: torchvision downloads it.
-    cfg.MODEL.PCNET_C.VGG_WEIGHTS = ""
-    # The discriminator's learning rate as a share of SOLVER.BASE_LR, and its betas.
-    cfg.MODEL.PCNET_C.DISCRIMINATOR_LR_FACTOR = 0.1
-    cfg.MODEL.PCNET_C.DISCRIMINATOR_BETAS = (0.0, 0.9)
-
-    # ---- supervised networks that the paper compares with ---------------------------------------
-    cfg.MODEL.AMODAL_UNET = CN()
-    # As for PCNet-M.
-    cfg.MODEL.AMODAL_UNET.WIDTH = 2.0
-    cfg.MODEL.AMODAL_UNET.USE_CATEGORY = True
-
-    # OrderNet's backbone is Detectron2's: MODEL.BACKBONE and MODEL.RESNETS.
-    cfg.MODEL.ORDER_NET = CN()
-    # Look at the image beside the two masks: OrderNet^{M+I} instead of OrderNet^M.
-    cfg.MODEL.ORDER_NET.USE_RGB = False
-
-    # Modal segmentation from image and box.
-    cfg.MODEL.MODAL_UNET = CN()
-    cfg.MODEL.MODAL_UNET.WIDTH = 2.0
-
     # ---- inference --------------------------------------------------------------------------
-    cfg.DEOCCLUSION = CN()
-    # "dual_completion" (eq. 3, PCNet-M), "order_net" (supervised, OrderNet), or a baseline: "area",
-    # "y_axis", "convex".
+    cfg.DEOCCLUSION = node()
+    # The three steps, by the names that systems give them; `deocclude.py --help` lists them.
     cfg.DEOCCLUSION.ORDERING = "dual_completion"
-    # "og" (eq. 4), "nog" (both PCNet-M), "supervised" (AmodalUNet), or a baseline: "raw",
-    # "convex", "convex_r".
     cfg.DEOCCLUSION.COMPLETION = "og"
-    # Foreground probability above which a pixel counts as completed by PCNet-M, in ordering and
-    # completion. (The supervised networks decide at 0.5.)
-    cfg.DEOCCLUSION.ORDER_THRESHOLD = 0.1
-    cfg.DEOCCLUSION.AMODAL_THRESHOLD = 0.2
+    # "": the content of the config's own system, OpenCV's inpainting where it has none.
+    cfg.DEOCCLUSION.CONTENT = ""
+    # Where a step takes its network from, "YAML" or "YAML@WEIGHTS". "": it is the config's own.
+    cfg.DEOCCLUSION.ORDERING_CONFIG = ""
+    cfg.DEOCCLUSION.COMPLETION_CONFIG = ""
+    cfg.DEOCCLUSION.CONTENT_CONFIG = ""
     # Side in pixels of the kernel that grows erasers and the neighbour test, to close the gaps
     # between predicted masks: 0 (none), 3, 5 or 7.
     cfg.DEOCCLUSION.DILATION = 0
     # Predicted masks (those that have scores) below this score are left out; of the others, the
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
-    # JSON of tools/fit_ordering_prior.py: geometry that decides the order together with dual
-    # completion. "auto": ordering_prior.json beside MODEL.WEIGHTS, which training then writes.
-    # "": dual completion alone, as in the paper.
-    cfg.DEOCCLUSION.ORDERING_PRIOR = ""
-    # Two neighbours are reported to hide each other (supplement B.2) where both completions of dual
-    # completion gain more than this share of the smaller modal area, and the two gains a and b are
-    # alike: |a - b| / (a + b) is at most MUTUAL_DIFFERENCE. Neither changes an edge or a mask.
-    cfg.DEOCCLUSION.MUTUAL_SHARE = 0.1
-    cfg.DEOCCLUSION.MUTUAL_DIFFERENCE = 0.2
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True
-    # How often an object whose completion has left the middle of its view is completed again, in
-    # the square of the completion. 0: as in the paper.
-    cfg.DEOCCLUSION.RECENTRE = 0
+    # Keep how probable each pixel of a hidden region is, beside the completed masks.
+    cfg.DEOCCLUSION.KEEP_PROBABILITY = False
     # Side in pixels of the kernel by which a decomposition lets objects take over pixels of no
     # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
     # is left of them in the background shows as an outline when the object is moved away.
     cfg.DEOCCLUSION.CONTENT_DILATION = 3
-    # PCNet-C's square around a hole of the background grows until this share of its pixels in the
-    # image is visible background, or the whole image is inside.
+    # The square around a hole of the background grows until this share of its pixels in the image
+    # is visible background, or the whole image is inside.
     cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3
-    # Keep how probable each pixel of a hidden region is, beside the completed masks.
-    cfg.DEOCCLUSION.KEEP_PROBABILITY = False
-    # Which instance the "area" ordering puts in front: True for KINS, False for COCOA.
-    cfg.DEOCCLUSION.LARGER_IN_FRONT = True
     # Exactly the released protocol: float32, unfused, raw paste, no dilation.
     cfg.DEOCCLUSION.PAPER_PROTOCOL = False
     # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
@@ -169,40 +155,53 @@ def add_deocclusion_config(cfg: CN) -> None:
     cfg.SOLVER.BETAS = (0.9, 0.999)
     # Scenes per step of evaluation.
     cfg.TEST.IMS_PER_BATCH = 16
+    # The system says what its training loader maps: configs of 0.1 named it here.
+    cfg.register_deprecated_key("INPUT.DATASET_MAPPER_NAME")
 
 
-def needs_images(cfg: CN) -> bool:
-    """Whether the network that a config names looks at images, so that they have to be read."""
-    looks_at_images = {
-        "PCNetM": cfg.MODEL.PCNET_M.USE_RGB,
-        "OrderNet": cfg.MODEL.ORDER_NET.USE_RGB,
-        "ModalUNet": True,
-        "PCNetC": True,
-    }
-    return looks_at_images.get(cfg.MODEL.META_ARCHITECTURE, False)
+def rule_config() -> Any:
+    """The defaults of what methods without a network read.
+
+    It loads neither torch nor Detectron2.
+    """
+    from yacs.config import CfgNode
+
+    cfg = CfgNode({"INPUT": {}, "MODEL": {}, "SOLVER": {}, "TEST": {}})
+    _add_shared_keys(cfg)
+    for declared in systems().values():
+        if declared.network is None and declared.add_config is not None:
+            declared.add_config(cfg)
+    return cfg
 
 
-def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CN:
+# -------------------------------------------------------------------- loading
+
+
+def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
     """Read a config file, with Detectron2's and this package's defaults and KEY VALUE overrides.
 
     Args:
-        config_file: path of a YAML file; None for the defaults alone.
+        config_file: path of a YAML file, or a config's name (see ``find_config``); None for the
+            defaults alone.
         opts: alternating keys and values, as on a command line.
 
     Raises:
         UserError: the file does not exist, or it or an override names an unknown key or a value of
             a wrong type.
     """
-    if config_file is not None and not os.path.isfile(config_file):
-        raise UserError(f"config file {config_file!r} does not exist")
+    import yaml
+    from detectron2.config import get_cfg
+
+    path = None if config_file is None else find_config(config_file)
     cfg = get_cfg()
     add_deocclusion_config(cfg)
     try:
-        if config_file is not None:
-            cfg.merge_from_file(config_file)
+        if path is not None:
+            _merge_file(cfg, path)
     except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
     try:
+        opts = [_renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
         cfg.merge_from_list(_numbers_as_floats(cfg, opts))
     except (KeyError, ValueError, AssertionError) as error:
         raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
@@ -210,13 +209,71 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CN:
     return cfg
 
 
-def _numbers_as_floats(cfg: CN, opts: Sequence[str]) -> list[str]:
+def _merge_file(cfg: CfgNode, path: Path) -> None:
+    """Merge a YAML file, in which keys may have names that they had once."""
+    loaded = cfg.load_yaml_with_base(str(path))
+    if not _rename(loaded):
+        cfg.merge_from_file(str(path))
+        return
+    cfg.merge_from_other_cfg(type(cfg)(loaded))
+
+
+def _rename(loaded: dict) -> bool:
+    """Give the keys of a parsed YAML their names of now; whether there were others."""
+    found = False
+    for old, new in _renamed_keys().items():
+        *nodes, leaf = old.split(".")
+        node: Any = loaded
+        for name in nodes:
+            node = node.get(name) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or leaf not in node:
+            continue
+        value = node.pop(leaf)
+        *nodes, leaf = new.split(".")
+        node = loaded
+        for name in nodes:
+            node = node.setdefault(name, {})
+        node[leaf] = value
+        found = True
+    return found
+
+
+def _renamed_keys() -> dict[str, str]:
+    """Old name -> name, of all systems."""
+    return {old: new for s in systems().values() for old, new in s.renamed_keys.items()}
+
+
+def find_config(name: str) -> Path:
+    """The file of a config: a path, or a name of this package's configs.
+
+    A name is that of a file in ``configs/`` or ``configs/quick_schedules/``, with or without
+    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick".
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if os.path.isfile(name):
+        return Path(name)
+    wanted = Path(name)
+    if wanted.suffix not in (".yaml", ".yml"):
+        wanted = wanted.with_name(f"{wanted.name}.yaml")
+    if not wanted.is_absolute():
+        parts = wanted.parts[1:] if wanted.parts[0] == "configs" else wanted.parts
+        for folder in CONFIG_FOLDERS:
+            for sub in _SUBFOLDERS:
+                path = folder.joinpath(sub, *parts)
+                if path.is_file():
+                    return path
+    raise UserError(f"config file {name!r} does not exist")
+
+
+def _numbers_as_floats(cfg: CfgNode, opts: Sequence[str]) -> list[str]:
     """Write "1.0" for "1" where a key holds a float: yacs takes nothing else."""
     typed = list(opts)
     for k in range(0, len(typed) - 1, 2):
         node = cfg
         for part in str(typed[k]).split("."):
-            node = node.get(part) if isinstance(node, CN) else None
+            node = node.get(part) if isinstance(node, dict) else None
         if isinstance(node, float):
             with contextlib.suppress(ValueError):
                 typed[k + 1] = str(float(typed[k + 1]))
@@ -228,13 +285,103 @@ def _first_line(error: Exception) -> str:
     return text.strip().splitlines()[0]
 
 
-def use_available_device(cfg: CN) -> None:
+def use_available_device(cfg: CfgNode) -> None:
     """On a machine without a GPU, turn a config for GPUs into one for CPUs, in place.
 
     MODEL.DEVICE becomes "cpu"; SOLVER.AMP, which is for GPUs, is turned off there
     (SOLVER.CPU_BFLOAT16 is its counterpart).
     """
+    import torch
+
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         cfg.MODEL.DEVICE = "cpu"
     if cfg.MODEL.DEVICE == "cpu":
         cfg.SOLVER.AMP.ENABLED = False
+
+
+# -------------------------------------------------------------------- what a config stands for
+
+
+def fingerprint(cfg: CfgNode, system: System, of: Literal["training", "use"]) -> str:
+    """A hash of all that a config says about a system's training, or about its use.
+
+    All keys count but those of other systems and those that change nothing; so the keys of a new
+    system neither change it nor escape it. A file that the network was calibrated by counts by its
+    content, and weights do not count: whoever uses this knows them by their content.
+
+    Args:
+        of: "training" (what is learnt) or "use" (what the trained network gives).
+    """
+    without = _NOT_LEARNT if of == "training" else _NOT_USED
+    foreign = {k for name, keys in _added_keys().items() if name != system.name for k in keys}
+    kept = {
+        key: value
+        for key, value in flatten(cfg)
+        if key not in foreign and not any(key == w or key.startswith(f"{w}.") for w in without)
+    }
+    calibration = system.network.calibration if system.network is not None else None
+    if calibration is not None and of == "use":
+        key = f"DEOCCLUSION.{calibration.key}"
+        if kept.get(key) and Path(kept[key]).is_file():
+            kept[key] = hashlib.sha256(Path(kept[key]).read_bytes()).hexdigest()
+    text = json.dumps({"system": system.name, "of": of, "keys": kept}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def flatten(cfg: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(full key, value) of all leaves of a config."""
+    for key, value in cfg.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def own_keys(system: System) -> frozenset[str]:
+    """The full keys that a system adds to a config."""
+    return _added_keys()[system.name]
+
+
+def default_of(key: str) -> Any:
+    """A key's default, by its full name."""
+    return _defaults()[key]
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    from detectron2.config import get_cfg
+
+    cfg = get_cfg()
+    add_deocclusion_config(cfg)
+    return dict(flatten(cfg))
+
+
+@functools.cache
+def _added_keys() -> dict[str, frozenset[str]]:
+    """System -> the full keys that it adds, each on its own.
+
+    Raises:
+        UserError: two systems add the same key, or one changes a key that is not its own.
+    """
+    from detectron2.config import get_cfg
+
+    shared = get_cfg()
+    _add_shared_keys(shared)
+    before = dict(flatten(shared))
+    added: dict[str, frozenset[str]] = {}
+    for name, declared in systems().items():
+        cfg = shared.clone()
+        if declared.add_config is not None:
+            declared.add_config(cfg)
+        after = dict(flatten(cfg))
+        changed = [key for key in before if key not in after or after[key] != before[key]]
+        if changed:
+            raise UserError(f"the system {name!r} changes the config key {changed[0]}")
+        added[name] = frozenset(after.keys() - before.keys())
+        for other in list(added)[:-1]:
+            if added[other] & added[name]:
+                raise UserError(
+                    f"the systems {other!r} and {name!r} both add the config key "
+                    f"{min(added[other] & added[name])}"
+                )
+    return added

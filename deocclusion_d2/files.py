@@ -1,7 +1,8 @@
-"""Files that appear complete or not at all, and JSON files that are there or not."""
+"""Files that appear complete or not at all, JSON files that are there or not, and checksums."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -69,6 +70,15 @@ def read_json_file(path: Path) -> Any:
         raise UserError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,8 @@
-"""Starts the processes of a program: Detectron2's ``launch``, on machines without GPU as well."""
+"""Starts the processes of a program, and lets them speak: Detectron2's ``launch`` and ``comm``.
+
+CPU processes are started too, and a program of one process that does not need torch works without
+loading it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,12 @@ import socket
 import sys
 from collections.abc import Callable
 from datetime import timedelta
-
-import torch
-import torch.distributed
-import torch.multiprocessing
-from detectron2.engine import launch as detectron2_launch
-from detectron2.utils import comm
+from types import ModuleType
+from typing import TypeVar
 
 from .errors import UserError
+
+T = TypeVar("T")
 
 # A process that has finished its share waits for the slowest one.
 _TIMEOUT = timedelta(days=7)
@@ -52,6 +54,10 @@ def launch(
     if processes * num_machines == 1:
         work(*args)
         return
+    import torch
+    import torch.multiprocessing
+    from detectron2.engine import launch as detectron2_launch
+
     found = torch.cuda.device_count() if on_gpus else 0
     if processes <= found:
         detectron2_launch(
@@ -86,6 +92,9 @@ def _cpu_worker(
     machine_rank: int,
     url: str,
 ) -> None:
+    import torch
+    import torch.distributed
+
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     torch.distributed.init_process_group(
         "gloo",
@@ -100,7 +109,7 @@ def _cpu_worker(
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     # Nobody ends before all is said: the end of one process makes the launcher end the others.
-    comm.synchronize()
+    synchronize()
     sys.stdout.flush()
     sys.stderr.flush()
     # At an ordinary end gloo's threads now and then abort the process, and work that is complete
@@ -112,3 +121,50 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+# -------------------------------------------------------------------- what processes say
+
+
+def _comm() -> ModuleType | None:
+    """Detectron2's ``comm``; None where torch is not loaded, so that there is one process only."""
+    if "torch" not in sys.modules:
+        return None
+    from detectron2.utils import comm
+
+    return comm
+
+
+def rank() -> int:
+    """Number of this process in its group, from 0."""
+    comm = _comm()
+    return comm.get_rank() if comm else 0
+
+
+def world_size() -> int:
+    """Number of processes of the group."""
+    comm = _comm()
+    return comm.get_world_size() if comm else 1
+
+
+def is_main_process() -> bool:
+    return rank() == 0
+
+
+def gather(value: T) -> list[T]:
+    """The values of all processes, on the main one; an empty list elsewhere."""
+    comm = _comm()
+    return comm.gather(value) if comm else [value]
+
+
+def all_gather(value: T) -> list[T]:
+    """The values of all processes, in each of them."""
+    comm = _comm()
+    return comm.all_gather(value) if comm else [value]
+
+
+def synchronize() -> None:
+    """Wait for all processes."""
+    comm = _comm()
+    if comm:
+        comm.synchronize()

@@ -9,9 +9,10 @@ import torch
 from detectron2.modeling.backbone.resnet import BasicBlock, BasicStem, ResNet
 from torch import nn
 
-from deocclusion_d2.modeling import OrderNet, PCNetM, UNet
-from deocclusion_d2.modeling.meta_arch.order_net import PairClassifier
+from deocclusion_d2.modeling import UNet
 from deocclusion_d2.structures import Scene, WindowMask
+from deocclusion_d2.systems.order_net.network import OrderNet, PairClassifier
+from deocclusion_d2.systems.pcnet_m.network import PCNetM
 
 
 def scene_of(arrays: list[np.ndarray], categories: list[int] | None = None) -> Scene:

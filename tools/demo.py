@@ -1,59 +1,7 @@
 #!/usr/bin/env python
-"""The whole way on a small synthetic KINS: modal masks -> PCNet-M -> labels -> amodal Mask R-CNN.
+"""See ``deocclusion_d2/cli/demo.py``; ``--help`` has examples."""
 
-Prints every command before it runs it, ends with tables, and names a folder of pictures. What was
-done stays done: a second run goes on where the first one stopped. tools/run_experiment.py runs the
-same steps at the size of the paper's experiments.
-"""
-
-from __future__ import annotations
-
-import argparse
-from pathlib import Path
-
-from deocclusion_d2.errors import one_line_errors
-from deocclusion_d2.experiments.demo import DemoSettings, run_demo
-from deocclusion_d2.experiments.paper_tables import LABEL_SOURCES
-
-
-def main() -> None:
-    defaults = DemoSettings()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--output", type=Path, default=Path("output/demo"), metavar="DIR")
-    numbers = {
-        "--train": ("train_images", "training images"),
-        "--val": ("val_images", "validation images"),
-        "--height": ("height", "image height in pixels"),
-        "--width": ("width", "image width in pixels"),
-        "--pcnet-iterations": ("pcnet_iterations", "length of PCNet-M's training"),
-        "--detector-iterations": ("detector_iterations", "length of Mask R-CNN's training"),
-        "--pictures": ("pictures", "validation images to draw"),
-        "--seed": ("seed", "of the data and of the trainings"),
-    }
-    for flag, (name, text) in numbers.items():
-        parser.add_argument(
-            flag,
-            dest=name,
-            type=int,
-            metavar="N",
-            default=getattr(defaults, name),
-            help=f"{text} (default: %(default)s)",
-        )
-    parser.add_argument(
-        "--label-sources",
-        nargs="+",
-        choices=LABEL_SOURCES,
-        default=list(defaults.label_sources),
-        help="what Mask R-CNN is trained on, one training each (default: %(default)s)",
-    )
-    settings = vars(parser.parse_args())
-    output = settings.pop("output")
-    settings["label_sources"] = tuple(settings["label_sources"])
-    with one_line_errors():
-        print(run_demo(DemoSettings(**settings), output, Path(__file__).resolve().parents[1]))
-
+from deocclusion_d2.cli.demo import main
 
 if __name__ == "__main__":
     main()

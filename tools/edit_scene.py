@@ -1,76 +1,7 @@
-#!/usr/bin/env python3
-"""Edit a scene that was taken apart: delete, move, scale, reorder, copy and insert objects.
+#!/usr/bin/env python
+"""See ``deocclusion_d2/cli/edit_scene.py``; ``--help`` has examples."""
 
-By an edit script, or in a browser.
-
-Examples:
-    What is in it, from front to back, and who hides whom:
-        edit_scene.py --scene FOLDER --list
-    Edit it, and keep the result as a picture and as a scene:
-        edit_scene.py --scene FOLDER --script edits.json --output edited.png --save-scene FOLDER2
-    Edit it in a browser, on any computer; the page needs no other file:
-        edit_scene.py --scene FOLDER --html scene.html
-    Its button "Save script" saves PHOTO_edits.json, which gives the page's picture again:
-        edit_scene.py --scene FOLDER --script PHOTO_edits.json --output edited.png
-    Go on in a browser where a script ends; what that page saves is for FOLDER2, not for FOLDER:
-        edit_scene.py --scene FOLDER --script edits.json --save-scene FOLDER2 --html scene2.html
-
-An edit script (positions and distances in whole pixels, y downwards; an object stands on the bottom
-centre of its window):
-    {"version": 1, "edits": [
-        {"op": "delete", "object": "car-3"},
-        {"op": "hide", "object": "car-3"},      and "show"
-        {"op": "move", "object": "car-3", "dx": 40, "dy": -5},
-        {"op": "scale", "object": "car-3", "factor": 1.2},
-        {"op": "in_front", "object": "car-3", "of": "van-0"},   or "behind"; without "of": of all
-        {"op": "swap", "object": "car-3", "with": "van-0"},
-        {"op": "duplicate", "object": "car-3", "name": "twin", "dx": 90, "dy": 0},
-        {"op": "insert", "scene": "../other", "object": "van-1", "x": 300, "y": 180, "scale": 0.5}
-    ]}
-"""
-
-from __future__ import annotations
-
-import argparse
-
-from deocclusion_d2.editing import edit_scene_folder
-from deocclusion_d2.errors import one_line_errors
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--scene", required=True, metavar="FOLDER", help="scene that deocclude.py wrote"
-    )
-    parser.add_argument("--script", metavar="JSON", help="the edits; none without")
-    parser.add_argument("--output", metavar="PNG", help="the picture")
-    parser.add_argument(
-        "--html",
-        metavar="HTML",
-        help="page to edit the scene in: as it was loaded, or with --script as that leaves it",
-    )
-    parser.add_argument("--save-scene", metavar="FOLDER", help="the edited scene")
-    parser.add_argument("--list", action="store_true", help="print the objects, after the edits")
-    args = parser.parse_args(arguments)
-    if not (args.list or args.output or args.html or args.save_scene):
-        parser.error("nothing to do: give --list, --output, --html or --save-scene")
-    return args
-
-
-def main(arguments: list[str] | None = None) -> None:
-    args = parse_arguments(arguments)
-    with one_line_errors():
-        listing = edit_scene_folder(
-            args.scene, args.script, args.output, args.save_scene, args.html
-        )
-    if args.list:
-        print(listing)
-    for written in (args.output, args.html, args.save_scene):
-        if written:
-            print(f"wrote {written}")
-
+from deocclusion_d2.cli.edit_scene import main
 
 if __name__ == "__main__":
     main()

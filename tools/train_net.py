@@ -1,45 +1,7 @@
 #!/usr/bin/env python
-"""Train or evaluate any meta-architecture of this package or of Detectron2.
+"""See ``deocclusion_d2/cli/train_net.py``; ``--help`` has examples."""
 
-Examples:
-
-  # PCNet-M on KINS, paper's schedule, 8 GPUs
-  tools/train_net.py --config-file configs/pcnet_m_kins.yaml --num-gpus 8
-
-  # the same in minutes on a laptop's CPU
-  tools/train_net.py --config-file configs/quick_schedules/pcnet_m_kins_quick.yaml
-
-  # any JSON, without registering it: FORMAT:JSON[@IMAGE_ROOT]
-  tools/train_net.py --config-file configs/quick_schedules/pcnet_m_kins_quick.yaml \\
-      DATASETS.TRAIN "('coco:my_masks.json',)" DATASETS.TEST "()"
-
-  # go on after an interruption; evaluate only
-  tools/train_net.py --config-file CONFIG --resume
-  tools/train_net.py --config-file CONFIG --eval-only MODEL.WEIGHTS output/model_final.pth
-"""
-
-from __future__ import annotations
-
-from detectron2.engine import default_argument_parser
-
-from deocclusion_d2.engine.train import train
-from deocclusion_d2.errors import one_line_errors
-from deocclusion_d2.launch import launch
-
-
-def main() -> None:
-    parser = default_argument_parser(epilog=__doc__)
-    args = parser.parse_args()
-    with one_line_errors():
-        launch(
-            train,
-            args.num_gpus,
-            num_machines=args.num_machines,
-            machine_rank=args.machine_rank,
-            dist_url=args.dist_url,
-            args=(args,),
-        )
-
+from deocclusion_d2.cli.train_net import main
 
 if __name__ == "__main__":
     main()

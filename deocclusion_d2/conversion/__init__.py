@@ -1,6 +1,6 @@
 """Modal annotations -> pseudo-amodal COCO JSON."""
 
-from ..inference.weights import file_sha256
+from ..files import file_sha256
 from .convert import convert
 from .job import ConversionJob
 

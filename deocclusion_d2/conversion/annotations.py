@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from detectron2.data.detection_utils import read_image
 
 from ..data.datasets import AnnotationFormat, ImageInfo, InvalidAnnotation
 from ..data.datasets.annotation_format import ParsedAnnotation, locate
@@ -155,6 +154,8 @@ class ShardReader:
             )
 
     def _pixels(self, info: ImageInfo) -> np.ndarray:
+        from detectron2.data.detection_utils import read_image
+
         path = self.image_root / info.file_name
         where = f"{self.name}: image {info.id!r}"
         try:

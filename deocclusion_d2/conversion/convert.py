@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from detectron2.utils import comm
 from tqdm import tqdm
 
-import deocclusion_d2
-
+from .. import launch
+from ..deoccluder import Deoccluder
 from ..errors import UserError
-from ..inference import Deoccluder
+from ..version import __version__
 from .annotations import ShardReader, convert_shard
 from .document_index import DocumentIndex, read_index
 from .job import ConversionJob, Method
@@ -49,7 +48,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
             finished shards stay for the next run.
     """
     start = time.perf_counter()
-    main = comm.is_main_process()
+    main = launch.is_main_process()
 
     def prepare() -> tuple[DocumentIndex | PredictedInput | None, Method]:
         job.check()
@@ -59,7 +58,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
         return source, Method.build(job)
 
     source, method = _together(prepare)
-    info = {"version": deocclusion_d2.__version__, **_describe(job, source), **method.settings}
+    info = {"version": __version__, **_describe(job, source), **method.settings}
     folder = ShardFolder(job.shard_folder)
 
     def open_folder() -> None:
@@ -80,7 +79,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
         index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
     )
     done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, method.deoccluder))
-    done_now = sum(comm.gather(done_now))
+    done_now = sum(launch.gather(done_now))
     total = Tally()
 
     def finish() -> None:
@@ -105,7 +104,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
 
 def _read_input(job: ConversionJob) -> DocumentIndex | PredictedInput | None:
     """Read and check the input. Predictions are for the first process alone; others get None."""
-    main = comm.is_main_process()
+    main = launch.is_main_process()
     if job.images_from is None:
         index = read_index(job.input, job.format, job.image_root, job.skip_invalid)
         if main:
@@ -147,7 +146,7 @@ def _convert_own_shards(
     deoccluder: Deoccluder,
 ) -> int:
     """Convert this process's share of the shards. Returns the instances converted."""
-    rank, world = comm.get_rank(), comm.get_world_size()
+    rank, world = launch.rank(), launch.world_size()
     image_root = None
     if deoccluder.uses_rgb:
         image_root = job.image_root or (job.images_from or job.input).parent
@@ -209,8 +208,8 @@ def _together(action: Callable[[], T]) -> T:
     except UserError as failure:
         error = str(failure)
     # `synchronize` waits as long as the group's timeout allows, which the gather does not.
-    comm.synchronize()
-    errors = [e for e in comm.all_gather(error) if e is not None]
+    launch.synchronize()
+    errors = [e for e in launch.all_gather(error) if e is not None]
     if errors:
         raise UserError(errors[0])
     return result

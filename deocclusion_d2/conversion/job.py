@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detectron2.utils.file_io import PathManager
-
 from ..data.datasets import ANNOTATION_FORMATS
+from ..deoccluder import (
+    Deoccluder,
+    method_config,
+    method_name,
+    use_fingerprint,
+    uses_network,
+    uses_own_network,
+)
 from ..errors import UserError
-from ..inference import METHODS, NETWORK_METHODS, Deoccluder, method_config
-from ..inference.weights import file_sha256
+from ..files import file_sha256
 from ..structures import DEFAULT_MIN_SCORE
 
 
@@ -24,10 +28,10 @@ class ConversionJob:
     Attributes:
         input: COCO-like JSON with modal masks; or, with ``images_from``, COCO results.
         output: JSON to write.
-        method: one of ``METHODS``.
+        method: one of ``deoccluder.accepted_methods()``; None for the config's own completion.
         format: a name of ``ANNOTATION_FORMATS``; None to tell it from the first annotation.
-        config_file, weights: of PCNet-M; weights None for the config's ``MODEL.WEIGHTS``. The
-            methods without network take neither.
+        config_file, weights: of the method's network; weights None for the config's
+            ``MODEL.WEIGHTS``. The methods without network need neither.
         opts: alternating config keys and values.
         image_root: folder of the images, for models that look at colours and COCOA files without
             image sizes; the folder of ``images_from``, or else of the input, when None.
@@ -41,7 +45,7 @@ class ConversionJob:
 
     input: Path
     output: Path
-    method: str = "pcnet"
+    method: str | None = None
     format: str | None = None
     config_file: str | None = None
     weights: str | None = None
@@ -55,7 +59,8 @@ class ConversionJob:
 
     @property
     def uses_network(self) -> bool:
-        return self.method in NETWORK_METHODS
+        """Whether a config says what to do. Raises UserError."""
+        return self.config_file is not None or self.method is None or uses_network(self.method)
 
     @property
     def shard_folder(self) -> Path:
@@ -67,8 +72,8 @@ class ConversionJob:
         Raises:
             UserError: saying what to do.
         """
-        if self.method not in METHODS:
-            raise UserError(f"unknown method {self.method!r}: use {', '.join(METHODS)}")
+        if self.method is not None:
+            uses_network(self.method)
         if self.format is not None and self.format not in ANNOTATION_FORMATS:
             known = ", ".join(sorted(ANNOTATION_FORMATS))
             raise UserError(f"unknown format {self.format!r}: use {known}")
@@ -100,11 +105,13 @@ class ConversionJob:
         if not os.access(self.output.parent, os.W_OK | os.X_OK):
             raise UserError(f"the folder {self.output.parent} is not writable")
         if self.uses_network:
-            self.weights_file(self.load_config())
-        elif self.config_file or self.weights or self.opts:
+            cfg = self.load_config()
+            if uses_own_network(cfg):
+                self.weights_file(cfg)
+        elif self.weights or self.opts:
             raise UserError(
-                f"--method {self.method} uses no network: leave out --config-file, --weights "
-                "and config overrides"
+                f"--method {self.method} uses no network: leave out --weights and config "
+                "overrides, or name a --config-file"
             )
 
     def score_threshold(self) -> float:
@@ -119,6 +126,8 @@ class ConversionJob:
 
     def weights_file(self, cfg) -> Path:
         """The local file of the weights. Raises UserError."""
+        from detectron2.utils.file_io import PathManager
+
         name = cfg.MODEL.WEIGHTS
         if not name:
             raise UserError("--weights is missing, and MODEL.WEIGHTS is empty")
@@ -151,26 +160,14 @@ class Method:
             deoccluder = Deoccluder.baseline(job.method)
             return cls(deoccluder, {"method": job.method, **deoccluder.describe()})
         cfg = job.load_config()
-        weights = job.weights_file(cfg)
         deoccluder = Deoccluder.from_config(cfg)
-        settings = {
-            "method": job.method,
-            **deoccluder.describe(),
-            "weights": weights.name,
-            "weights_sha256": file_sha256(weights),
-        }
-        return cls(deoccluder, settings, _config_hash(cfg))
+        settings = {"method": method_name(cfg.DEOCCLUSION.COMPLETION), **deoccluder.describe()}
+        if uses_own_network(cfg):
+            weights = job.weights_file(cfg)
+            settings |= {"weights": weights.name, "weights_sha256": file_sha256(weights)}
+        return cls(deoccluder, settings, use_fingerprint(cfg))
 
 
 def _one_line(error: Exception) -> str:
     # A KeyError's own text is its message in quotes.
     return " ".join(str(error.args[0] if len(error.args) == 1 else error).split())
-
-
-def _config_hash(cfg) -> str:
-    """Hash of what a config says about the model and its use, without what only costs time."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.DEVICE, cfg.MODEL.WEIGHTS, cfg.DEOCCLUSION.PATCHES_PER_BATCH = "", "", 0
-    text = "".join(n.dump() for n in (cfg.MODEL, cfg.DEOCCLUSION, cfg.INPUT.PARTIAL_COMPLETION))
-    return hashlib.sha256(text.encode()).hexdigest()

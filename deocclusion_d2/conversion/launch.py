@@ -6,10 +6,8 @@ import sys
 from dataclasses import replace
 from typing import NoReturn
 
-from detectron2.utils import comm
-
 from ..errors import UserError
-from ..launch import launch
+from ..launch import is_main_process, launch
 from .convert import convert
 from .job import ConversionJob
 
@@ -70,7 +68,7 @@ def _work(job: ConversionJob) -> None:
     try:
         convert(job)
     except UserError as error:
-        if comm.is_main_process():
+        if is_main_process():
             _fail(error)
         sys.exit(1)
 

@@ -1,19 +1,13 @@
 """From annotation files to training samples and scenes."""
 
-from .loaders import build_scene_test_loader
-from .train_loaders import (
-    build_amodal_unet_train_loader,
-    build_modal_unet_train_loader,
-    build_order_net_train_loader,
-    build_pcnet_c_train_loader,
-    build_pcnet_m_train_loader,
-)
+from ..faces import attach
 
-__all__ = [
-    "build_amodal_unet_train_loader",
-    "build_modal_unet_train_loader",
-    "build_order_net_train_loader",
-    "build_pcnet_c_train_loader",
-    "build_pcnet_m_train_loader",
-    "build_scene_test_loader",
-]
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "draws": ["DrawMapper", "InstanceDrawMapper"],
+        "instance_table": ["InstanceTable"],
+        "loaders": ["build_draw_loader", "build_scene_test_loader", "train_instances"],
+        "scenes": ["SceneMapper", "deocclusion_from_record", "scene_from_record"],
+    },
+)

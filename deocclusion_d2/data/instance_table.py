@@ -7,7 +7,7 @@ workers share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +21,7 @@ from .compressed_masks import CompressedMasks
 
 
 class InstanceTable:
-    """The usable instances of a data set: N modal masks, maybe amodal ones, category and image.
+    """The usable instances of a data set: N modal masks, maybe further ones, category and image.
 
     Attributes:
         category_ids: (N,) int64, ids of the data set.
@@ -36,20 +36,21 @@ class InstanceTable:
         *,
         min_square: float = 5.0,
         enlarge: float = 3.0,
-        with_amodal: bool = False,
+        columns: Sequence[str] = (),
     ) -> None:
         """
         Args:
             records: dataset dicts with ``modal_segmentation`` (compressed RLE) per annotation.
             min_square: smallest usable square side in pixels.
             enlarge: as in ``SquareCrop.around``.
-            with_amodal: keep ``amodal_segmentation`` too, which every annotation must have then.
+            columns: masks that are kept beside the modal ones, such as "amodal": every annotation
+                must have its ``{column}_segmentation`` then.
 
         Raises:
-            UserError: an annotation has no amodal mask, and they are asked for.
+            UserError: an annotation has no mask of a column.
         """
-        rles: list[dict] = []
-        amodal_rles: list[dict] = []
+        names = ("modal", *(c for c in columns if c != "modal"))
+        rles: dict[str, list[dict]] = {name: [] for name in names}
         categories: list[int] = []
         image_index: list[int] = []
         self.file_names: list[str] = []
@@ -60,13 +61,13 @@ class InstanceTable:
                 if annotation.get("iscrowd", 0):
                     self.skipped += 1
                     continue
-                rles.append(annotation["modal_segmentation"])
-                if with_amodal:
-                    amodal_rles.append(_amodal_rle(record, annotation))
+                for name, column in rles.items():
+                    column.append(_rle(record, annotation, name))
                 categories.append(annotation["dataset_category_id"])
                 image_index.append(len(self.file_names) - 1)
 
-        boxes = np.asarray(mask_util.toBbox(rles) if rles else np.zeros((0, 4))).reshape(-1, 4)
+        modal = rles["modal"]
+        boxes = np.asarray(mask_util.toBbox(modal) if modal else np.zeros((0, 4))).reshape(-1, 4)
         keep = np.array(
             [w > 0 and h > 0 and adaptive_side((0, 0, w, h), enlarge) >= min_square
              for _, _, w, h in boxes],
@@ -76,27 +77,32 @@ class InstanceTable:
         kept = np.flatnonzero(keep)
         self.category_ids = np.array(categories, dtype=np.int64)[kept]
         self.image_index = np.array(image_index, dtype=np.int32)[kept]
-        self._modal_masks = CompressedMasks([rles[i] for i in kept])
-        self._amodal_masks = (
-            CompressedMasks([amodal_rles[i] for i in kept]) if with_amodal else None
-        )
+        self._masks = {
+            name: CompressedMasks([column[i] for i in kept]) for name, column in rles.items()
+        }
 
     def __len__(self) -> int:
         return len(self.category_ids)
 
-    def modal_mask(self, index: int) -> WindowMask:
-        """The modal mask of one instance, in image coordinates."""
-        return self._modal_masks[index]
-
-    def amodal_mask(self, index: int) -> WindowMask:
-        """The amodal mask of one instance, in image coordinates.
+    def mask(self, index: int, column: str) -> WindowMask:
+        """A mask of one instance, in image coordinates.
 
         Raises:
-            ValueError: the table was made without them.
+            ValueError: the table was made without this column.
         """
-        if self._amodal_masks is None:
-            raise ValueError("the table holds no amodal masks: make it with with_amodal=True")
-        return self._amodal_masks[index]
+        if column not in self._masks:
+            raise ValueError(
+                f"the table holds no {column} masks: make it with columns=[{column!r}]"
+            )
+        return self._masks[column][index]
+
+    def modal_mask(self, index: int) -> WindowMask:
+        """The modal mask of one instance, in image coordinates."""
+        return self.mask(index, "modal")
+
+    def amodal_mask(self, index: int) -> WindowMask:
+        """The amodal mask of one instance; see ``mask``."""
+        return self.mask(index, "amodal")
 
     def isolated(self) -> np.ndarray:
         """Which instances touch no other usable instance of their image: (N,) bool.
@@ -123,11 +129,12 @@ class InstanceTable:
         return self.file_names[self.image_index[index]]
 
 
-def _amodal_rle(record: dict, annotation: dict) -> dict:
-    if "amodal_segmentation" not in annotation:
+def _rle(record: dict, annotation: dict, column: str) -> dict:
+    key = f"{column}_segmentation"
+    if key not in annotation:
         raise UserError(
             f"image {record['image_id']!r} ({record['file_name']}), annotation "
-            f"{annotation['id']!r}: no amodal mask to train on; name data with amodal masks in "
+            f"{annotation['id']!r}: no {column} mask to train on; name data with {column} masks in "
             "DATASETS.TRAIN"
         )
-    return annotation["amodal_segmentation"]
+    return annotation[key]

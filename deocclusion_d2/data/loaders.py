@@ -1,73 +1,20 @@
-"""Draws of training samples, batches of them, and the loader of evaluation."""
+"""Batches of training samples, and the loader of evaluation."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import torch
 from detectron2.data import MapDataset, get_detection_dataset_dicts
 from detectron2.data.samplers import InferenceSampler
 from detectron2.utils import comm
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import BatchSampler, DataLoader, Dataset, default_collate
 
-from ..config import needs_images
 from ..errors import UserError
 from .datasets import ensure_registered
-from .mappers import SceneMapper
-
-
-class Draws(Dataset):
-    """Draw number -> item: an endless sequence of shuffled passes over N items.
-
-    The order of every pass follows from (seed, number of the pass), so any draw can be looked up on
-    its own, in any worker, and a resumed training goes on where the interrupted one stopped.
-    """
-
-    def __init__(self, num_items: int, seed: int) -> None:
-        self._num_items = num_items
-        self._seed = seed
-        self._pass = -1
-        self._order = np.zeros(0, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return self._num_items
-
-    def __getitem__(self, draw: int) -> dict:
-        number, row = divmod(draw, self._num_items)
-        if number != self._pass:
-            self._order = np.random.default_rng((self._seed, 1, number)).permutation(
-                self._num_items
-            )
-            self._pass = number
-        return {"item": int(self._order[row]), "draw": draw}
-
-
-class DrawSampler(Sampler):
-    """Endless draw numbers of this process: first + rank, then every world-size-th."""
-
-    def __init__(self, first: int = 0) -> None:
-        self._first = first + comm.get_rank()
-        self._step = comm.get_world_size()
-
-    def __iter__(self) -> Iterator[int]:
-        yield from itertools.count(self._first, self._step)
-
-
-class DrawMapper(Protocol):
-    """Maps ``{"item": row, "draw": number of the draw}`` to a sample: a dict of numpy arrays.
-
-    A sample follows from (seed, item, draw) alone.
-    """
-
-    seed: int
-
-    def __len__(self) -> int:
-        """Number of items that are drawn from."""
-
-    def __call__(self, dataset_dict: dict) -> dict: ...
+from .draws import DrawMapper, Draws, DrawSampler
+from .instance_table import InstanceTable
+from .scenes import SceneMapper
 
 
 class DrawTrainLoader:
@@ -117,23 +64,83 @@ class DrawTrainLoader:
         )
 
 
+def build_draw_loader(cfg, mapper: DrawMapper) -> DrawTrainLoader:
+    """The training loader of a config over a mapper's samples."""
+    return DrawTrainLoader(
+        mapper,
+        total_batch_size=cfg.SOLVER.IMS_PER_BATCH,
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        pin_memory=cfg.MODEL.DEVICE.startswith("cuda"),
+    )
+
+
+def train_records(cfg) -> list[dict]:
+    """The dataset dicts of ``DATASETS.TRAIN``.
+
+    Raises:
+        UserError: a name that is not registered and cannot be.
+    """
+    names = list(cfg.DATASETS.TRAIN)
+    for name in names:
+        ensure_registered(name)
+    return get_detection_dataset_dicts(names, filter_empty=False, check_consistency=False)
+
+
+def train_instances(cfg, columns: Sequence[str] = ()) -> InstanceTable:
+    """The usable instances of ``DATASETS.TRAIN``.
+
+    Args:
+        columns: masks that are kept beside the modal ones; see ``InstanceTable``.
+
+    Raises:
+        UserError: there is none, or one without a mask that is asked for.
+    """
+    options = cfg.INPUT.PARTIAL_COMPLETION
+    instances = InstanceTable(
+        train_records(cfg),
+        min_square=options.MIN_SQUARE,
+        enlarge=options.ENLARGE_BOX,
+        columns=columns,
+    )
+    if not len(instances):
+        raise UserError(
+            f"DATASETS.TRAIN = {list(cfg.DATASETS.TRAIN)}: no usable instance "
+            f"({instances.skipped} crowd, empty or too small)"
+        )
+    return instances
+
+
+def run_seed(cfg) -> int:
+    """The seed of all samples of a training: ``SEED``, or one that all processes agree on."""
+    return cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
+
+
 def stack_samples(samples: list[dict]) -> dict[str, torch.Tensor]:
     """Stack numpy samples into one batch, in the worker: three transfers a batch, not a sample."""
     return default_collate(samples)
 
 
-def build_scene_test_loader(cfg, dataset_name: str, every: int = 1) -> DataLoader:
+def split_batch(batch: Mapping) -> list[dict]:
+    """The samples of a batch: a mapping of arrays or tensors, all with the batch first."""
+    count = len(next(iter(batch.values())))
+    return [{key: values[i] for key, values in batch.items()} for i in range(count)]
+
+
+def build_scene_test_loader(
+    cfg, dataset_name: str, every: int = 1, *, load_images: bool = False
+) -> DataLoader:
     """Scenes of a data set with what is known about them; each process gets its share.
 
     Args:
         dataset_name: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``.
         every: only every so many images, from the first on.
+        load_images: read the images; only what looks at colours needs them.
     """
     ensure_registered(dataset_name)
     records = get_detection_dataset_dicts(dataset_name, filter_empty=False, check_consistency=False)
     records = records[::every]
     return DataLoader(
-        MapDataset(_Records(records), SceneMapper(load_image=needs_images(cfg))),
+        MapDataset(_Records(records), SceneMapper(load_images)),
         batch_size=cfg.TEST.IMS_PER_BATCH,
         sampler=InferenceSampler(len(records)),
         num_workers=cfg.DATALOADER.NUM_WORKERS,

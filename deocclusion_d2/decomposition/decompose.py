@@ -9,9 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UserError
-from ..inference.content_completion import ContentFiller, TeleaFiller
-from ..inference.content_holes import Hole, background_holes, object_hole
-from ..structures import Deocclusion, LayeredScene, ObjectLayer, OcclusionGraph, Scene, WindowMask
+from ..inference.content import (
+    ContentFiller,
+    Hole,
+    TeleaFiller,
+    background_holes,
+    object_hole,
+)
+from ..structures import (
+    Deocclusion,
+    LayeredScene,
+    ObjectLayer,
+    OcclusionGraph,
+    Scene,
+    WindowMask,
+)
 from ..structures.window_mask import union
 
 # Side in pixels of the kernel by which objects take over the pixels around them.

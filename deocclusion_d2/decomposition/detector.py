@@ -42,8 +42,8 @@ class Detector(MaskSource):
         self._classes, self._ids = _categories(cfg.DATASETS.TEST)
         if needs_category and self._ids is None:
             raise UserError(
-                "--detector: the category ids that PCNet-M wants are unknown, for the data set of "
-                f"DATASETS.TEST = {tuple(cfg.DATASETS.TEST)} is not there: name one that the "
+                "--detector: the category ids that the network wants are unknown, for the data set "
+                f"of DATASETS.TEST = {tuple(cfg.DATASETS.TEST)} is not there: name one that the "
                 "detector was trained for, such as DATASETS.TEST \"('coco:FILE.json',)\""
             )
         self.model = load_model(cfg) if model is None else model.eval()

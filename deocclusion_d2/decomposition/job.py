@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from detectron2.utils.file_io import PathManager
 from tqdm import tqdm
 
 from ..config import load_config
+from ..deoccluder import (
+    Deoccluder,
+    build_content,
+    content_source,
+    method_config,
+    method_name,
+    uses_network,
+    uses_own_network,
+)
 from ..errors import UserError
-from ..inference import NETWORK_METHODS, Deoccluder, method_config
-from ..inference.content_completion import ContentCompletion, ContentFiller, TeleaFiller
-from ..inference.weights import file_sha256
+from ..files import file_sha256
+from ..inference.content import ContentFiller
 from ..structures import LayeredScene
+from ..systems import find_step
 from ..visualization.layers import layers_overview
 from .decompose import decompose_scenes
 from .detector import Detector
@@ -24,6 +32,8 @@ from .photos import list_photos, output_names, read_photo
 from .scene_folder import check_replaceable, is_layered_scene, save_layered_scene
 
 OVERVIEW_FILE = "overview.png"
+# What needs no training.
+_METHOD = "convex_r"
 # Photos that share the networks' batches.
 _PHOTOS_PER_STEP = 8
 
@@ -38,9 +48,12 @@ class DecompositionJob:
             it holds one decomposition per photo.
         masks: see ``open_masks``; or None, with ``detector`` set.
         detector, detector_weights: config and weights of an instance-segmentation network.
-        method: one of ``METHODS``; None: "pcnet" with a config file, "convex_r" without.
-        config_file, weights: of PCNet-M; weights None for the config's ``MODEL.WEIGHTS``.
-        content_config, content_weights: likewise of PCNet-C; None: OpenCV fills in.
+        method: one of ``deoccluder.accepted_methods()``; None: the config's, and "convex_r"
+            without a config file.
+        config_file, weights: of the order's and the masks' network; weights None for the config's
+            ``MODEL.WEIGHTS``.
+        content_config, content_weights: likewise of the colours' network; None: what
+            ``DEOCCLUSION.CONTENT`` says, which is OpenCV's inpainting unless the config has more.
         opts: alternating config keys and values, for all these configs.
         things_only: leave out COCOA's regions of stuff.
         overwrite: decompose again what is already there.
@@ -168,32 +181,27 @@ class _Tools:
     @classmethod
     def of(cls, job: DecompositionJob) -> _Tools:
         _check_options(job)
-        method = job.method or ("pcnet" if job.config_file else "convex_r")
-        description: dict[str, Any] = {"method": method}
-        settings = load_config(None, job.opts)
-        if method in NETWORK_METHODS:
-            cfg = method_config(method, job.config_file, job.weights, job.opts)
-            deoccluder = Deoccluder.from_config(cfg)
-            description |= _weights("weights", cfg)
-            settings = cfg
+        description: dict[str, Any] = {}
+        if job.config_file or (job.method is not None and uses_network(job.method)):
+            settings = method_config(job.method, job.config_file, job.weights, job.opts)
+            method = method_name(settings.DEOCCLUSION.COMPLETION)
+            description["method"] = method
+            deoccluder = Deoccluder.from_config(settings)
+            if uses_own_network(settings):
+                description |= _weights("weights", settings)
         else:
+            settings = load_config(None, job.opts)
+            method = job.method or _METHOD
+            description["method"] = method
             deoccluder = Deoccluder.baseline(method)
-        content: ContentFiller = TeleaFiller()
-        text = "content by OpenCV's inpainting (--content-config names a PCNet-C)"
-        if job.content_config:
-            chosen = ["MODEL.WEIGHTS", job.content_weights] if job.content_weights else []
-            cfg = load_config(job.content_config, [*job.opts, *chosen])
-            content = ContentCompletion.from_config(cfg)
-            description |= _weights("content_weights", cfg)
-            text = "content by PCNet-C"
-        min_score = settings.DEOCCLUSION.MIN_SCORE
+        content, text, of_content = _content(job, settings)
         return cls(
-            _mask_source(job, min_score, deoccluder.uses_category),
+            _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category),
             deoccluder,
             content,
             settings.DEOCCLUSION.CONTENT_DILATION,
-            {**description, **deoccluder.describe()},
-            f"order and amodal masks by {method}, {text}",
+            {**description, **of_content, **deoccluder.describe()},
+            f"order and amodal masks by {method}, content by {text}",
         )
 
     def decompose(self, photos: Sequence[tuple[MaskedPhoto, Path]]) -> Iterator[LayeredScene]:
@@ -219,6 +227,23 @@ def _check_options(job: DecompositionJob) -> None:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(job.opts)!r} is not")
 
 
+def _content(job: DecompositionJob, cfg) -> tuple[ContentFiller, str, dict[str, str]]:
+    """What fills in the colours, its name for people, and its weights."""
+    if job.content_config:
+        chosen = ["MODEL.WEIGHTS", job.content_weights] if job.content_weights else []
+        cfg = load_config(job.content_config, [*job.opts, *chosen])
+    name, of_network = content_source(cfg)
+    if job.content_config and of_network is None:
+        raise UserError(
+            f"--content-config {job.content_config}: {cfg.MODEL.META_ARCHITECTURE} fills in no "
+            "colours; name a config of a network that does, such as configs/pcnet_c_coco.yaml"
+        )
+    text = find_step("content", name)[1].text or name
+    if of_network is None:
+        text += " (--content-config names a network)"
+    return build_content(cfg), text, _weights("content_weights", of_network) if of_network else {}
+
+
 def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) -> MaskSource:
     if job.detector is None:
         return open_masks(job.masks, min_score, job.things_only)
@@ -229,5 +254,7 @@ def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) 
 
 def _weights(key: str, cfg) -> dict[str, str]:
     """Name and checksum of the weights of a config whose network has been loaded."""
+    from detectron2.utils.file_io import PathManager
+
     weights = Path(PathManager.get_local_path(cfg.MODEL.WEIGHTS))
     return {key: weights.name, f"{key}_sha256": file_sha256(weights)}

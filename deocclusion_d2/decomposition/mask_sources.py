@@ -13,7 +13,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import ANNOTATION_FORMATS, detect_format, ensure_registered, read_json
-from ..data.mappers import scene_from_record
+from ..data.scenes import scene_from_record
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
 from ..structures import DEFAULT_MIN_SCORE, Scene

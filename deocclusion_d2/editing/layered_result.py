@@ -5,7 +5,13 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
-from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask, neighbour_pairs
+from ..structures import (
+    LayeredScene,
+    ObjectLayer,
+    OcclusionGraph,
+    WindowMask,
+    neighbour_pairs,
+)
 from ..structures.window_mask import Box, intersect_boxes
 from .composition import Sprite, draw, foremost
 from .scene_state import SceneState

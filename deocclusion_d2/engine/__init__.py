@@ -1,5 +1,5 @@
 """Training and evaluation loops."""
 
-from .trainer import Trainer
+from ..faces import attach
 
-__all__ = ["Trainer"]
+__getattr__, __dir__, __all__ = attach(__name__, {"trainer": ["Trainer"]})

@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from detectron2.engine import HookBase
 from detectron2.utils import comm
+from tqdm import tqdm
 
-from ..data.loaders import Draws, stack_samples
-from ..inference.ordering_prior import PRIOR_FILE
-from ..inference.prior_fitting import fit_ordering_prior
-from ..visualization import content_image, split_batch, training_image
+from ..data.draws import Draws
+from ..data.loaders import stack_samples
+from ..systems import Calibration
 
 Tensors = dict[str, torch.Tensor]
-
-
-def mask_picture(batch: Tensors, result: Tensors) -> np.ndarray:
-    """Samples of PCNet-M and their completions."""
-    return training_image(batch["modal_mask"], batch["eraser"], result["probability"])
-
-
-def content_picture(batch: Tensors, result: Tensors) -> np.ndarray:
-    """Samples of PCNet-C and their filled holes."""
-    return content_image(split_batch(batch), result["rgb"].cpu())
-
-
-# INPUT.DATASET_MAPPER_NAME -> how training draws its samples, for those that it can draw.
-TRAINING_PICTURES: dict[str, Callable[[Tensors, Tensors], np.ndarray]] = {
-    "pcnet_m": mask_picture,
-    "pcnet_c": content_picture,
-}
 
 
 class TrainingPictures(HookBase):
     """Every ``period`` iterations, writes samples and what the network makes of them.
 
-    The picture (input, target, completion) goes to the event storage, and from there to
-    TensorBoard. It always shows the same samples, so that progress can be seen.
+    The picture (input, target, result) goes to the event storage, and from there to TensorBoard. It
+    always shows the same samples, so that progress can be seen.
 
     Args:
         period: iterations between pictures.
-        draw: (batch, the model's result) -> (H, W, 3) uint8.
+        draw: (batch, the model's result) -> (H, W, 3) uint8; see ``Network.picture``.
         num_samples: samples shown.
     """
 
     def __init__(
-        self, period: int, draw: Callable[[Tensors, Tensors], np.ndarray], num_samples: int = 8
+        self, period: int, draw: Callable[[Mapping, Mapping], np.ndarray], num_samples: int = 8
     ) -> None:
         self._period = period
         self._draw = draw
@@ -70,18 +54,20 @@ class TrainingPictures(HookBase):
         self.trainer.storage.put_image("samples", picture.transpose(2, 0, 1))
 
 
-class OrderingPriorFit(HookBase):
-    """Fits the ordering prior to the training data before evaluations use it.
+class CalibrationFit(HookBase):
+    """Fits a system's ``Calibration`` to the training data before evaluations use it.
 
-    It is written to the output folder, ``PRIOR_FILE``.
+    It is written to the output folder, and training ends with that of the final weights.
 
     Args:
-        cfg: of a PCNet-M.
+        cfg: of the training.
+        calibration: the system's.
         period: iterations between evaluations, 0 for none but at the end.
     """
 
-    def __init__(self, cfg, period: int) -> None:
+    def __init__(self, cfg, calibration: Calibration, period: int) -> None:
         self._cfg = cfg
+        self._calibration = calibration
         self._period = period
 
     def after_step(self) -> None:
@@ -99,9 +85,25 @@ class OrderingPriorFit(HookBase):
         cfg.MODEL.WEIGHTS = weights
         model = getattr(self.trainer.model, "module", self.trainer.model)
         model.eval()
-        output = os.path.join(cfg.OUTPUT_DIR, PRIOR_FILE)
-        fit_ordering_prior(cfg, cfg.DATASETS.TRAIN, output, model=model)
+        output = os.path.join(cfg.OUTPUT_DIR, self._calibration.file)
+        self._calibration.fit(cfg, cfg.DATASETS.TRAIN, output, model=model)
         model.train()
+
+
+class ProgressBar(HookBase):
+    """A bar of iterations on stderr, for trainings whose lines go to a log."""
+
+    def before_train(self) -> None:
+        trainer = self.trainer
+        self._bar = tqdm(
+            total=trainer.max_iter, initial=trainer.start_iter, unit="it", file=sys.stderr
+        )
+
+    def after_step(self) -> None:
+        self._bar.update()
+
+    def after_train(self) -> None:
+        self._bar.close()
 
 
 def fixed_samples(mapper, count: int) -> Tensors:

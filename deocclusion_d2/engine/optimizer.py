@@ -14,22 +14,22 @@ def build_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
     """Detectron2's SGD, or Adam, as ``SOLVER.OPTIMIZER`` says.
 
     A model may have ``optimizer_groups()``: dicts of ``params`` and what differs for them (see
-    ``PCNetC``); Adam takes them. All groups belong to one optimizer, so that learning rate
+    ``InstanceNetwork``); Adam takes them. All groups belong to one optimizer, so that learning rate
     schedules, mixed precision and resuming work as for any other.
 
     Raises:
         UserError: another ``SOLVER.OPTIMIZER``, or SGD for a model with groups.
     """
-    groups = getattr(model, "optimizer_groups", None)
+    groups = getattr(model, "optimizer_groups", list)()
     if cfg.SOLVER.OPTIMIZER == "SGD":
-        if groups is not None:
+        if groups:
             raise UserError(
                 f"SOLVER.OPTIMIZER = 'SGD': {cfg.MODEL.META_ARCHITECTURE} is trained by Adam"
             )
         return build_sgd(cfg, model)
     if cfg.SOLVER.OPTIMIZER != "Adam":
         raise UserError(f"SOLVER.OPTIMIZER = {cfg.SOLVER.OPTIMIZER!r}: use SGD or Adam")
-    groups = groups() if groups is not None else [{"params": list(model.parameters())}]
+    groups = groups or [{"params": list(model.parameters())}]
     for group in groups:
         group["params"] = [p for p in group["params"] if p.requires_grad]
         group["lr"] = cfg.SOLVER.BASE_LR * group.pop("lr_factor", 1.0)

@@ -13,9 +13,10 @@ from detectron2.utils.logger import setup_logger
 
 from ..config import load_config
 from ..errors import UserError, one_line_errors
-from ..inference import load_model
-from ..inference.weights import checkpoint_errors
-from .trainer import SCENE_MODELS, Trainer, with_own_prior
+from ..inference.weights import checkpoint_errors, load_model
+from ..systems import system_of
+from .hooks import ProgressBar
+from .trainer import Trainer, with_own_calibration
 
 
 def train(args: Namespace) -> Any:
@@ -28,18 +29,42 @@ def train(args: Namespace) -> Any:
         if not args.config_file:
             raise UserError("--config-file is missing; configs/ holds them")
         cfg = load_config(args.config_file, args.opts or ())
-        cfg.freeze()
-        default_setup(cfg, args)
-        setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="deocclusion_d2")
         if args.eval_only:
+            _set_up(cfg, args)
             return _evaluate(cfg, args.resume)
-        trainer = Trainer(cfg)
-        trainer.resume_or_load(resume=args.resume)
-        return trainer.train()
+        return run_training(cfg, args, resume=args.resume)
+
+
+def run_training(cfg, args: Namespace, *, resume: bool, bar: bool = False) -> dict | None:
+    """Train what a config describes, in one process of a group.
+
+    Args:
+        args: what Detectron2's ``default_setup`` notes about the command line.
+        resume: go on from the last checkpoint of the output folder, if there is one.
+        bar: show a progress bar on stderr.
+
+    Returns:
+        The results of the last evaluation; None where there was none.
+
+    Raises:
+        UserError: settings, weights or data that cannot be used.
+    """
+    _set_up(cfg, args)
+    trainer = Trainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    if bar and comm.is_main_process():
+        trainer.register_hooks([ProgressBar()])
+    return trainer.train()
+
+
+def _set_up(cfg, args: Namespace) -> None:
+    cfg.freeze()
+    default_setup(cfg, args)
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="deocclusion_d2")
 
 
 def _evaluate(cfg, resume: bool) -> dict:
-    if cfg.MODEL.META_ARCHITECTURE in SCENE_MODELS and not resume:
+    if system_of(cfg).network.test_loader is None and not resume:
         # Half-loaded weights would give plausible masks: refuse them.
         model = load_model(cfg)
     else:
@@ -48,7 +73,7 @@ def _evaluate(cfg, resume: bool) -> dict:
         with checkpoint_errors(checkpointer, cfg.MODEL.WEIGHTS, resume):
             checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
         if resume:
-            cfg = with_own_prior(cfg)
+            cfg = with_own_calibration(cfg)
     results = Trainer.test(cfg, model)
     if comm.is_main_process():
         verify_results(cfg, results)

@@ -1,12 +1,12 @@
-"""Evaluators of order, amodal masks and boxes, modal masks, filled-in colours, and erasures."""
+"""Evaluators of order, amodal masks and boxes, reliability, filled-in colours, and labels."""
 
+from ..faces import attach
 from .amodal_box import AmodalBoxEvaluator
-from .base import SceneEvaluator
+from .base import SceneEvaluator, SumEvaluator
 from .build import EVALUATORS, build_evaluators
 from .completion import AmodalCompletionEvaluator
 from .content import ContentEvaluator
-from .erasures import evaluate_erasures
-from .modal_segmentation import ModalSegmentationEvaluator
+from .label_quality import label_quality
 from .ordering import OrderingEvaluator
 from .reliability import ReliabilityEvaluator
 
@@ -15,10 +15,13 @@ __all__ = [
     "AmodalBoxEvaluator",
     "AmodalCompletionEvaluator",
     "ContentEvaluator",
-    "ModalSegmentationEvaluator",
     "OrderingEvaluator",
     "ReliabilityEvaluator",
     "SceneEvaluator",
+    "SumEvaluator",
     "build_evaluators",
-    "evaluate_erasures",
+    "label_quality",
 ]
+
+# Evaluators that belong to a published system.
+__getattr__, _, _ = attach(__name__, {})

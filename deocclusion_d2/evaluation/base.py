@@ -12,7 +12,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.utils import comm
@@ -27,25 +27,25 @@ ALL = "all"
 Sums = Counter
 
 
-class SceneEvaluator(DatasetEvaluator, ABC):
-    """Base of the evaluators that compare a ``Deocclusion`` with a ``SceneTruth``.
+class SumEvaluator(DatasetEvaluator, ABC):
+    """Base of the evaluators that add something up, over all images and all processes.
 
-    A subclass names its task, its metrics and what it counts, and calls :meth:`add` and
-    :meth:`leave_out` from :meth:`process_scene`. Everything else, above all adding up over
-    processes, is done here. No image may be seen twice; Detectron2's ``InferenceSampler``, which
-    its test loaders use, takes care of that.
+    A subclass names its task, says what it adds up (:meth:`empty`), does so in ``process``, and
+    makes results of the sums of all processes (:meth:`summarise`). Gathering, the report and the
+    file are here. No image may be seen twice; Detectron2's ``InferenceSampler``, which its test
+    loaders use, takes care of that.
 
     Attributes:
         task: key of the results, and the stem of ``{task}_results.json``.
-        metrics: names of the ratios, in the order in which they are reported.
         unit: plural of what is counted; also the result key of the count.
         optional: nothing to measure is no result, instead of a warning.
+        leaves_out: the file lists what was left out.
     """
 
     task: str
-    metrics: tuple[str, ...]
     unit: str
     optional: bool = False
+    leaves_out: bool = True
 
     def __init__(self, output_dir: str | None = None) -> None:
         """
@@ -55,6 +55,81 @@ class SceneEvaluator(DatasetEvaluator, ABC):
         self._output_dir = output_dir
         self._logger = logging.getLogger(__name__)
         self.reset()
+
+    # ---------------------------------------------------------------- for subclasses
+
+    @abstractmethod
+    def empty(self) -> tuple[Sums | list, ...]:
+        """Sums and lists that are empty yet; ``parts`` holds those of this process."""
+
+    @abstractmethod
+    def summarise(self, *parts: Sums | list) -> tuple[OrderedDict[str, float], str]:
+        """Results, and the text of the report.
+
+        Args:
+            parts: as ``empty`` has them, of all processes together.
+
+        Returns:
+            key -> value, finite; ``unit`` is one of the keys. And one or more lines for the log.
+        """
+
+    def leave_out(self, reason: str, count: int = 1) -> None:
+        """Count something that is not measured; the reasons are logged and written."""
+        self._left_out[reason] += count
+
+    # ---------------------------------------------------------------- DatasetEvaluator
+
+    def reset(self) -> None:
+        self.parts = self.empty()
+        self._left_out: Sums = Counter()
+
+    def evaluate(self) -> OrderedDict:
+        """Make results of what all processes have added up.
+
+        Returns:
+            On the main process ``{task: {key: value}}``, else nothing. Values are finite: a metric
+            that is not defined has no key.
+        """
+        gathered = comm.gather((*self.parts, self._left_out), dst=0)
+        if not comm.is_main_process():
+            return OrderedDict()
+        *parts, left_out = (_together(column) for column in zip(*gathered, strict=True))
+        results, text = self.summarise(*parts)
+        if self.optional and not results[self.unit]:
+            return OrderedDict()
+        self._report(results, text, dict(sorted(left_out.items())))
+        return OrderedDict({self.task: results})
+
+    def _report(self, results: dict[str, float], text: str, left_out: dict[str, int]) -> None:
+        self._logger.info("Evaluation results for %s:%s", self.task, text)
+        for reason, count in left_out.items():
+            self._logger.info("Left out of %s: %d %s", self.task, count, reason)
+        if not results[self.unit]:
+            self._logger.warning("%s: no %s to measure", self.task, self.unit)
+        if self._output_dir:
+            PathManager.mkdirs(self._output_dir)
+            path = os.path.join(self._output_dir, f"{self.task}_results.json")
+            content: dict[str, dict] = {"results": results}
+            if self.leaves_out:
+                content["left_out"] = left_out
+            with PathManager.open(path, "w") as file:
+                file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+class SceneEvaluator(SumEvaluator):
+    """Base of the evaluators that compare a ``Deocclusion`` with a ``SceneTruth``.
+
+    A subclass names its task, its metrics and what it counts, and calls :meth:`add` and
+    :meth:`leave_out` from :meth:`process_scene`.
+
+    Results: ``metric`` over everything and ``metric-group`` for the splits (percent), ``unit`` and
+    ``unit-group`` (counts). A metric whose denominator is 0 has no key.
+
+    Attributes:
+        metrics: names of the ratios, in the order in which they are reported.
+    """
+
+    metrics: tuple[str, ...]
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -72,27 +147,21 @@ class SceneEvaluator(DatasetEvaluator, ABC):
             groups: the groups it belongs to, beside all.
             count: how many it stands for.
         """
+        counts, numerators, denominators = self.parts
         for group in (ALL, *groups):
-            self._counts[group] += count
+            counts[group] += count
             for metric, (numerator, denominator) in ratios.items():
-                self._numerators[group, metric] += numerator
-                self._denominators[group, metric] += denominator
+                numerators[group, metric] += numerator
+                denominators[group, metric] += denominator
 
     def derived(self, results: dict[str, float]) -> dict[str, float]:
         """Further results, out of those that are ratios."""
         return {}
 
-    def leave_out(self, reason: str) -> None:
-        """Count something that is not measured; the reasons are logged and written."""
-        self._left_out[reason] += 1
+    # ---------------------------------------------------------------- SumEvaluator
 
-    # ---------------------------------------------------------------- DatasetEvaluator
-
-    def reset(self) -> None:
-        self._counts: Sums = Counter()
-        self._numerators: Sums = Counter()
-        self._denominators: Sums = Counter()
-        self._left_out: Sums = Counter()
+    def empty(self) -> tuple[Sums, Sums, Sums]:
+        return Counter(), Counter(), Counter()
 
     def process(self, inputs: list[dict], outputs: list[Deocclusion]) -> None:
         """Add the images of a batch.
@@ -109,25 +178,9 @@ class SceneEvaluator(DatasetEvaluator, ABC):
             _check_lengths(scene, truth, output)
             self.process_scene(scene, truth, output)
 
-    def evaluate(self) -> OrderedDict:
-        """Divide the sums of all processes.
-
-        Returns:
-            On the main process ``{task: {key: value}}``, else nothing. Keys: ``metric`` over
-            everything and ``metric-group`` for the splits (percent), ``unit`` and ``unit-group``
-            (counts). Values are finite: a metric whose denominator is 0 has no key.
-        """
-        local = (self._counts, self._numerators, self._denominators, self._left_out)
-        gathered = comm.gather(local, dst=0)
-        if not comm.is_main_process():
-            return OrderedDict()
-        # Not Counter's own sum(): it drops keys whose value is 0, and 0 % is a result.
-        counts, numerators, denominators, left_out = (
-            add_up(c) for c in zip(*gathered, strict=True)
-        )
-
-        if self.optional and not counts[ALL]:
-            return OrderedDict()
+    def summarise(
+        self, counts: Sums, numerators: Sums, denominators: Sums
+    ) -> tuple[OrderedDict[str, float], str]:
         groups = sorted((g for g in counts if g != ALL), key=_natural_order)
         results: OrderedDict[str, float] = OrderedDict()
         table = []
@@ -142,12 +195,7 @@ class SceneEvaluator(DatasetEvaluator, ABC):
                 row.append(value)
             results[self.unit + suffix] = counts[group]
             table.append(row)
-
         results.update(self.derived(results))
-        self._report(table, results, left_out)
-        return OrderedDict({self.task: results})
-
-    def _report(self, table: list[list], results: dict[str, float], left_out: Sums) -> None:
         text = tabulate(
             table,
             headers=["group", self.unit, *(f"{metric} (%)" for metric in self.metrics)],
@@ -155,17 +203,7 @@ class SceneEvaluator(DatasetEvaluator, ABC):
             floatfmt=".2f",
             missingval="-",
         )
-        self._logger.info("Evaluation results for %s:\n%s", self.task, text)
-        for reason, count in sorted(left_out.items()):
-            self._logger.info("Left out of %s: %d %s", self.task, count, reason)
-        if not results[self.unit]:
-            self._logger.warning("%s: no %s to measure", self.task, self.unit)
-        if self._output_dir:
-            PathManager.mkdirs(self._output_dir)
-            path = os.path.join(self._output_dir, f"{self.task}_results.json")
-            with PathManager.open(path, "w") as file:
-                content = {"results": results, "left_out": dict(sorted(left_out.items()))}
-                file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        return results, f"\n{text}"
 
 
 def nothing_visible(modal: WindowMask, true_modal: WindowMask) -> str | None:
@@ -182,10 +220,13 @@ def nothing_visible(modal: WindowMask, true_modal: WindowMask) -> str | None:
     return None
 
 
-def add_up(counters: Iterable[Sums]) -> Sums:
-    """The sums of all processes; a key whose value is 0 stays."""
+def _together(parts: Sequence[Sums | list]) -> Sums | list:
+    """The sums, or lists, of all processes."""
+    if isinstance(parts[0], list):
+        return [item for part in parts for item in part]
+    # Not Counter's own sum(): it drops keys whose value is 0, and 0 % is a result.
     total: Sums = Counter()
-    for counter in counters:
+    for counter in parts:
         total.update(counter)
     return total
 

@@ -1,35 +1,49 @@
 """Experiments: the paper's tables, sweeps of its parameters, comparisons of methods."""
 
+from typing import Any
+
+from ..evaluation.label_quality import label_quality
+from ..systems import default_sweeps, rows, trainings
 from .compare_methods import (
-    METHODS,
-    UNSUPERVISED,
     compare_methods,
     comparison_table,
-    evaluate_method,
+    default_rows,
+    evaluate_row,
 )
 from .data import KNOWN_NAMES
-from .label_quality import label_quality
 from .paper_tables import EXPERIMENTS
 from .run import ExperimentSettings, run_experiment
-from .sweep import DEFAULT_SWEEPS, SWEPT_METHODS, SweepSettings, parse_sweeps, run_sweep
-from .trainings import PRESETS, ROLES
+from .sweep import SweepSettings, parse_sweeps, run_sweep, swept_rows
+from .trainings import PRESETS
 
 __all__ = [
-    "DEFAULT_SWEEPS",
     "EXPERIMENTS",
     "KNOWN_NAMES",
-    "METHODS",
     "PRESETS",
-    "ROLES",
-    "SWEPT_METHODS",
-    "UNSUPERVISED",
     "ExperimentSettings",
     "SweepSettings",
     "compare_methods",
     "comparison_table",
-    "evaluate_method",
+    "evaluate_row",
     "label_quality",
     "parse_sweeps",
     "run_experiment",
     "run_sweep",
 ]
+
+# What were constants before 0.2, when the systems were not found but listed.
+_ASKED = {
+    "DEFAULT_SWEEPS": default_sweeps,
+    "METHODS": rows,
+    "ROLES": lambda: tuple(trainings()),
+    "SWEPT_METHODS": lambda: tuple(swept_rows()),
+    "UNSUPERVISED": lambda: tuple(default_rows()),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "evaluate_method":
+        return evaluate_row
+    if name not in _ASKED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _ASKED[name]()

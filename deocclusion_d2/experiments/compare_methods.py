@@ -2,114 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
-from detectron2.evaluation import inference_on_dataset
 from detectron2.utils import comm
 from tabulate import tabulate
 
-from ..data.datasets import ensure_registered
-from ..data.loaders import build_scene_test_loader
+from ..deoccluder import with_steps
+from ..engine.evaluate import Metrics, build_test_loader, evaluate
 from ..errors import UserError
-from ..evaluation import build_evaluators
-from ..inference import Deoccluder, load_model
+from ..inference.weights import load_model
+from ..systems import Row, rows, system_of, trainings
 
 
-@dataclass(frozen=True)
-class ComparedMethod:
+def find_row(name: str) -> Row:
     """A row of the tables.
 
-    Attributes:
-        ordering, completion: ``DEOCCLUSION.ORDERING`` and ``DEOCCLUSION.COMPLETION``.
-        network: the network it needs, a role of ``trainings.CONFIGS``; None for none.
+    Raises:
+        UserError: there is none of this name.
     """
-
-    ordering: str
-    completion: str
-    network: str | None = None
-
-
-# Name in the tables -> method.
-METHODS: dict[str, ComparedMethod] = {
-    "Area": ComparedMethod("area", "raw"),
-    "Y-axis": ComparedMethod("y_axis", "raw"),
-    "Raw": ComparedMethod("convex", "raw"),
-    "Convex": ComparedMethod("convex", "convex"),
-    "Convex^R": ComparedMethod("convex", "convex_r"),
-    "NOG": ComparedMethod("dual_completion", "nog", "pcnet_m"),
-    "OG": ComparedMethod("dual_completion", "og", "pcnet_m"),
-    "OG+": ComparedMethod("dual_completion", "og", "pcnet_m_plus"),
-    "OrderNet^M": ComparedMethod("order_net", "raw", "order_net_m"),
-    "OrderNet^{M+I}": ComparedMethod("order_net", "raw", "order_net_mi"),
-    "Supervised": ComparedMethod("convex", "supervised", "amodal_unet"),
-}
-# Those that one PCNet-M gives, or no network.
-UNSUPERVISED = tuple(n for n, m in METHODS.items() if m.network in (None, "pcnet_m"))
-
-# task -> metric -> value.
-Metrics = dict[str, dict[str, float]]
+    if name not in rows():
+        raise UserError(f"unknown method {name!r}: use some of {', '.join(rows())}")
+    return rows()[name]
 
 
-def evaluate_method(
-    cfg, name: str, dataset_name: str, model=None, hidden_bins: int = 4, loader=None
+def evaluate_row(
+    cfg,
+    name: str,
+    dataset_name: str,
+    model=None,
+    hidden_bins: int = 4,
+    loader: Iterable | None = None,
 ) -> Metrics:
-    """Evaluate one method on a data set.
+    """Evaluate one row of the tables on a data set.
 
     Args:
-        cfg: config of the method's network, with ``MODEL.WEIGHTS``; of any network where it needs
-            none.
-        name: key of ``METHODS``.
+        cfg: config of the row's network, with ``MODEL.WEIGHTS``; of any network where it needs
+            none. What it says for other steps than the row's is left out.
+        name: of the row.
         dataset_name: a data set with truth of some kind.
-        model: the loaded network; None to load it.
-        hidden_bins: see ``build_evaluators``.
-        loader: of the data set's scenes; None to build it.
+        model, hidden_bins, loader: see ``engine.evaluate.evaluate``.
 
     Returns:
         task -> metric -> value on the main process; empty elsewhere.
 
     Raises:
-        UserError: an unknown method, or weights that don't fit.
+        UserError: an unknown row, or weights that don't fit.
     """
-    if name not in METHODS:
-        raise UserError(f"unknown method {name!r}: use some of {', '.join(METHODS)}")
-    ensure_registered(dataset_name)
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.DEOCCLUSION.ORDERING = METHODS[name].ordering
-    cfg.DEOCCLUSION.COMPLETION = METHODS[name].completion
-    result = inference_on_dataset(
-        Deoccluder.from_config(cfg, model),
-        loader or build_scene_test_loader(cfg, dataset_name),
-        build_evaluators(dataset_name, hidden_bins=hidden_bins),
-    )
-    if not comm.is_main_process():
-        return {}
-    return {task: dict(values) for task, values in result.items()}
+    row = find_row(name)
+    cfg = with_steps(cfg, row.ordering, row.completion)
+    return evaluate(cfg, dataset_name, model, hidden_bins=hidden_bins, loader=loader)
+
+
+def comparable_rows(cfg) -> list[str]:
+    """The rows that one network of a config gives, or none: rules, and its training's own."""
+    own = [t.name for t in system_of(cfg).trainings if not t.like]
+    return [name for name, row in rows().items() if row.training in ("", *own)]
+
+
+def default_rows() -> list[str]:
+    """The rows of the first self-supervised system, and the rules; what a comparison offers."""
+    first = reference_training()
+    return [name for name, row in rows().items() if row.training in ("", first)]
+
+
+def reference_training() -> str:
+    """The training that stands for the data set where a row has none: the tables' first."""
+    return next(row.training for row in rows().values() if row.training in trainings())
 
 
 def compare_methods(
-    cfg, dataset_name: str, methods: Sequence[str] = UNSUPERVISED
+    cfg, dataset_name: str, methods: Sequence[str] | None = None
 ) -> dict[str, Metrics]:
-    """Evaluate the methods that one PCNet-M, or no network, gives.
+    """Evaluate the rows that one network, or none, gives.
 
     Args:
-        cfg: config of the PCNet-M, with ``MODEL.WEIGHTS``.
+        cfg: config of the network, with ``MODEL.WEIGHTS``.
         dataset_name: a data set with truth of some kind.
-        methods: some of ``UNSUPERVISED``.
+        methods: some of ``comparable_rows``; None for all of them.
 
     Returns:
-        method -> task -> metric -> value, on the main process; empty elsewhere.
+        row -> task -> metric -> value, on the main process; empty elsewhere.
 
     Raises:
-        UserError: another method, or weights that don't fit.
+        UserError: another row, or weights that don't fit.
     """
-    unknown = [m for m in methods if m not in UNSUPERVISED]
+    known = comparable_rows(cfg)
+    methods = known if methods is None else methods
+    unknown = [m for m in methods if m not in known]
     if unknown:
-        raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(UNSUPERVISED)}")
-    model = load_model(cfg) if any(METHODS[m].network for m in methods) else None
-    loader = build_scene_test_loader(cfg, ensure_registered(dataset_name))  # once: it takes time
-    results = {n: evaluate_method(cfg, n, dataset_name, model, loader=loader) for n in methods}
+        raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(known)}")
+    model = load_model(cfg) if any(rows()[m].training for m in methods) else None
+    loader = build_test_loader(cfg, dataset_name)  # once: it takes time
+    results = {n: evaluate_row(cfg, n, dataset_name, model, loader=loader) for n in methods}
     return results if comm.is_main_process() else {}
 
 

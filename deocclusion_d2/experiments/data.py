@@ -8,9 +8,9 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..conversion import file_sha256
 from ..data.datasets import ensure_registered
 from ..errors import UserError
+from ..files import file_sha256
 from .stages import hash_of
 
 

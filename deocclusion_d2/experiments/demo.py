@@ -5,12 +5,19 @@ Modal masks -> PCNet-M -> order, completion and labels -> amodal Mask R-CNN, and
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import run_command
+from detectron2.data import DatasetCatalog
+
+from ..data.datasets import ensure_registered
+from ..deoccluder import Deoccluder
+from ..synthesis.street import SyntheticKinsConfig, write_splits
+from ..visualization import by_deoccluder, render_records, select_records
 from .run import ExperimentSettings, build_experiment, run_experiment
 from .stages import StageStore
+from .steps import step
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class DemoSettings:
     Attributes:
         train_images, val_images, height, width: of the synthetic KINS, sizes in pixels.
         pcnet_iterations, detector_iterations: lengths of the trainings.
-        label_sources: what Mask R-CNN is trained on, see ``paper_tables.LABEL_SOURCES``.
+        label_sources: what Mask R-CNN is trained on, rows of label_conversion.
         pictures: validation images that are drawn.
         seed: of the data and of all trainings.
     """
@@ -36,13 +43,12 @@ class DemoSettings:
     seed: int = 0
 
 
-def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
+def run_demo(settings: DemoSettings, output: Path) -> str:
     """Run all steps that are not done yet.
 
     Args:
         settings: sizes.
         output: folder for data, models, reports and pictures.
-        project: root of the project, with ``tools/``, ``datasets/`` and ``configs/``.
 
     Returns:
         The tables, Markdown, and where pictures and everything else are.
@@ -51,7 +57,7 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
         UserError: a step failed.
     """
     output = output.resolve()
-    data = _make_data(settings, output, project)
+    data = _make_data(settings, output)
     names = {
         split: f"kins:{data / f'instances_{split}.json'}@{data / folder / 'image_2'}"
         for split, folder in (("train", "training"), ("val", "testing"))
@@ -71,33 +77,29 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
             name, names["train"], names["val"],
             seeds=(settings.seed,), methods=methods, opts=opts,
         )  # fmt: skip
-        reports.append(run_experiment(chosen, output, project, name=name))
-    experiment = build_experiment(chosen, output, project)
+        reports.append(run_experiment(chosen, output, name=name))
+    experiment = build_experiment(chosen, output)
     cfg = experiment.config_in_use("pcnet_m_plus", settings.seed)
     pictures = output / "pictures"
-    command = [str(project / "tools/visualize_deocclusion.py"), "--dataset", names["val"]]
-    command += ["--config-file", experiment.trainings.config_file("pcnet_m_plus")]
-    command += ["--weights", cfg.MODEL.WEIGHTS]
-    command += ["--output", str(pictures), "--max-images", str(settings.pictures)]
-    command += ["DEOCCLUSION.ORDERING_PRIOR", cfg.DEOCCLUSION.ORDERING_PRIOR]
-    run_command("pictures", command, output / "pictures_log.txt")
+    with step("pictures", output / "pictures"):
+        deoccluder = Deoccluder.from_config(cfg)
+        records = DatasetCatalog.get(ensure_registered(names["val"]))
+        records = select_records(records, max_images=settings.pictures)
+        title = "Amodal masks (hatched: completed hidden part)"
+        method = by_deoccluder(deoccluder)
+        list(render_records(records, method, str(pictures), title, deoccluder.uses_rgb, None))
     return "\n\n".join([*reports, f"Pictures: {pictures}\nEverything else: {output}"])
 
 
-def _make_data(settings: DemoSettings, output: Path, project: Path) -> Path:
+def _make_data(settings: DemoSettings, output: Path) -> Path:
     """The synthetic KINS; returns its folder."""
-    sizes = {
-        "--train": settings.train_images,
-        "--val": settings.val_images,
-        "--height": settings.height,
-        "--width": settings.width,
-        "--seed": settings.seed,
-    }
+    counts = {"train": settings.train_images, "val": settings.val_images}
+    config = SyntheticKinsConfig(settings.height, settings.width, settings.seed)
+    title = f"synthetic KINS: {settings.train_images} + {settings.val_images} street scenes"
 
     def work(folder: Path) -> None:
-        command = [str(project / "datasets/prepare_synthetic_kins.py"), "--output", str(folder)]
-        command += [str(x) for pair in sizes.items() for x in pair]
-        title = f"synthetic KINS: {settings.train_images} + {settings.val_images} street scenes"
-        run_command(title, command, folder / "log.txt")
+        with step(title, folder):
+            write_splits(folder, counts, config, os.cpu_count() or 1)
 
-    return StageStore(output / "stages").run("synthetic_kins", sizes, work).folder
+    inputs = {**counts, "height": settings.height, "width": settings.width, "seed": settings.seed}
+    return StageStore(output / "stages").run("synthetic_kins", inputs, work).folder

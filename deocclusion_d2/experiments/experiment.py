@@ -9,29 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
-from ..inference.ordering_prior import AUTO, PRIOR_FILE
-from ..inference.prior_fitting import fit_ordering_prior
-from ..inference.weights import file_sha256
-from .commands import run_command
-from .compare_methods import METHODS, Metrics, evaluate_method
-from .data import ExperimentData, fingerprint, num_classes
-from .label_quality import label_quality
+from ..config import fingerprint
+from ..conversion import ConversionJob, convert
+from ..deoccluder import method_name
+from ..engine.evaluate import Metrics
+from ..evaluation.label_quality import label_quality
+from ..systems import AUTO, Calibration, rows, system_of, trainings
+from .compare_methods import evaluate_row, reference_training
+from .data import ExperimentData, num_classes
+from .data import fingerprint as data_fingerprint
 from .stages import Stage, StageStore, hash_of
-from .trainings import PCNETS, Trainings, weights_of
+from .steps import step
+from .trainings import Trainings, weights_of
 
-# Source of pseudo labels -> --method of the conversion.
-CONVERSIONS = {
-    "Raw": "raw",
-    "Convex": "convex",
-    "Convex^R": "convex_r",
-    "NOG": "pcnet_nog",
-    "OG": "pcnet",
-    "OG+": "pcnet",
-}
+if TYPE_CHECKING:
+    from detectron2.config import CfgNode
+
 # Bins of the hidden share in evaluations: the supplement's figure needs finer ones than tables.
 HIDDEN_BINS = 10
 
@@ -44,166 +41,165 @@ class Experiment:
         data: its data sets.
         trainings: its networks.
         store: its stages.
-        project: the project's root.
     """
 
     data: ExperimentData
     trainings: Trainings
     store: StageStore
-    project: Path
 
     # ---------------------------------------------------------------- networks
 
-    def network(self, role: str, seed: int, opts: Sequence[str] = ()) -> Stage:
-        """A trained network; see ``trainings.CONFIGS`` for the roles."""
-        modal_only = role in (*PCNETS, "modal_unet")
+    def network(self, name: str, seed: int, opts: Sequence[str] = ()) -> Stage:
+        """A trained network, with those that it starts from.
+
+        Args:
+            name: of the training.
+        """
+        training = trainings()[name][0]
+        if training.starts_from:
+            before = self.network(training.starts_from, seed, opts)
+            opts = (*opts, "MODEL.WEIGHTS", weights_of(before))
         return self.trainings.train(
-            role,
-            self.data.train_modal if modal_only else self.data.supervised,
+            name,
+            self.data.train_modal if _from_modal(name) else self.data.supervised,
             seed,
-            test=self.data.test if role == "modal_unet" else None,
+            test=self.data.test if training.evaluated else None,
             opts=opts,
         )
 
-    def can_train(self, method: str) -> bool:
-        """Whether the labels that a method's network learns from are there."""
-        return METHODS[method].network in (None, *PCNETS) or self.data.supervised is not None
+    def can_train(self, row: str) -> bool:
+        """Whether the labels that a row's network learns from are there."""
+        training = rows()[row].training
+        return not training or _from_modal(training) or self.data.supervised is not None
 
-    def prior(self, network: Stage, cfg) -> Stage:
-        """The ordering prior of a PCNet-M: ``result["file"]`` holds it.
+    def calibrate(self, network: Stage, cfg: CfgNode, calibration: Calibration) -> Stage:
+        """What is fitted to the training data for a network's use: ``result["file"]`` holds it.
 
         Args:
-            network: the trained PCNet-M.
+            network: the trained network.
             cfg: how it is used.
         """
-        options = cfg.DEOCCLUSION
-        settings = [options.ORDER_THRESHOLD, options.DILATION, options.PRECISION]
-        settings.append(cfg.INPUT.PARTIAL_COMPLETION.dump())
-        inputs = {"network": network.key, "settings": hash_of(settings)}
+        inputs = {"network": network.key, "settings": hash_of(calibration.settings(cfg))}
 
         def work(folder: Path) -> dict:
-            print(f"\n== ordering prior of {self.data.train_modal}", flush=True)
-            fit_ordering_prior(cfg, [self.data.train_modal], folder / PRIOR_FILE)
-            return {"file": PRIOR_FILE}
+            what = calibration.key.lower().replace("_", " ")
+            print(f"\n== {what} of {self.data.train_modal}", flush=True)
+            calibration.fit(cfg, [self.data.train_modal], folder / calibration.file)
+            return {"file": calibration.file}
 
         return self.store.run("prior", inputs, work)
 
-    def config_in_use(self, role: str, seed: int) -> CfgNode:
-        """The config that uses a PCNet-M: with its weights, and its ordering prior if it has one.
+    def config_in_use(self, name: str, seed: int) -> CfgNode:
+        """The config that uses a network: with its weights, and what was fitted for its use.
 
         Both are made first where they are missing.
         """
-        return self._in_use(role, self.network(role, seed))[0]
+        return self._in_use(name, self.network(name, seed))[0]
 
     def _in_use(
-        self, role: str, network: Stage | None, opts: Sequence[str] = ()
+        self, name: str, network: Stage | None, opts: Sequence[str] = ()
     ) -> tuple[CfgNode, str]:
         """A network's config for using it, and the hash of what decides how it is used."""
-        cfg = self.trainings.config(role, *opts)
+        cfg = self.trainings.config(name, *opts)
+        system = system_of(cfg)
         if network is not None:
             cfg.MODEL.WEIGHTS = weights_of(network)
-        path = cfg.DEOCCLUSION.ORDERING_PRIOR
-        if path == AUTO and network is not None:
-            prior = self.prior(network, cfg)
-            path = str(prior.folder / prior.result["file"])
-        # What a prior says decides, not where it lies.
-        content = file_sha256(Path(path)) if path and Path(path).is_file() else path
-        cfg.DEOCCLUSION.ORDERING_PRIOR = content
-        settings = hash_of(cfg.DEOCCLUSION.dump() + cfg.INPUT.PARTIAL_COMPLETION.dump())
-        cfg.DEOCCLUSION.ORDERING_PRIOR = path
-        return cfg, settings
+            calibration = system.network.calibration
+            if calibration is not None and cfg.DEOCCLUSION[calibration.key] == AUTO:
+                fitted = self.calibrate(network, cfg, calibration)
+                path = fitted.folder / fitted.result["file"]
+                cfg.DEOCCLUSION[calibration.key] = str(path)
+        return cfg, fingerprint(cfg, system, "use")
 
     # ---------------------------------------------------------------- methods
 
     def evaluate(
         self,
-        method: str,
+        row: str,
         seed: int,
         predictions: Stage | None = None,
         train_opts: Sequence[str] = (),
         test_opts: Sequence[str] = (),
     ) -> Metrics:
-        """Figures of a method on the test set.
+        """Figures of a row on the test set.
 
         Args:
-            method: key of ``METHODS``.
-            seed: of its network; without effect for methods that have none.
+            row: of the tables.
+            seed: of its network; without effect for rows that have none.
             predictions: stage of predicted modal masks that are completed instead of the true ones.
             train_opts: overrides for the training of the network and for its use.
             test_opts: overrides for its use alone.
         """
-        role = METHODS[method].network
-        network = self.network(role, seed, train_opts) if role else None
-        cfg, settings = self._in_use(role or "pcnet_m", network, (*train_opts, *test_opts))
+        name = rows()[row].training
+        network = self.network(name, seed, train_opts) if name else None
+        cfg, settings = self._in_use(
+            name or reference_training(), network, (*train_opts, *test_opts)
+        )
         test = self.data.test
         if predictions:
             test = f"predicted:{predictions.folder / predictions.result['file']}@{test}"
         inputs = {
-            "method": method,
+            "method": row,
             "settings": settings,
             "network": network.key if network else None,
-            "test": fingerprint(self.data.test),
+            "test": data_fingerprint(self.data.test),
             "predictions": predictions.key if predictions else None,
         }
 
         def work(folder: Path) -> Metrics:
-            print(f"\n== {method} on {test}", flush=True)
-            return evaluate_method(cfg, method, test, hidden_bins=HIDDEN_BINS)
+            print(f"\n== {row} on {test}", flush=True)
+            return evaluate_row(cfg, row, test, hidden_bins=HIDDEN_BINS)
 
         return self.store.run("evaluate", inputs, work).result
 
     def predict_modal_masks(self, seed: int) -> Stage:
-        """Modal masks predicted from image and box: ``result["file"]`` holds them."""
-        network = self.network("modal_unet", seed)
+        """Modal masks predicted from the images: ``result["file"]`` holds them."""
+        name = mask_training()
+        network = self.network(name, seed)
 
         def work(folder: Path) -> dict:
-            command = [
-                str(self.project / "tools/predict_modal_masks.py"),
-                "--dataset",
-                self.data.test,
-            ]
-            command += ["--config-file", self.trainings.config_file("modal_unet")]
-            command += ["--weights", weights_of(network)]
-            command += ["--output", str(folder / "results.json")]
-            command += self.trainings.opts("modal_unet")
-            run_command("predicted modal masks", command, folder / "log.txt")
+            cfg = self.trainings.config(name, "MODEL.WEIGHTS", weights_of(network))
+            with step("predicted modal masks", folder):
+                system_of(cfg).network.masks(cfg, self.data.test, str(folder / "results.json"))
             return {"file": "results.json"}
 
-        inputs = {"network": network.key, "test": fingerprint(self.data.test)}
+        inputs = {"network": network.key, "test": data_fingerprint(self.data.test)}
         return self.store.run("predict", inputs, work)
 
     # ---------------------------------------------------------------- labels
 
-    def convert(self, source: str, seed: int) -> Stage:
+    def convert(self, row: str, seed: int) -> Stage:
         """Pseudo-amodal labels of the training set: ``result["file"]`` holds them."""
-        method = CONVERSIONS[source]
-        role = METHODS[source].network
-        network = self.network(role, seed) if role else None
+        source = rows()[row]
+        method = method_name(source.completion)
+        network = self.network(source.training, seed) if source.training else None
         train = MetadataCatalog.get(self.data.train)
-        command = [str(self.project / "tools/convert_modal_to_amodal.py"), "--method", method]
-        command += ["--format", train.annotation_format, "--input", str(train.annotation_json)]
-        inputs: dict = {"method": method, "train": fingerprint(self.data.train_modal)}
-        overrides: list[str] = []
+        about = {"method": method, "format": train.annotation_format}
+        about["input"] = Path(train.annotation_json)
+        inputs: dict = {"method": method, "train": data_fingerprint(self.data.train_modal)}
         if network:
-            cfg, inputs["settings"] = self._in_use(role, network)
+            cfg, inputs["settings"] = self._in_use(source.training, network)
             inputs["network"] = network.key
-            command += ["--config-file", self.trainings.config_file(role)]
-            command += ["--weights", weights_of(network), "--image-root", str(train.image_root)]
-            prior = ("DEOCCLUSION.ORDERING_PRIOR", cfg.DEOCCLUSION.ORDERING_PRIOR)
-            overrides = self.trainings.opts(role, *prior)
+            overrides = ["DEOCCLUSION.ORDERING", source.ordering]
+            calibration = system_of(cfg).network.calibration
+            if calibration is not None:
+                key = calibration.key
+                overrides += [f"DEOCCLUSION.{key}", cfg.DEOCCLUSION[key]]
+            about["config_file"] = self.trainings.config_file(source.training)
+            about["weights"] = weights_of(network)
+            about["image_root"] = Path(train.image_root)
+            about["opts"] = tuple(self.trainings.opts(source.training, *overrides))
 
         def work(folder: Path) -> dict:
-            labels = ["--output", str(folder / "labels.json"), "--overwrite"]
-            run_command(
-                f"labels by {source}", [*command, *labels, *overrides], folder / "log.txt",
-            )  # fmt: skip
+            with step(f"labels by {row}", folder):
+                convert(ConversionJob(**about, output=folder / "labels.json", overwrite=True))
             return {"file": "labels.json"}
 
         return self.store.run("convert", inputs, work)
 
     def judge_labels(self, labels: Stage) -> Metrics:
         """How well converted labels of the training set agree with the true ones."""
-        inputs = {"labels": labels.key, "truth": fingerprint(self.data.train)}
+        inputs = {"labels": labels.key, "truth": data_fingerprint(self.data.train)}
         return self.store.run(
             "label_quality",
             inputs,
@@ -211,7 +207,7 @@ class Experiment:
         ).result
 
     def detector(self, labels: str | Stage, seed: int) -> dict[str, float]:
-        """AP on the true amodal masks of the test set of a Mask R-CNN.
+        """AP on the true amodal masks of the test set of Mask R-CNN.
 
         Args:
             labels: a registered data set, or converted labels of the training set.
@@ -221,7 +217,7 @@ class Experiment:
             Detectron2's "segm/AP", "segm/AP50", "bbox/AP" and so on, percent.
         """
         stage = self.trainings.train(
-            "mask_rcnn",
+            detector_training(),
             labels if isinstance(labels, str) else self._labels_name(labels),
             seed,
             test=self.data.test,
@@ -233,3 +229,18 @@ class Experiment:
     def _labels_name(self, labels: Stage) -> str:
         images = MetadataCatalog.get(self.data.train).image_root
         return f"pseudo_amodal:{labels.folder / labels.result['file']}@{images}"
+
+
+def mask_training() -> str:
+    """The training whose network predicts modal masks from images."""
+    return next(n for n, (_, s) in trainings().items() if s.network.masks is not None)
+
+
+def detector_training() -> str:
+    """The training of Detectron2's own detector."""
+    return next(n for n, (_, s) in trainings().items() if s.network.serves_others)
+
+
+def _from_modal(name: str) -> bool:
+    """Whether a training needs modal labels alone."""
+    return trainings()[name][0].labels in ("modal", "appearance")

@@ -10,18 +10,16 @@ from collections.abc import Callable, Sequence
 
 from detectron2.data import MetadataCatalog
 
+from ..engine.evaluate import Metrics
 from ..errors import UserError
-from .compare_methods import METHODS, Metrics
+from ..systems import published, rows
 from .data import short_name
-from .experiment import CONVERSIONS, Experiment
-from .paper_figures import published
+from .experiment import Experiment, mask_training
 from .tables import Column, Table
 
 TRUE_LABELS = "GT"
-ORDERING_METHODS = ("Area", "Y-axis", "Convex", "OG", "OG+", "OrderNet^M", "OrderNet^{M+I}")
-COMPLETION_METHODS = ("Raw", "Convex", "Convex^R", "NOG", "OG", "OG+", "Supervised")
-LABEL_SOURCES = (TRUE_LABELS, *CONVERSIONS)
-RELIABILITY_METHODS = ("NOG", "OG", "OG+")
+# Test set -> column of the papers' tables; figures of other data cannot be compared with them.
+_PAPER_COLUMNS = {"kins_val": "KINS", "cocoa_val": "COCOA"}
 
 _ORDERING = [
     Column("accuracy", "ordering", "Acc"),
@@ -69,7 +67,7 @@ def ordering(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list
         "ordering",
         f"Order accuracy on {short_name(e.data.test)}, % of truly ordered pairs:",
         _ORDERING,
-        published("ordering", e.data.test),
+        published_figures("ordering", e.data.test),
     )
     return [_fill(table, e, seeds, chosen)]
 
@@ -80,7 +78,7 @@ def completion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> li
         "completion",
         f"Amodal completion on {short_name(e.data.test)}, %:",
         _COMPLETION,
-        published("completion", e.data.test),
+        published_figures("completion", e.data.test),
     )
     return [_fill(table, e, seeds, chosen)]
 
@@ -92,9 +90,9 @@ def predicted_modal(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) 
         "predicted_modal",
         f"Amodal completion on {short_name(e.data.test)} from predicted modal masks, %:",
         _COMPLETION,
-        published("predicted_modal", e.data.test),
+        published_figures("predicted_modal", e.data.test),
     )
-    metrics = [e.network("modal_unet", seed).result["metrics"] for seed in seeds]
+    metrics = [e.network(mask_training(), seed).result["metrics"] for seed in seeds]
     masks.rows["U-Net"] = [_by_task(m) for m in metrics]
     predictions = {seed: e.predict_modal_masks(seed) for seed in seeds}
     for method in chosen:
@@ -115,7 +113,7 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         "label_conversion",
         f"Amodal Mask R-CNN by label source, AP on {short_name(e.data.test)}, %:",
         _DETECTION,
-        published("label_conversion", e.data.test),
+        published_figures("label_conversion", e.data.test),
     )
     for source in chosen:
         if source == TRUE_LABELS:
@@ -152,23 +150,32 @@ def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> l
     return [table]
 
 
-# Name -> (what runs it, the rows it can have).
-EXPERIMENTS: dict[
-    str, tuple[Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]], tuple[str, ...]]
-] = {
-    "ordering": (ordering, ORDERING_METHODS),
-    "completion": (completion, COMPLETION_METHODS),
-    "predicted_modal": (predicted_modal, COMPLETION_METHODS),
-    "label_conversion": (label_conversion, LABEL_SOURCES),
-    "reliability": (reliability, RELIABILITY_METHODS),
+# Name -> what runs it.
+EXPERIMENTS: dict[str, Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]]] = {
+    "ordering": ordering,
+    "completion": completion,
+    "predicted_modal": predicted_modal,
+    "label_conversion": label_conversion,
+    "reliability": reliability,
 }
+
+
+def experiment_rows(experiment: str) -> tuple[str, ...]:
+    """The rows that an experiment can have, in the order of its table."""
+    first = (TRUE_LABELS,) if experiment == "label_conversion" else ()
+    return (*first, *rows(experiment))
+
+
+def published_figures(experiment: str, test_dataset: str) -> dict[str, float]:
+    """Row -> figure of the papers, percent; empty where the data set is not theirs."""
+    return published(experiment, _PAPER_COLUMNS.get(test_dataset, ""))
 
 
 def _fill(table: Table, e: Experiment, seeds: Sequence[int], methods: Sequence[str]) -> Table:
     for method in methods:
         if _note_untrainable(table, e, method):
             continue
-        once = METHODS[method].network is None
+        once = not rows()[method].training
         table.rows[method] = [e.evaluate(method, s) for s in (seeds[:1] if once else seeds)]
     return table
 

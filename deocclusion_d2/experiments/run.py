@@ -15,16 +15,16 @@ from pathlib import Path
 import detectron2
 import torch
 
-import deocclusion_d2
-
 from ..errors import UserError
+from ..systems import trainings
+from ..version import __version__
 from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
-from .paper_tables import EXPERIMENTS
+from .paper_tables import EXPERIMENTS, experiment_rows
 from .plots import draw_occlusion_curve, draw_reliability, draw_rows
 from .stages import Stage, StageStore
 from .tables import Table
-from .trainings import PRESETS, ROLES, Trainings
+from .trainings import PRESETS, Trainings
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ExperimentSettings:
         """
         if self.experiment not in EXPERIMENTS:
             raise UserError(f"unknown experiment {self.experiment!r}: use {', '.join(EXPERIMENTS)}")
-        known = EXPERIMENTS[self.experiment][1]
+        known = experiment_rows(self.experiment)
         unknown = [m for m in self.methods or () if m not in known]
         if unknown:
             raise UserError(
@@ -68,15 +68,12 @@ class ExperimentSettings:
         return self.methods or known
 
 
-def run_experiment(
-    settings: ExperimentSettings, output: Path, project: Path, name: str | None = None
-) -> str:
+def run_experiment(settings: ExperimentSettings, output: Path, name: str | None = None) -> str:
     """Train what is missing, evaluate, and write ``results.json``, ``report.md`` and plots.
 
     Args:
         settings: what to run.
         output: folder. Stages go to ``stages`` in it, which all experiments with this output share.
-        project: root of the project, with ``tools/`` and ``configs/``.
         name: folder in ``output`` for the report; ``EXPERIMENT-DATASET`` when None.
 
     Returns:
@@ -87,9 +84,9 @@ def run_experiment(
     """
     methods = settings.chosen_methods()
     output = output.resolve()
-    experiment = build_experiment(settings, output, project)
+    experiment = build_experiment(settings, output)
     start = time.monotonic()
-    tables = EXPERIMENTS[settings.experiment][0](experiment, settings.seeds, methods)
+    tables = EXPERIMENTS[settings.experiment](experiment, settings.seeds, methods)
     folder = output / (name or f"{settings.experiment}-{folder_name(settings.dataset)}")
     folder.mkdir(parents=True, exist_ok=True)
     pictures = _draw(tables, folder)
@@ -106,7 +103,7 @@ def run_experiment(
     return f"{report}\n\nEverything is in {folder}"
 
 
-def build_experiment(settings: ExperimentSettings, output: Path, project: Path) -> Experiment:
+def build_experiment(settings: ExperimentSettings, output: Path) -> Experiment:
     """The experiment of some settings, nothing of it run yet; see ``run_experiment``."""
     if settings.preset not in PRESETS:
         raise UserError(f"unknown preset {settings.preset!r}: use {', '.join(PRESETS)}")
@@ -118,8 +115,8 @@ def build_experiment(settings: ExperimentSettings, output: Path, project: Path) 
             f"label_conversion needs a training set with true amodal labels; {data.train} has none"
         )
     store = StageStore(output / "stages")
-    trainings = Trainings(store, data, settings.preset, settings.opts, project, settings.num_gpus)
-    return Experiment(data, trainings, store, project)
+    configs = Trainings(store, data, settings.preset, settings.opts, settings.num_gpus)
+    return Experiment(data, configs, store)
 
 
 def _draw(tables: Sequence[Table], folder: Path) -> list[str]:
@@ -141,7 +138,7 @@ def _facts(settings: ExperimentSettings, seconds: float) -> dict:
     return {
         "command": shlex.join([f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "hardware": f"{device}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}",
-        "versions": f"deocclusion_d2 {deocclusion_d2.__version__}, torch {torch.__version__}, "
+        "versions": f"deocclusion_d2 {__version__}, torch {torch.__version__}, "
         f"Detectron2 {detectron2.__version__}, Python {platform.python_version()}",
         "seconds": round(seconds, 1),
     }
@@ -170,10 +167,10 @@ def _report(
 ) -> str:
     seeds = ", ".join(map(str, settings.seeds))
     over = "; ± is the sample standard deviation over them" if len(settings.seeds) > 1 else ""
-    trainings = [s for s in stages if s.name in ROLES]
+    trained = [s for s in stages if s.name in trainings()]
     times = ", ".join(
         f"{s.name} {s.seconds / 60:.1f} min{' (last part of it)' if s.resumed else ''}"
-        for s in trainings
+        for s in trained
     )
     parts = [
         f"# {settings.experiment}, {short_name(settings.dataset)}, preset {settings.preset}",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,9 +93,7 @@ def _work_locked(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
-    with portalocker.Lock(folder / "lock", timeout=_WAIT_SECONDS, check_interval=1.0) as lock:
-        # A command that outlives this program, killed, keeps the stage locked until it ends.
-        os.set_inheritable(lock.fileno(), True)
+    with portalocker.Lock(folder / "lock", timeout=_WAIT_SECONDS, check_interval=1.0):
         # Another program may have finished it while this one waited.
         done = _read_done(folder, key)
         if done is not None:

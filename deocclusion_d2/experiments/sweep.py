@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .compare_methods import METHODS
+from ..systems import default_sweeps, rows, trainings
 from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
 from .plots import draw_sweeps
 from .stages import StageStore
 from .tables import Column, Table
-from .trainings import PCNETS, Trainings
-
-# Methods that can be swept: those whose network is a PCNet-M.
-SWEPT_METHODS = tuple(name for name, m in METHODS.items() if m.network in PCNETS)
-# What is swept when nothing else is asked for, around the released runs' values.
-DEFAULT_SWEEPS = {
-    "DEOCCLUSION.ORDER_THRESHOLD": ("0.05", "0.1", "0.2", "0.3", "0.5"),
-    "DEOCCLUSION.AMODAL_THRESHOLD": ("0.1", "0.2", "0.3", "0.4", "0.5"),
-    "DEOCCLUSION.DILATION": ("0", "3", "5", "7"),
-    "INPUT.PARTIAL_COMPLETION.GAMMA": ("0.5", "0.65", "0.8", "0.95"),
-    "MODEL.PCNET_M.LOSS_WEIGHT_IN_ERASER": ("1", "2", "5", "10"),
-}
+from .trainings import Trainings
 
 _COLUMNS = [
     Column("order accuracy", "ordering", "Acc"),
@@ -46,7 +35,7 @@ class SweepSettings:
         dataset, test: see ``resolve_data``.
         sweeps: config key -> values as text. Keys of ``DEOCCLUSION`` only use the network anew; all
             others train it anew for every value.
-        method: one of ``SWEPT_METHODS``.
+        method: one of ``swept_rows()``.
         preset, seeds, opts, num_gpus: see ``ExperimentSettings``.
     """
 
@@ -58,6 +47,13 @@ class SweepSettings:
     seeds: tuple[int, ...] = (0,)
     opts: tuple[str, ...] = ()
     num_gpus: int = 1
+
+
+def swept_rows() -> list[str]:
+    """The rows that can be swept: those whose network learns from modal labels."""
+    return [
+        n for n, r in rows().items() if r.training and trainings()[r.training][0].labels == "modal"
+    ]
 
 
 def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -77,12 +73,10 @@ def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         if not equals or len(found) < 2:
             raise UserError(f"--sweep {text}: write KEY=VALUE,VALUE,... with two or more values")
         sweeps[key] = found
-    return sweeps or dict(DEFAULT_SWEEPS)
+    return sweeps or default_sweeps()
 
 
-def check_sweeps(
-    sweeps: Mapping[str, Sequence[str]], trainings: Trainings, role: str = "pcnet_m"
-) -> None:
+def check_sweeps(sweeps: Mapping[str, Sequence[str]], configs: Trainings, training: str) -> None:
     """Try every value on the config of a network.
 
     Raises:
@@ -90,17 +84,16 @@ def check_sweeps(
     """
     for key, values in sweeps.items():
         for value in values:
-            trainings.config(role, key, value)
+            configs.config(training, key, value)
 
 
-def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
+def run_sweep(settings: SweepSettings, output: Path) -> str:
     """Evaluate a method with every value; write ``sweep.md``, ``.csv``, ``.json`` and ``.png``.
 
     Args:
         settings: what to sweep.
         output: folder. The report goes to ``sweep-DATASET`` in it, stages to ``stages``, which
             ``run_experiment`` shares.
-        project: root of the project.
 
     Returns:
         The tables, Markdown.
@@ -108,15 +101,15 @@ def run_sweep(settings: SweepSettings, output: Path, project: Path) -> str:
     Raises:
         UserError: an unknown key or method, or a step failed; finished stages stay.
     """
-    if settings.method not in SWEPT_METHODS:
-        raise UserError(f"--method {settings.method}: use one of {', '.join(SWEPT_METHODS)}")
+    if settings.method not in swept_rows():
+        raise UserError(f"--method {settings.method}: use one of {', '.join(swept_rows())}")
     data = resolve_data(settings.dataset, settings.test)
     output = output.resolve()
     store = StageStore(output / "stages")
-    trainings = Trainings(store, data, settings.preset, settings.opts, project, settings.num_gpus)
-    sweeps = settings.sweeps or DEFAULT_SWEEPS
-    check_sweeps(sweeps, trainings, METHODS[settings.method].network)
-    experiment = Experiment(data, trainings, store, project)
+    configs = Trainings(store, data, settings.preset, settings.opts, settings.num_gpus)
+    sweeps = settings.sweeps or default_sweeps()
+    check_sweeps(sweeps, configs, rows()[settings.method].training)
+    experiment = Experiment(data, configs, store)
     tables = [(key, _sweep(experiment, settings, key, v)) for key, v in sweeps.items()]
     folder = output / f"sweep-{folder_name(settings.dataset)}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
-from .compare_methods import Metrics
+from ..engine.evaluate import Metrics
 
 
 @dataclass(frozen=True)

@@ -6,47 +6,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config import load_config
+from ..config import find_config, fingerprint, load_config
 from ..errors import UserError
-from ..inference.weights import file_sha256
-from .commands import run_command
-from .data import ExperimentData, fingerprint
-from .stages import Stage, StageStore, hash_of
+from ..files import file_sha256
+from ..systems import system_of, trainings
+from .data import ExperimentData
+from .data import fingerprint as data_fingerprint
+from .stages import Stage, StageStore
+from .steps import train
 
-# Role of a network -> stem of its config's name. {family}: see ``ExperimentData``.
-CONFIGS = {
-    "pcnet_m": "pcnet_m_{family}",
-    "pcnet_m_plus": "pcnet_m_plus_{family}",
-    "amodal_unet": "amodal_unet_{family}",
-    "order_net_m": "order_net_m_{family}",
-    "order_net_mi": "order_net_mi_{family}",
-    "modal_unet": "modal_unet_{family}",
-    "mask_rcnn": "amodal_mask_rcnn_{depth}_FPN_{family}",
-}
-ROLES = tuple(CONFIGS)
-# Roles that need modal labels alone: PCNet-M as in the paper, and with what goes beyond.
-PCNETS = ("pcnet_m", "pcnet_m_plus")
-
-# Preset -> folder, ending and ResNet of its configs, and overrides of all of them.
+# Preset -> ending and ResNet of its configs, and overrides of all of them.
 PRESETS: dict[str, dict] = {
-    "paper": {
-        "path": "configs/{stem}.yaml",
-        "depth": "R_50",
-        "opts": ("DEOCCLUSION.PAPER_PROTOCOL", "True"),
-    },
-    "quick": {"path": "configs/quick_schedules/{stem}_quick.yaml", "depth": "R_18", "opts": ()},
-}
-
-# What a config says without changing what is learnt.
-_WITHOUT_EFFECT = {
-    "OUTPUT_DIR": "",
-    "VIS_PERIOD": 0,
-    "DATALOADER.NUM_WORKERS": 0,
-    "SOLVER.CHECKPOINT_PERIOD": 1,
-    "TEST.EVAL_PERIOD": 0,
-    "MODEL.DEVICE": "",
-    # Its content matters, not its name: see ``_start``.
-    "MODEL.WEIGHTS": "",
+    "paper": {"config": "{stem}", "depth": "R_50", "opts": ("DEOCCLUSION.PAPER_PROTOCOL", "True")},
+    "quick": {"config": "{stem}_quick", "depth": "R_18", "opts": ()},
 }
 
 
@@ -57,9 +29,8 @@ class Trainings:
         store: where stages are kept.
         data: the experiment's data sets.
         preset: key of ``PRESETS``.
-        opts: overrides, alternating keys and values; a key may name the network it is for:
-            ``pcnet_m.SOLVER.MAX_ITER``. Without one it holds for all that are trained.
-        project: the project's root, with ``tools/`` and ``configs/``.
+        opts: overrides, alternating keys and values; a key may name the training it is for:
+            ``pcnet_m.SOLVER.MAX_ITER``. Without one it holds for all.
         num_gpus: for training, per machine.
     """
 
@@ -69,64 +40,63 @@ class Trainings:
         data: ExperimentData,
         preset: str,
         opts: Sequence[str],
-        project: Path,
         num_gpus: int = 1,
     ) -> None:
         self.store = store
         self.data = data
         self.preset = PRESETS[preset]
-        self.project = project
         self.num_gpus = num_gpus
         self._opts = split_opts(opts)
 
-    def config_file(self, role: str) -> str:
-        """The YAML file of a network.
+    def config_file(self, name: str) -> str:
+        """The YAML file of a training.
 
         Raises:
-            UserError: the preset has no config of this network for this kind of data.
+            UserError: the preset has no config of this training for this kind of data.
         """
         families = [self.data.family]
         # Only the networks that learn from KITTI's own labels have configs of their own.
         if self.data.family == "kitti_mots":
             families.append("kins")
         for family in families:
-            stem = CONFIGS[role].format(family=family, depth=self.preset["depth"])
-            path = self.preset["path"].format(stem=stem)
-            if (self.project / path).is_file():
-                return str(self.project / path)
-        raise UserError(f"there is no config {path} for {role} on {self.data.name}")
+            stem = trainings()[name][0].config.format(family=family, depth=self.preset["depth"])
+            config = self.preset["config"].format(stem=stem)
+            try:
+                return str(find_config(config))
+            except UserError:
+                continue
+        raise UserError(f"there is no config {config}.yaml for {name} on {self.data.name}")
 
-    def opts(self, role: str, *more: str) -> list[str]:
-        """All overrides of a network: the preset's, the user's, then ``more``.
+    def opts(self, name: str, *more: str) -> list[str]:
+        """All overrides of a training: the preset's, the user's, then ``more``.
 
-        Those for "pcnet_m" are for "pcnet_m_plus" too.
+        Those of a training that it is like are for it too.
         """
-        own = self._opts[role]
-        if role == "pcnet_m_plus":
-            own = [*self._opts["pcnet_m"], *own]
-        # What the paper's protocol leaves out is what this one is for.
-        preset = () if role == "pcnet_m_plus" else self.preset["opts"]
+        training = trainings()[name][0]
+        own = [*(self._opts[training.like] if training.like else ()), *self._opts[name]]
+        # What the paper's protocol leaves out is what some are for.
+        preset = () if training.beyond_paper else self.preset["opts"]
         return [*preset, *self._opts[""], *own, *more]
 
-    def config(self, role: str, *more: str):
-        """The config of a network."""
-        return load_config(self.config_file(role), self.opts(role, *more))
+    def config(self, name: str, *more: str):
+        """The config of a training."""
+        return load_config(self.config_file(name), self.opts(name, *more))
 
     def train(
         self,
-        role: str,
-        train: str,
+        name: str,
+        dataset: str,
         seed: int,
         *,
         test: str | None = None,
         opts: Sequence[str] = (),
         labels_key: str | None = None,
     ) -> Stage:
-        """The stage that trains a network.
+        """The stage of a training.
 
         Args:
-            role: key of ``CONFIGS``.
-            train: training data set.
+            name: of the training.
+            dataset: training data set.
             seed: of the weights and of all samples.
             test: evaluated at the end; the stage's result then holds the metrics.
             opts: further overrides.
@@ -135,36 +105,29 @@ class Trainings:
         Returns:
             Its result is ``{"file": checkpoint in the stage's folder, "metrics": {...}}``.
         """
-        opts = (*opts, "SEED", str(seed))
-        overrides = self.opts(role, *opts)
-        config_file = self.config_file(role)
-        cfg = self.config(role, *opts)
+        cfg = self.config(name, *opts, "SEED", str(seed))
+        system = system_of(cfg)
         inputs = {
-            "config": hash_of(_what_matters(cfg)),
-            "train": labels_key or fingerprint(train),
-            "test": fingerprint(test) if test else None,
+            "config": fingerprint(cfg, system, "training"),
+            "train": labels_key or data_fingerprint(dataset),
+            "test": data_fingerprint(test) if test else None,
             **_start(cfg.MODEL.WEIGHTS),
         }
 
         def work(folder: Path) -> dict:
-            command = [str(self.project / "tools/train_net.py"), "--config-file", config_file]
-            command += ["--resume"]
-            if self.num_gpus > 1:
-                command += ["--num-gpus", str(self.num_gpus)]
-            command += [
-                *overrides,
-                *("DATASETS.TRAIN", f"('{train}',)"),
-                *("DATASETS.TEST", f"('{test}',)" if test else "()"),
-                # It is a stage of its own: a network is shared by all that train it alike.
-                *("DEOCCLUSION.ORDERING_PRIOR", ""),
-                *("OUTPUT_DIR", str(folder)),
-            ]
-            run_command(f"{role} learns, seed {seed}", command, folder / "log.txt")
+            cfg.DATASETS.TRAIN = (dataset,)
+            cfg.DATASETS.TEST = (test,) if test else ()
+            cfg.OUTPUT_DIR = str(folder)
+            calibration = system.network.calibration
+            if calibration is not None:
+                # A stage of its own: a network is shared by all that train it alike.
+                cfg.DEOCCLUSION[calibration.key] = ""
+            train(f"{name} learns, seed {seed}", folder, cfg, self.num_gpus)
             weights = folder / "model_final.pth"
             return {"metrics": _last_metrics(folder / "metrics.json", test), "file": weights.name}
 
-        # Where they are trained alike, the PCNet-Ms are one network.
-        return self.store.run("pcnet_m" if role in PCNETS else role, inputs, work)
+        # Where they are trained alike, they are one network.
+        return self.store.run(trainings()[name][0].like or name, inputs, work)
 
 
 def weights_of(stage: Stage) -> str:
@@ -173,32 +136,24 @@ def weights_of(stage: Stage) -> str:
 
 
 def split_opts(opts: Sequence[str]) -> dict[str, list[str]]:
-    """Overrides by role; "" holds those for all networks.
+    """Overrides by training; "" holds those for all networks.
 
     Raises:
-        UserError: a key without a value, or for a network that does not exist.
+        UserError: a key without a value, or for a training that does not exist.
     """
     if len(opts) % 2:
         raise UserError(f"overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")
-    split: dict[str, list[str]] = {role: [] for role in ("", *ROLES)}
+    known = tuple(trainings())
+    split: dict[str, list[str]] = {role: [] for role in ("", *known)}
     for key, value in zip(opts[::2], opts[1::2], strict=True):
         role, dot, rest = key.partition(".")
-        if role in ROLES and dot:
+        if role in known and dot:
             split[role] += [rest, value]
         elif role.islower():
-            raise UserError(f"override {key}: {role!r} is no network; use {', '.join(ROLES)}")
+            raise UserError(f"override {key}: {role!r} is no network; use {', '.join(known)}")
         else:
             split[""] += [key, value]
     return split
-
-
-def _what_matters(cfg) -> str:
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.merge_from_list([x for pair in _WITHOUT_EFFECT.items() for x in pair])
-    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (), ()
-    cfg.pop("DEOCCLUSION")  # how a network is used
-    return cfg.dump()
 
 
 def _start(weights: str) -> dict[str, str]:

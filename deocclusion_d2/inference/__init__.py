@@ -1,57 +1,29 @@
-"""Ordering, completion, the Deoccluder that chains them, modal segmentation, hole filling."""
+"""Steps of any system: protocols, what runs networks, scenes from what users hold, content."""
 
-from .amodal_completion import PCNetCompletion
-from .baselines import ConvexCompletion, HeuristicOrdering, RawCompletion, convex_hull
-from .content_completion import ContentCompletion, ContentFiller, TeleaFiller
-from .content_holes import Hole, background_holes, object_hole
-from .deoccluder import Deoccluder
-from .hole_filling import FilledRegion, FilledScene, HoleFiller
-from .methods import METHODS, NETWORK_METHODS, build_deoccluder, method_config
-from .modal_segmentation import ModalPrediction, ModalSegmenter, write_predictions
-from .network_runner import NetworkRunner
-from .ordering import DualCompletion
-from .ordering_prior import OrderingPrior
-from .pair_features import FEATURES, pair_features
-from .patch_completer import Patch, PatchCompleter
-from .steps import BASELINES, COMPLETIONS, ORDERINGS
-from .supervised import OrderNetOrdering, PairRunner, SupervisedCompletion
-from .weights import load_model
+from ..faces import attach
 
-__all__ = [
-    "BASELINES",
-    "COMPLETIONS",
-    "FEATURES",
-    "METHODS",
-    "NETWORK_METHODS",
-    "ORDERINGS",
-    "ContentCompletion",
-    "ContentFiller",
-    "ConvexCompletion",
-    "Deoccluder",
-    "DualCompletion",
-    "FilledRegion",
-    "FilledScene",
-    "HeuristicOrdering",
-    "Hole",
-    "HoleFiller",
-    "ModalPrediction",
-    "ModalSegmenter",
-    "NetworkRunner",
-    "OrderNetOrdering",
-    "OrderingPrior",
-    "PCNetCompletion",
-    "PairRunner",
-    "Patch",
-    "PatchCompleter",
-    "RawCompletion",
-    "SupervisedCompletion",
-    "TeleaFiller",
-    "background_holes",
-    "build_deoccluder",
-    "convex_hull",
-    "load_model",
-    "method_config",
-    "object_hole",
-    "pair_features",
-    "write_predictions",
-]
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "content": [
+            "ContentFiller",
+            "Hole",
+            "TeleaFiller",
+            "background_holes",
+            "object_hole",
+        ],
+        "network_runner": ["NetworkRunner"],
+        "scene_input": ["scene_from_masks"],
+        "steps": ["Completion", "Ordering"],
+        "weights": ["load_model"],
+    },
+    moved={
+        "Deoccluder": "deoccluder",
+        "build_deoccluder": "deoccluder",
+        "method_config": "deoccluder",
+        "FilledRegion": "evaluation.content",
+        "FilledScene": "evaluation.content",
+        "HoleFiller": "evaluation.content",
+        "convex_hull": "structures",
+    },
+)

@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import UserError
+from ..modeling.instance_network import InstanceNetwork
 from ..modeling.precision import has_bfloat16, plain_copy
+from .weights import load_model
 
 # One input of a network: its batch's entries, without the batch dimension.
 Sample = dict[str, np.ndarray]
@@ -24,7 +26,7 @@ _CPU_SAMPLES = 16
 
 
 class NetworkRunner:
-    """Runs a trained meta-architecture of this package, whose net is a U-Net named ``network``.
+    """Runs a trained network over instance crops.
 
     What a sample gives does not depend on the samples beside it: see ``forward_size``.
 
@@ -37,7 +39,7 @@ class NetworkRunner:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: InstanceNetwork,
         *,
         batch_size: int = 64,
         precision: str = "auto",
@@ -50,14 +52,36 @@ class NetworkRunner:
         if batch_size < 1:
             raise UserError(f"DEOCCLUSION.PATCHES_PER_BATCH = {batch_size}: use 1 or more")
         self.model = plain_copy(model)
-        if optimize:
-            fold_batch_norms(self.model.network)
-        self.model.network.to(dtype=getattr(torch, precision), memory_format=torch.channels_last)
+        for part in self.model.inference_parts():
+            if optimize:
+                fold_batch_norms(part)
+            part.to(dtype=getattr(torch, precision), memory_format=torch.channels_last)
         self.batch_size = batch_size
         self.optimize = optimize
         self.precision = precision
         self.uses_rgb = model.use_rgb
         self.uses_category = model.use_category
+
+    @classmethod
+    def from_config(
+        cls, cfg, model: InstanceNetwork | None = None, *, protocol: bool = True
+    ) -> NetworkRunner:
+        """What runs the network of a config.
+
+        Args:
+            model: trained; without it the config's is built and ``cfg.MODEL.WEIGHTS`` loaded.
+            protocol: whether ``DEOCCLUSION.PAPER_PROTOCOL`` is about this network.
+
+        Raises:
+            UserError: missing weights, or weights that don't fit.
+        """
+        paper = protocol and cfg.DEOCCLUSION.PAPER_PROTOCOL
+        return cls(
+            load_model(cfg) if model is None else model,
+            batch_size=cfg.DEOCCLUSION.PATCHES_PER_BATCH,
+            precision="float32" if paper else cfg.DEOCCLUSION.PRECISION,
+            optimize=not paper,
+        )
 
     @torch.inference_mode()
     def outputs(self, samples: Iterable[Sample], key: str) -> Iterator[np.ndarray]:
@@ -93,8 +117,8 @@ class NetworkRunner:
         """
         if self.model.device.type == "cuda":
             return self.batch_size
-        weight = self.model.network.head.weight
-        fitting = _CPU_ACTIVATION_BYTES // (patch_size**2 * weight.shape[1] * weight.element_size())
+        size = self.model.peak_activations(patch_size) * self.model.dtype.itemsize
+        fitting = _CPU_ACTIVATION_BYTES // size
         return max(1, min(fitting, _CPU_SAMPLES))
 
     def _stack(self, chunk: list[Sample], count: int) -> dict[str, torch.Tensor]:

@@ -1,7 +1,12 @@
-"""Networks, losses and meta-architectures."""
+"""Networks and losses that several systems share."""
 
-from .meta_arch import AmodalUNet, ModalUNet, OrderNet, PCNetC, PCNetM
-from .partial_conv_unet import PartialConvUNet
-from .unet import UNet
+from ..faces import attach
 
-__all__ = ["AmodalUNet", "ModalUNet", "OrderNet", "PCNetC", "PCNetM", "PartialConvUNet", "UNet"]
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "discriminator": ["PatchDiscriminator"],
+        "instance_network": ["InstanceNetwork"],
+        "unet": ["UNet"],
+    },
+)

@@ -1,28 +1,9 @@
-"""Loss functions. Pure functions of tensors."""
+"""Loss functions that several networks have. Pure functions of tensors."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-
-
-def partial_completion_loss(
-    logits: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor, weight_in_eraser: float
-) -> torch.Tensor:
-    """Eq. 1: pixel-wise cross entropy of the completed mask, heavier where the eraser lies.
-
-    Args:
-        logits: (N, 2, S, S) background and foreground logits.
-        target: (N, S, S) 0/1, the modal mask of A before it was erased.
-        eraser: (N, S, S) 0/1.
-        weight_in_eraser: weight of the eraser's pixels; all others weigh 1.
-
-    Returns:
-        Scalar: the weighted sum over pixels, divided by N * S * S.
-    """
-    per_pixel = F.cross_entropy(logits.float(), target.long(), reduction="none")
-    weights = 1.0 + (weight_in_eraser - 1.0) * eraser.to(per_pixel.dtype)
-    return (per_pixel * weights).mean()
 
 
 def mask_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -36,3 +17,17 @@ def mask_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         Scalar: the mean over pixels.
     """
     return F.cross_entropy(logits.float(), target.long())
+
+
+def looks_real_loss(logits: torch.Tensor) -> torch.Tensor:
+    """-log of the discriminator's probability of "real": the generator's non-saturating loss."""
+    return F.softplus(-logits.float()).mean()
+
+
+def discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """Binary cross entropy of the discriminator, mean over real and fake ones.
+
+    Args:
+        real, fake: its logits.
+    """
+    return (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()) / 2

@@ -12,13 +12,7 @@ import torch
 
 from ..errors import UserError
 from ..files import whole_file
-from .official_checkpoints import (
-    NetworkShape,
-    detect_kind,
-    from_official,
-    read_shape,
-    to_official,
-)
+from .official_checkpoints import NetworkShape, detect_kind, from_official, read_shape, to_official
 
 # What a torch file holds.
 Content = Mapping[str, Any]

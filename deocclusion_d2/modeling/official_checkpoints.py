@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
-from .partial_conv_unet import PartialConvUNet
+from ..systems.pcnet_c.partial_conv_unet import PartialConvUNet
 from .unet import UNet
 
 State = dict[str, torch.Tensor]

@@ -63,6 +63,10 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(ups)
         self.head = nn.Conv2d(below, num_classes, kernel_size=1)
 
+    def peak_activations(self, size: int) -> int:
+        """Numbers in the largest activation of one patch of ``size`` x ``size`` pixels."""
+        return size**2 * self.head.in_channels
+
     def forward(self, x: torch.Tensor, window: Window | None = None) -> torch.Tensor:
         """Logits of a patch, or of a window of it.
 

@@ -6,6 +6,7 @@ from .occlusion_graph import OcclusionGraph
 from .predicted_masks import DEFAULT_MIN_SCORE, resolve_overlaps, resolve_rle_overlaps
 from .probability_map import ProbabilityMap
 from .scene import Deocclusion, Scene, SceneTruth
+from .shape import centre_y, convex_hull
 from .square_crop import SquareCrop
 from .window_mask import WindowMask
 
@@ -20,6 +21,8 @@ __all__ = [
     "SceneTruth",
     "SquareCrop",
     "WindowMask",
+    "centre_y",
+    "convex_hull",
     "neighbour_pairs",
     "resolve_overlaps",
     "resolve_rle_overlaps",

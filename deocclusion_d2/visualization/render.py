@@ -8,9 +8,8 @@ from pathlib import Path, PurePath
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
-from ..data.mappers import deocclusion_from_record, scene_from_record
+from ..data.scenes import deocclusion_from_record, scene_from_record
 from ..errors import UserError
-from ..inference import Deoccluder
 from ..structures import Deocclusion, Scene, SceneTruth
 from .scene import scene_panels
 
@@ -59,7 +58,7 @@ def select_records(
     return chosen
 
 
-def by_deoccluder(deoccluder: Deoccluder) -> Method:
+def by_deoccluder(deoccluder: Callable[[list[Scene]], list[Deocclusion]]) -> Method:
     """Draw what a de-occluder makes of the modal masks, beside the truth of the data set."""
 
     def method(

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import Deoccluder
 
 from .conftest import annotation, coco, rectangle
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deocclusion_d2.data.datasets import load_dataset_dicts
-from deocclusion_d2.data.mappers import deocclusion_from_record, scene_from_record
+from deocclusion_d2.data.scenes import deocclusion_from_record, scene_from_record
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, ProbabilityMap
 

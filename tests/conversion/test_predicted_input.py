@@ -10,8 +10,8 @@ from deocclusion_d2.conversion import ConversionJob
 from deocclusion_d2.conversion.launch import run_conversion
 from deocclusion_d2.conversion.predicted_input import PredictedInput
 from deocclusion_d2.data.datasets import load_dataset_dicts
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import Deoccluder
 
 from .conftest import annotation, coco, rectangle, touching_pair
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import Deoccluder
 
 from .conftest import annotation, coco, touching_pair
 

@@ -7,16 +7,13 @@ import pytest
 import torch
 from pycocotools import mask as mask_util
 
+from deocclusion_d2.data.draws import Draws, DrawSampler
 from deocclusion_d2.data.instance_table import InstanceTable
-from deocclusion_d2.data.loaders import (
-    Draws,
-    DrawSampler,
-    DrawTrainLoader,
-    comm,
-)
-from deocclusion_d2.data.mappers import PartialCompletionMapper, SceneMapper, scene_from_record
-from deocclusion_d2.data.samplers import SamplerSettings
+from deocclusion_d2.data.loaders import DrawTrainLoader, comm
+from deocclusion_d2.data.samplers import ErasingSettings
+from deocclusion_d2.data.scenes import SceneMapper, scene_from_record
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.systems.pcnet_m.mapper import PartialCompletionMapper
 from tests.helpers import box_mask
 
 H, W = 40, 60
@@ -57,7 +54,7 @@ def table() -> InstanceTable:
 
 def mapper(table: InstanceTable, seed: int = 3) -> PartialCompletionMapper:
     return PartialCompletionMapper(
-        instances=table, settings=SamplerSettings(patch_size=32), seed=seed
+        instances=table, settings=ErasingSettings(patch_size=32), seed=seed
     )
 
 
@@ -83,7 +80,7 @@ def test_isolated_instances_touch_no_other_of_their_image():
     )
     assert table.isolated().tolist() == [False, True, False, True]
     targets = PartialCompletionMapper(
-        instances=table, settings=SamplerSettings(patch_size=32), seed=0, isolated_targets=True
+        instances=table, settings=ErasingSettings(patch_size=32), seed=0, isolated_targets=True
     )
     assert len(targets) == 2
     assert [int(targets({"item": k, "draw": 0})["category_id"]) for k in (0, 1)] == [2, 1]
@@ -93,7 +90,7 @@ def test_isolated_instances_touch_no_other_of_their_image():
     crowded = InstanceTable([record([annotation(0, left), annotation(1, touching)])])
     with pytest.raises(UserError, match="ISOLATED_TARGETS: every instance"):
         PartialCompletionMapper(
-            instances=crowded, settings=SamplerSettings(), seed=0, isolated_targets=True
+            instances=crowded, settings=ErasingSettings(), seed=0, isolated_targets=True
         )
 
 

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from deocclusion_d2.data.instance_table import InstanceTable
-from deocclusion_d2.data.mappers import AmodalUNetMapper, ModalUNetMapper, OrderNetMapper
-from deocclusion_d2.data.pair_table import PairTable
-from deocclusion_d2.data.samplers import SamplerSettings
+from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.systems.amodal_unet.mapper import AmodalUNetMapper
+from deocclusion_d2.systems.modal_unet.mapper import ModalUNetMapper
+from deocclusion_d2.systems.order_net.mapper import OrderNetMapper
+from deocclusion_d2.systems.order_net.pair_table import PairTable
 from tests.data.test_loaders import H, W, annotation, record
 from tests.helpers import box_mask
 
-SETTINGS = SamplerSettings(patch_size=32)
+SETTINGS = ErasingSettings(patch_size=32)
 # Two boxes side by side; the left one continues behind the right one, up to its right edge.
 LEFT, RIGHT = box_mask(H, W, 10, 10, 20, 30), box_mask(H, W, 20, 12, 32, 28)
 LEFT_AMODAL = LEFT | RIGHT

@@ -9,8 +9,9 @@ import pytest
 from deocclusion_d2.decomposition import decompose, decompose_scenes
 from deocclusion_d2.decomposition.decompose import layer_masks, safe_name
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import ContentCompletion, ContentFiller
+from deocclusion_d2.inference.content import ContentFiller
 from deocclusion_d2.structures import Deocclusion, LayeredScene, OcclusionGraph, Scene, WindowMask
+from deocclusion_d2.systems.pcnet_c.steps import ContentCompletion
 from tests.helpers import box_mask, scene_of
 
 HEIGHT, WIDTH = 60, 80

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from detectron2.engine import default_argument_parser
 
-from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
 from deocclusion_d2.engine.train import train
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
 QUICK = Path(__file__).resolve().parents[2] / "configs" / "quick_schedules"
 

@@ -13,12 +13,13 @@ from detectron2.engine import default_argument_parser
 from detectron2.modeling import META_ARCH_REGISTRY
 
 from deocclusion_d2.config import load_config
-from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
+from deocclusion_d2.deoccluder import images_needed
+from deocclusion_d2.engine.evaluate import evaluation_folder
 from deocclusion_d2.engine.train import train
-from deocclusion_d2.engine.trainer import TRAIN_LOADERS, catalog_file_name
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference.steps import NETWORKS, needed_network
 from deocclusion_d2.modeling.precision import plain_copy, run_in_bfloat16
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
+from deocclusion_d2.systems import system_of
 from tests.helpers import random_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,8 @@ def test_mask_rcnn_trains_on_modal_or_amodal_labels(kins, tmp_path):
 
 def test_mistakes_are_one_line(kins, tmp_path, capsys):
     for opts, expected in {
-        ("INPUT.DATASET_MAPPER_NAME", "pcnet"): "INPUT.DATASET_MAPPER_NAME = 'pcnet'",
+        ("MODEL.SYSTEM", "pcnet"): "MODEL.SYSTEM = 'pcnet': use one of amodal_unet, ",
+        ("MODEL.SYSTEM", "baselines"): "MODEL.SYSTEM = 'baselines': it has no network",
         ("DATASETS.TRAIN", "('nowhere',)"): "data set 'nowhere' is not registered",
         ("SOLVER.MAX_ITRE", "3"): "Non-existent key: SOLVER.MAX_ITRE",
     }.items():
@@ -122,9 +124,10 @@ def test_every_config_can_be_read():
     for file in files:
         cfg = load_config(str(file))
         assert cfg.MODEL.META_ARCHITECTURE in META_ARCH_REGISTRY
-        assert cfg.INPUT.DATASET_MAPPER_NAME in TRAIN_LOADERS
-        if cfg.MODEL.META_ARCHITECTURE in NETWORKS.values():
-            needed_network(cfg)  # its methods run its network
+        network = system_of(cfg).network
+        assert network.meta_architecture == cfg.MODEL.META_ARCHITECTURE
+        if network.predictor is None and network.test_loader is None:
+            images_needed(cfg)  # its steps run its network
     paper = load_config(str(ROOT / "configs" / "pcnet_m_cocoa.yaml"))
     assert paper.SOLVER.STEPS == (32000, 48000) and paper.SOLVER.MAX_ITER == 56000
     with pytest.raises(UserError, match="does not exist"):
@@ -159,7 +162,7 @@ def test_bfloat16_keeps_parameters_and_computes_in_bfloat16():
 
 
 def test_folder_name_of_a_data_set():
-    assert catalog_file_name("kins:a/b.json@images") == "kins_a_b.json_images"
+    assert evaluation_folder("out", "kins:a/b.json@images") == "out/inference/kins_a_b.json_images"
 
 
 def test_plus_fits_its_ordering_prior_and_finds_it_again(kins, no_images, tmp_path, capfd):

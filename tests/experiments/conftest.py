@@ -1,16 +1,15 @@
-"""The project's commands without the start of a Python for each."""
+"""A tiny data set, and which steps of experiments ran."""
 
 from __future__ import annotations
 
-import runpy
-import sys
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
-from deocclusion_d2.errors import UserError
-from deocclusion_d2.experiments import demo, experiment, trainings
+from deocclusion_d2.experiments import demo, experiment, steps
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
 
 @pytest.fixture(scope="session")
@@ -22,19 +21,16 @@ def tiny_kins(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def commands(monkeypatch) -> list[str]:
-    """Titles of the commands that ran; they run in this process, as ``python FILE ARGUMENTS``."""
+    """Titles of the steps that ran."""
     titles: list[str] = []
+    real = steps.step
 
-    def run(title: str, command: list[str], log: Path) -> float:
+    @contextlib.contextmanager
+    def noted(title: str, folder: Path) -> Iterator[None]:
         titles.append(title)
-        monkeypatch.setattr(sys, "argv", list(command))
-        try:
-            runpy.run_path(command[0], run_name="__main__")
-        except SystemExit as end:
-            if end.code:
-                raise UserError(f"{title}: the command failed") from None
-        return 0.0
+        with real(title, folder):
+            yield
 
-    for module in (demo, experiment, trainings):
-        monkeypatch.setattr(module, "run_command", run)
+    for module in (demo, experiment, steps):
+        monkeypatch.setattr(module, "step", noted)
     return titles

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
+from detectron2.utils.logger import setup_logger
 
 from deocclusion_d2 import load_config
 from deocclusion_d2.conversion import ConversionJob, convert
-from deocclusion_d2.data.synthetic import SyntheticKinsConfig, write_splits
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.experiments import compare_methods, comparison_table, label_quality
-from deocclusion_d2.experiments.commands import run_command
+from deocclusion_d2.evaluation.label_quality import label_quality
+from deocclusion_d2.experiments import compare_methods, comparison_table
+from deocclusion_d2.experiments.steps import LOG, step
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,16 +60,24 @@ def test_unknown_method_is_named(kins):
         compare_methods(cfg, f"kins:{kins}", ("Concave",))
 
 
-def test_commands_are_logged_and_their_failure_is_said(tmp_path, capfd):
-    log = tmp_path / "logs" / "x.txt"
-    run_command("fine", ["-c", "print('hello\\neta: 0:01:00  iter: 19')"], log)
-    assert log.read_text().startswith("hello")
-    assert "eta: 0:01:00  iter: 19" in capfd.readouterr().out
-    with pytest.raises(UserError, match=r"broken: the command failed; .*x\.txt"):
-        run_command("broken", ["-c", "raise SystemExit('no such thing')"], log)
-    assert "no such thing" in capfd.readouterr().err
-    # A reason in one line is the message, though lines from a buffer follow it.
-    code = "import sys; print('error: m.json: no masks', file=sys.stderr, flush=True);"
-    code += "print('a line\\n' * 40); sys.exit(1)"
-    with pytest.raises(UserError, match=r"^broken: m\.json: no masks; .*x\.txt"):
-        run_command("broken", ["-c", code], log)
+def test_steps_are_logged_and_their_failure_is_said(tmp_path, capsys):
+    log = tmp_path / "fine" / LOG
+    with step("fine", tmp_path / "fine"):
+        print("hello")
+        logging.getLogger("detectron2").warning("careful")
+    assert log.read_text() == "hello\n"
+    assert capsys.readouterr().out.splitlines()[1] == "== fine"
+    refused = pytest.raises(UserError, match=rf"^broken: m\.json: no masks; .*{LOG}")
+    with refused, step("broken", tmp_path / "fine"):
+        print("a line")
+        raise UserError("m.json: no masks")
+    assert log.read_text() == "hello\na line\n"
+
+
+def test_a_step_leaves_no_logger_behind(tmp_path, capsys):
+    logger = logging.getLogger("detectron2")
+    before = logger.handlers[:]
+    with step("training", tmp_path):
+        setup_logger(str(tmp_path), name="detectron2").info("inside")
+    assert logger.handlers == before
+    assert "inside" in (tmp_path / LOG).read_text() and "inside" not in capsys.readouterr().out

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import signal
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.experiments.commands import run_command
 from deocclusion_d2.experiments.stages import StageStore
 
 
@@ -98,23 +94,3 @@ def test_two_programs_share_a_stage(tmp_path):
     for program in programs:
         program.join(60)
     assert [results.get(timeout=5) for _ in programs] == [1, 1]
-
-
-def _die_while_a_command_runs(root: Path) -> None:
-    def work(folder: Path) -> None:
-        code = f"import time; time.sleep(2); open({str(folder / 'late')!r}, 'w').write('1')"
-        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        run_command("slow", ["-c", code], folder / "log.txt")
-
-    StageStore(root).run("a", {}, work)
-
-
-def test_a_command_that_outlives_its_program_keeps_the_stage(tmp_path):
-    program = multiprocessing.get_context("fork").Process(
-        target=_die_while_a_command_runs, args=(tmp_path,)
-    )
-    program.start()
-    program.join(60)
-    assert program.exitcode == -signal.SIGKILL
-    stage = StageStore(tmp_path).run("a", {}, lambda folder: (folder / "late").read_text())
-    assert stage.result == "1" and stage.resumed

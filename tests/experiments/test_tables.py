@@ -8,11 +8,12 @@ import pytest
 
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.experiments.data import folder_name, short_name
-from deocclusion_d2.experiments.paper_figures import published
+from deocclusion_d2.experiments.paper_tables import published_figures
 from deocclusion_d2.experiments.plots import draw_occlusion_curve, draw_rows, draw_sweeps
-from deocclusion_d2.experiments.sweep import DEFAULT_SWEEPS, parse_sweeps
+from deocclusion_d2.experiments.sweep import parse_sweeps
 from deocclusion_d2.experiments.tables import Column, Table
 from deocclusion_d2.experiments.trainings import split_opts
+from deocclusion_d2.systems import default_sweeps
 
 
 def table() -> Table:
@@ -44,10 +45,10 @@ def test_markdown_has_means_deviations_and_the_papers_figures():
 
 
 def test_only_the_papers_data_has_its_figures():
-    assert published("ordering", "kins_val")["OrderNet^{M+I}"] == 94.1
-    assert published("completion", "cocoa_val")["OG"] == 81.35
-    assert published("completion", "synthetic_kins_val") == {}
-    assert published("predicted_modal", "cocoa_val") == {}
+    assert published_figures("ordering", "kins_val")["OrderNet^{M+I}"] == 94.1
+    assert published_figures("completion", "cocoa_val")["OG"] == 81.35
+    assert published_figures("completion", "synthetic_kins_val") == {}
+    assert published_figures("predicted_modal", "cocoa_val") == {}
 
 
 def test_rows_are_drawn_where_there_is_something(tmp_path):
@@ -97,7 +98,7 @@ def test_sweeps_of_the_command_line():
         "A.B": ("0.1", "0.2"),
         "C": ("1", "2", "3"),
     }
-    assert parse_sweeps([]) == DEFAULT_SWEEPS
+    assert parse_sweeps([]) == default_sweeps()
     for text in ("A.B", "A.B=", "A.B=1", "A.B=1,x"):
         with pytest.raises(UserError, match=f"--sweep {text}: "):
             parse_sweeps([text])

@@ -9,13 +9,11 @@ from detectron2.structures import BitMasks, Instances
 
 from deocclusion_d2 import Deoccluder, load_config
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import (
-    DualCompletion,
-    PatchCompleter,
-    PCNetCompletion,
-    network_runner,
-)
+from deocclusion_d2.inference import network_runner
 from deocclusion_d2.inference.network_runner import fold_batch_norms
+from deocclusion_d2.systems.pcnet_m.completion import PCNetCompletion
+from deocclusion_d2.systems.pcnet_m.ordering import DualCompletion
+from deocclusion_d2.systems.pcnet_m.patch_completer import PatchCompleter
 from tests.helpers import box_mask, random_model, scene_of
 
 H, W = 50, 70

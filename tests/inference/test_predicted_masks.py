@@ -7,8 +7,8 @@ from detectron2.config import get_cfg
 from detectron2.structures import Instances
 
 from deocclusion_d2.config import add_deocclusion_config
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import Deoccluder
 from deocclusion_d2.structures import WindowMask
 from tests.helpers import box_mask, random_model
 

@@ -8,14 +8,12 @@ import torch
 
 from deocclusion_d2 import Deoccluder, load_config
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import (
-    OrderNetOrdering,
-    PairRunner,
-    PatchCompleter,
-    SupervisedCompletion,
-)
-from deocclusion_d2.modeling import AmodalUNet, UNet
+from deocclusion_d2.modeling import UNet
 from deocclusion_d2.structures import OcclusionGraph, WindowMask
+from deocclusion_d2.systems.amodal_unet.network import AmodalUNet
+from deocclusion_d2.systems.amodal_unet.steps import SupervisedCompletion
+from deocclusion_d2.systems.order_net.steps import OrderNetOrdering, PairRunner
+from deocclusion_d2.systems.pcnet_m.patch_completer import PatchCompleter
 from tests.helpers import RuleNetwork, box_mask, random_order_net, randomise, scene_of
 from tests.inference.test_invariance import H, W, scenes
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.modeling import PartialConvUNet, UNet
+from deocclusion_d2.modeling import UNet
 from deocclusion_d2.modeling.official_checkpoints import (
     NetworkShape,
     detect_kind,
@@ -18,8 +18,9 @@ from deocclusion_d2.modeling.official_checkpoints import (
     read_shape,
     to_official,
 )
+from deocclusion_d2.systems.pcnet_c.partial_conv_unet import PartialConvUNet
 from tests.helpers import random_model
-from tests.modeling.test_partial_conv_unet import holes, small_network
+from tests.systems.pcnet_c.test_partial_conv_unet import holes, small_network
 
 # The released networks, written down apart from the package: convolutions as (in, out).
 PCNET_M = {

@@ -9,7 +9,10 @@ import torch
 from torch import nn
 
 from deocclusion_d2.config import load_config
-from deocclusion_d2.modeling import AmodalUNet, ModalUNet, OrderNet, UNet
+from deocclusion_d2.modeling import UNet
+from deocclusion_d2.systems.amodal_unet.network import AmodalUNet
+from deocclusion_d2.systems.modal_unet.network import ModalUNet
+from deocclusion_d2.systems.order_net.network import OrderNet
 from tests.helpers import RuleNetwork, random_order_net
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

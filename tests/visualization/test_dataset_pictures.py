@@ -4,15 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deocclusion_d2.deoccluder import build_deoccluder
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference import build_deoccluder
 from deocclusion_d2.structures import WindowMask
-from deocclusion_d2.visualization import (
-    as_converted,
-    by_deoccluder,
-    render_records,
-    select_records,
-)
+from deocclusion_d2.visualization import as_converted, by_deoccluder, render_records, select_records
 
 HEIGHT, WIDTH = 40, 100
 

@@ -1,22 +1,19 @@
-"""Training samples: self-supervised ones, and the geometry that all of them share."""
+"""Random draws that training samples of several networks are made of."""
 
-from .content import ContentSample, draw_background_sample, draw_object_sample
-from .partial_completion import (
+from .crops import CropSettings, draw_crop
+from .erasing import (
+    ErasingSettings,
     PartialCompletionSample,
-    SamplerSettings,
-    draw_crop,
     draw_other,
     draw_sample,
     place_eraser,
 )
 
 __all__ = [
-    "ContentSample",
+    "CropSettings",
+    "ErasingSettings",
     "PartialCompletionSample",
-    "SamplerSettings",
-    "draw_background_sample",
     "draw_crop",
-    "draw_object_sample",
     "draw_other",
     "draw_sample",
     "place_eraser",

@@ -12,12 +12,8 @@ from detectron2.evaluation.coco_evaluation import instances_to_coco_json
 from detectron2.structures import Boxes, Instances
 
 from deocclusion_d2.config import add_deocclusion_config
-from deocclusion_d2.data.datasets import (
-    ensure_registered,
-    match_by_iou,
-    register_predicted_dataset,
-)
-from deocclusion_d2.data.mappers import scene_from_record
+from deocclusion_d2.data.datasets import ensure_registered, match_by_iou, register_predicted_dataset
+from deocclusion_d2.data.scenes import scene_from_record
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.experiments.compare_methods import compare_methods
 from deocclusion_d2.structures import WindowMask

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deocclusion_d2.data.samplers import SamplerSettings, draw_sample
-from deocclusion_d2.data.samplers.partial_completion import draw_offset, place_eraser
+from deocclusion_d2.data.samplers import ErasingSettings, draw_sample
+from deocclusion_d2.data.samplers.erasing import draw_offset, place_eraser
 from deocclusion_d2.structures import SquareCrop, WindowMask
 
-SETTINGS = SamplerSettings(patch_size=64)
+SETTINGS = ErasingSettings(patch_size=64)
 
 
 def ellipse(height: int, width: int) -> WindowMask:
@@ -89,7 +89,7 @@ def test_cases():
             assert overlap == 0
         cases.append(sample.case)
     assert cases.count(1) / 400 == pytest.approx(0.8, abs=0.06)  # gamma
-    only_second = SamplerSettings(patch_size=64, gamma=0.0)
+    only_second = ErasingSettings(patch_size=64, gamma=0.0)
     assert draw_sample(target, other, only_second, np.random.default_rng(0)).case == 2
 
 
@@ -113,8 +113,8 @@ def test_crop_jitter_lies_in_its_ranges():
 def test_flip_mirrors_the_target():
     target = WindowMask.from_array(np.tril(np.ones((30, 30), bool)))
     still = {"patch_size": 64, "shift": 0.0, "scale": (1.0, 1.0)}
-    one = draw_sample(target, target, SamplerSettings(flip_prob=0.0, **still), _rng())
-    two = draw_sample(target, target, SamplerSettings(flip_prob=1.0, **still), _rng())
+    one = draw_sample(target, target, ErasingSettings(flip_prob=0.0, **still), _rng())
+    two = draw_sample(target, target, ErasingSettings(flip_prob=1.0, **still), _rng())
     assert np.array_equal(one.modal_mask, two.modal_mask[:, ::-1])
     assert not np.array_equal(one.modal_mask, two.modal_mask)
 
@@ -129,7 +129,7 @@ def test_on_a_common_grid_both_masks_consist_of_the_targets_pixels():
             draw_sample(
                 target,
                 other,
-                SamplerSettings(common_grid=grid, **settings),
+                ErasingSettings(common_grid=grid, **settings),
                 np.random.default_rng(k),
             )
             for k in range(20)
@@ -161,7 +161,7 @@ def test_common_grid_changes_nothing_where_the_target_is_finer_than_the_patch():
             draw_sample(
                 target,
                 other,
-                SamplerSettings(patch_size=64, common_grid=grid),
+                ErasingSettings(patch_size=64, common_grid=grid),
                 np.random.default_rng(k),
             )
             for grid in (False, True)

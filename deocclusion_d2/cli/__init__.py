@@ -1,0 +1,65 @@
+"""The programs: what ``tools/*.py`` call, and the commands of an installed package.
+
+``deocclusion-d2 COMMAND ...`` is ``python tools/PROGRAM.py ...``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ..version import __version__
+
+# Command -> (module of this package, what it is for).
+COMMANDS = {
+    "train": ("train_net", "train or evaluate any network"),
+    "convert": ("convert_modal_to_amodal", "modal annotations -> pseudo-amodal COCO JSON"),
+    "deocclude": ("deocclude", "take photos apart into complete objects and their background"),
+    "edit": ("edit_scene", "edit a scene that was taken apart, by a script or in a browser"),
+    "draw": ("visualize_deocclusion", "pictures of order and amodal masks of a data set"),
+    "samples": ("visualize_training_samples", "pictures of training samples"),
+    "compare": ("compare_methods", "a network and the rules on a data set, in one table"),
+    "experiment": ("run_experiment", "a table of the paper: train, evaluate, report"),
+    "sweep": ("sweep", "what config keys do to order and masks"),
+    "demo": ("demo", "the whole way on a small synthetic data set"),
+    "fit-prior": ("fit_ordering_prior", "fit the ordering prior of PCNet-M to a data set"),
+    "erasures": ("evaluate_erasures", "judge PCNet-M where only modal masks are known"),
+    "predict-masks": ("predict_modal_masks", "modal masks from images and boxes"),
+    "import-released": ("import_official_checkpoint", "the authors' released weights, both ways"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command.
+
+    Args:
+        argv: its name and arguments; those of the process when None.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments.pop(0) if arguments else "--help"
+    if name in ("-h", "--help"):
+        print(_usage())
+        return
+    if name == "--version":
+        print(f"deocclusion_d2 {__version__}")
+        return
+    if name not in COMMANDS:
+        print(f"error: there is no command {name!r}\n\n{_usage()}", file=sys.stderr)
+        sys.exit(2)
+    # What argparse calls the program.
+    sys.argv[0] = f"deocclusion-d2 {name}"
+    importlib.import_module(f"{__name__}.{COMMANDS[name][0]}").main(arguments)
+
+
+def _usage() -> str:
+    lines = [f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: deocclusion-d2 COMMAND ...",
+            "",
+            *lines,
+            "",
+            "deocclusion-d2 COMMAND --help teaches",
+        ]
+    )

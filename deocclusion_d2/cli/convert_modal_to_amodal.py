@@ -1,0 +1,190 @@
+"""Turn modal instance masks into pseudo-amodal COCO JSON.
+
+Every instance gets the pixels that other objects hide; the result trains amodal models without
+amodal labels. Killed at any moment, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..conversion import ConversionJob
+from ..conversion.launch import run_conversion
+from ..data.datasets import ANNOTATION_FORMATS
+from ..deoccluder import accepted_methods, method_names
+from ..systems import known_steps
+
+EXAMPLES = """\
+examples:
+  KINS, with a trained PCNet-M, on one GPU:
+    %(prog)s --config-file configs/pcnet_m_kins.yaml --weights output/model_final.pth \\
+        --input KINS/instances_train.json --output KINS/pseudo_amodal_train.json
+
+  the same on 8 GPUs; on a CPU (--num-gpus 0); on a CPU with 4 processes, where there is no GPU:
+    %(prog)s ... --num-gpus 8
+    %(prog)s ... --num-gpus 0
+    %(prog)s ... --num-gpus 4
+
+  masks predicted by a network (COCO results, as Detectron2's COCOEvaluator writes them), those
+  with a score of 0.7 or more, with gaps of a few pixels between neighbours:
+    %(prog)s ... --input coco_instances_results.json --images-from instances_val2017.json \\
+        --min-score 0.7 DEOCCLUSION.DILATION 5
+
+  a baseline, which needs no trained network:
+    %(prog)s --method convex_r --input kitti_mots/train.json --output convex_r.json
+
+  the order by one network, the masks by another:
+    %(prog)s --config-file configs/amodal_unet_kins.yaml --weights amodal_unet.pth \\
+        --input KINS/instances_train.json --output amodal.json \\
+        DEOCCLUSION.ORDERING dual_completion \\
+        DEOCCLUSION.ORDERING_CONFIG configs/pcnet_m_kins.yaml@pcnet_m.pth
+
+  2 machines with 8 GPUs each, which share the folder of the output:
+    %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
+    %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 1 --dist-url tcp://10.0.0.1:29500
+
+what is written (COCO JSON; images and annotations in the order of the input):
+  segmentation, bbox, area    amodal; compressed RLE, [x, y, w, h] and number of pixels
+  modal_segmentation          the modal mask, as the input has it
+  modal_bbox                  its box [x, y, w, h]
+  occluder_ids                annotation ids of the instances directly in front
+  occluder_confidences        how sure the method is of each of them, in the same order: 0 (a guess)
+                              to 1; not without occluders, nor by convex, convex_r and raw
+  mutual_occlusion_ids        annotation ids of the neighbours of which each hides a part of the
+                              other (DEOCCLUSION.MUTUAL_SHARE, MUTUAL_DIFFERENCE); if there are any
+  hidden_probability          of instances that something hides, with DEOCCLUSION.KEEP_PROBABILITY
+                              True: how probable each pixel of what hides it is its own; bbox
+                              [x, y, w, h] and png, an 8-bit PNG of that size in base64 (255 is 1);
+                              deocclusion_d2.structures.ProbabilityMap.from_json reads it
+  occlusion_rate              hidden share of the amodal area, 0 to 1
+  every other key             as in the input; only a true amodal mask under another key (a_segm,
+                              a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours
+  info.deocclusion            version, method, thresholds, checksums of weights and input
+  COCOA's regions become annotations; what an entry says besides goes to its image, under "cocoa".
+  Of COCO results: the images and categories of --images-from; the annotations by image; an id from
+  the entry's own id or annotation_id, else its number in the list from 1; score and all other keys
+  kept; modal_segmentation without the pixels that an entry of a higher score holds.
+  Read it as format pseudo_amodal, whatever the format of the input was.
+
+Finished shards wait in OUTPUT.shards/ and go when the output is complete.
+"""
+
+
+def _described_methods() -> str:
+    texts = {step.method or name: step.text for name, step, _ in known_steps("completion")}
+    return "; ".join(f"{name}: {texts[name]}" for name in method_names())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--input", required=True, type=Path, metavar="JSON", help="annotations with modal masks"
+    )
+    parser.add_argument("--output", required=True, type=Path, metavar="JSON", help="file to write")
+    parser.add_argument(
+        "--format",
+        choices=sorted(ANNOTATION_FORMATS),
+        help="how the input is written; 'coco' is any modal COCO JSON (COCO, LVIS, KITTI MOTS), "
+        "'cocoa_cls' also D2SA (default: told from the keys of the first annotation)",
+    )
+    parser.add_argument(
+        "--images-from",
+        type=Path,
+        metavar="JSON",
+        help="for an input of COCO results (a list of predictions): the COCO-like JSON with the "
+        "images and categories that they were predicted for",
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        metavar="S",
+        help="leave out predictions with a lower score (default: DEOCCLUSION.MIN_SCORE of the "
+        "config, 0.5 without)",
+    )
+    parser.add_argument(
+        "--method",
+        choices=accepted_methods(),
+        metavar="NAME",
+        help=f"{_described_methods()} (default: the config's DEOCCLUSION.COMPLETION)",
+    )
+    parser.add_argument(
+        "--config-file",
+        metavar="YAML",
+        help="config of the method's network, a file or a name; rules need none",
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="trained network (default: the config's MODEL.WEIGHTS)"
+    )
+    parser.add_argument(
+        "--image-root",
+        type=Path,
+        metavar="DIR",
+        help="folder of the images, which are read only for networks that look at colours and for "
+        "COCOA files without image sizes (default: the folder of --images-from or else of the "
+        "input)",
+    )
+    parser.add_argument(
+        "--shard-size",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="work that a kill may cost, in instances; memory grows with it (default: 1000)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an existing output, and foreign shards"
+    )
+    parser.add_argument(
+        "--skip-invalid",
+        action="store_true",
+        help="leave annotations that cannot be used as they are, and count them, instead of "
+        "stopping at the first; entries of COCO results are left out then",
+    )
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs of each machine; without GPUs, or for methods without network, processes "
+        "(default: 1; 0: one process on the CPU)",
+    )
+    parser.add_argument("--num-machines", type=int, default=1, metavar="N", help="(default: 1)")
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, metavar="R", help="this machine's, from 0"
+    )
+    parser.add_argument(
+        "--dist-url",
+        default="auto",
+        metavar="URL",
+        help="where the machines meet, tcp://HOST:PORT of machine 0",
+    )
+    parser.add_argument(
+        "opts",
+        nargs="*",
+        metavar="KEY VALUE",
+        help="config overrides, at the end, such as DEOCCLUSION.DILATION 5",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    job = ConversionJob(
+        input=args.input,
+        output=args.output,
+        method=args.method,
+        format=args.format,
+        config_file=args.config_file,
+        weights=args.weights,
+        opts=tuple(args.opts),
+        image_root=args.image_root,
+        images_from=args.images_from,
+        min_score=args.min_score,
+        shard_size=args.shard_size,
+        overwrite=args.overwrite,
+        skip_invalid=args.skip_invalid,
+    )
+    run_conversion(job, args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)

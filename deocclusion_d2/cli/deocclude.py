@@ -1,0 +1,103 @@
+"""Take photos apart into complete objects, the background behind them, and who hides whom.
+
+Of every photo a folder is written, which deocclusion_d2.decomposition.load_layered_scene reads and
+tools/edit_scene.py edits: layers/NAME.png (RGBA), background.png, graph.json (order, boxes,
+categories, masks as RLE) and overview.png.
+
+Examples:
+  With trained networks:
+    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers \\
+        --config-file configs/pcnet_m_cocoa.yaml --weights pcnet_m.pth \\
+        --content-config configs/pcnet_c_cocoa.yaml --content-weights pcnet_c.pth
+  Without any: Convex^R and OpenCV's inpainting:
+    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers
+  And a page in which it is edited, in any browser, without a server:
+    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers --html scene.html
+  A folder of photos, whose objects a detector finds:
+    tools/deocclude.py --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
+        --output layers
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..decomposition import DecompositionJob, decompose_photos
+from ..deoccluder import accepted_methods, method_names
+from ..editing import write_scene_pages
+from ..errors import one_line_errors
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--image", required=True, metavar="PATH", help="photo, or folder of photos")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="folder to write")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--masks",
+        metavar="JSON",
+        help="annotations in any format of this package; COCO results, RESULTS[@IMAGES_JSON]; "
+        "or a data set's name, or FORMAT[.modal]:JSON",
+    )
+    source.add_argument("--detector", metavar="YAML", help="config of an instance segmentation")
+    parser.add_argument("--detector-weights", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument("--config-file", metavar="YAML", help="of the order's and masks' network")
+    parser.add_argument("--weights", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument(
+        "--method",
+        choices=accepted_methods(),
+        metavar="NAME",
+        help=f"{', '.join(method_names())} (default: the config's with --config-file, convex_r "
+        "without)",
+    )
+    parser.add_argument(
+        "--content-config",
+        metavar="YAML",
+        help="of the network that fills in colours (default: OpenCV's inpainting)",
+    )
+    parser.add_argument("--content-weights", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument(
+        "--things-only", action="store_true", help="leave out COCOA's regions of stuff"
+    )
+    parser.add_argument(
+        "--html",
+        metavar="HTML",
+        help="page in which the scene is edited; for a folder of photos, the folder of their pages",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="decompose again what is there")
+    parser.add_argument(
+        "--skip-invalid",
+        action="store_true",
+        help="leave out photos that cannot be used, and count them",
+    )
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of all configs, last"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = vars(parse_arguments(argv))
+    html = args.pop("html")
+    with one_line_errors():
+        result = decompose_photos(DecompositionJob(**{**args, "opts": tuple(args["opts"])}))
+        if html:
+            folders = [*result.written, *result.already_there]
+            write_scene_pages(folders, html, of_folder=Path(args["image"]).is_dir())
+    for line in result.invalid:
+        print(f"skipped: {line}", file=sys.stderr)
+    parts = [f"{len(result.written)} decomposed"]
+    if result.already_there:
+        parts.append(
+            f"{len(result.already_there)} were there already (--overwrite decomposes again)"
+        )
+    if result.invalid:
+        parts.append(f"{len(result.invalid)} skipped")
+    print(f"{', '.join(parts)}: {args['output']}")
+    if result.invalid and not result.written and not result.already_there:
+        sys.exit(1)

@@ -1,0 +1,106 @@
+"""Draw what de-occlusion makes of a data set: scene, masks, occlusion graph, amodal masks, truth.
+
+Examples:
+    With a trained PCNet-M, every eighth frame of sequence 0000:
+        visualize_deocclusion.py --config-file CONFIG --weights model_final.pth \
+            --dataset coco:kitti_mots/dev.json@kitti_mots/images --filter 0000/ --frames ::8 \
+            --output DIR
+    Without a model:
+        visualize_deocclusion.py --method convex_r --dataset kins_val --max-images 20 --output DIR
+    What conversion has written:
+        visualize_deocclusion.py --converted amodal.json --image-root images --output DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from detectron2.data import DatasetCatalog
+from tqdm import tqdm
+
+from ..data.datasets import ensure_registered
+from ..deoccluder import (
+    Deoccluder,
+    accepted_methods,
+    build_deoccluder,
+    method_name,
+    method_names,
+)
+from ..errors import one_line_errors
+from ..visualization import as_converted, by_deoccluder, render_records, select_records
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--dataset", metavar="NAME", help="registered name, or FORMAT[.modal]:JSON[@IMAGE_ROOT]"
+    )
+    source.add_argument("--input", metavar="JSON", help="annotations in the format of --format")
+    source.add_argument(
+        "--converted", metavar="JSON", help="draw what conversion has written, without a model"
+    )
+    parser.add_argument("--format", default="coco", help="format of --input (default: %(default)s)")
+    parser.add_argument("--image-root", metavar="DIR", help="default: the folder of the JSON")
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the PNG files")
+    parser.add_argument("--config-file", default="", metavar="YAML", help="of the method's network")
+    parser.add_argument("--weights", default="", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument(
+        "--method",
+        choices=accepted_methods(),
+        metavar="NAME",
+        help=f"{', '.join(method_names())} (default: the config's)",
+    )
+    parser.add_argument("--image-ids", nargs="+", default=(), metavar="ID")
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help="part of the file name, such as 0000/"
+    )
+    parser.add_argument(
+        "--frames", default="", metavar="START:STOP:STEP", help="slice of the sorted file names"
+    )
+    parser.add_argument("--max-images", type=int, metavar="N", help="the first N images only")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        metavar="S",
+        help="panel pixels per image pixel (default: suits a page)",
+    )
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of the config, last"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = parse_arguments(argv)
+    with one_line_errors():
+        if args.converted:
+            name = _dataset_name("pseudo_amodal", args.converted, args.image_root)
+            method, needs_image = as_converted, False
+            title = "Pseudo-amodal masks (hatched: completed hidden part)"
+        else:
+            name = args.dataset or _dataset_name(args.format, args.input, args.image_root)
+            deoccluder = build_deoccluder(args.method, args.config_file, args.weights, args.opts)
+            method, needs_image = by_deoccluder(deoccluder), deoccluder.uses_rgb
+            title = f"Amodal masks by {_method(deoccluder)} (hatched: completed hidden part)"
+        records = select_records(
+            DatasetCatalog.get(ensure_registered(name)),
+            args.image_ids,
+            args.filter,
+            args.frames,
+            args.max_images,
+        )
+        written = render_records(records, method, args.output, title, needs_image, args.scale)
+        count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
+    print(f"{count} pictures in {args.output}")
+
+
+def _method(deoccluder: Deoccluder) -> str:
+    return method_name(deoccluder.describe()["completion"])
+
+
+def _dataset_name(annotation_format: str, json_file: str, image_root: str | None) -> str:
+    return f"{annotation_format}:{json_file}" + (f"@{image_root}" if image_root else "")

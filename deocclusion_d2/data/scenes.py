@@ -1,0 +1,122 @@
+"""From a dataset dict to the scene that is de-occluded and what is known about it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import UserError
+from ..structures import (
+    Deocclusion,
+    OcclusionGraph,
+    ProbabilityMap,
+    Scene,
+    SceneTruth,
+    WindowMask,
+)
+
+
+def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, SceneTruth]:
+    """Build the scene of an image. Crowd regions are left out.
+
+    Args:
+        record: dataset dict as ``deocclusion_d2.data.datasets`` makes it.
+        load_image: read the image file (RGB).
+    """
+    rows = [i for i, a in enumerate(record["annotations"]) if not a.get("iscrowd", 0)]
+    annotations = [record["annotations"][i] for i in rows]
+    scene = Scene(
+        height=record["height"],
+        width=record["width"],
+        modal_masks=[WindowMask.from_rle(a["modal_segmentation"]) for a in annotations],
+        category_ids=np.array([a["dataset_category_id"] for a in annotations], dtype=np.int64),
+        instance_ids=[a["id"] for a in annotations],
+        image=_read_image(record["file_name"]) if load_image else None,
+        image_id=record["image_id"],
+        file_name=record["file_name"],
+    )
+    return scene, _truth(record, annotations, {row: i for i, row in enumerate(rows)})
+
+
+def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> Deocclusion:
+    """The result that a converted JSON holds for one image.
+
+    Its masks, ``occluder_ids`` as graph, and ``hidden_probability`` where there are any.
+
+    Args:
+        record: dataset dict of format "pseudo_amodal".
+        scene, truth: what ``scene_from_record`` makes of it.
+
+    Raises:
+        UserError: an occluder is not in the image, is the instance itself, or is hidden by it; a
+            probability that cannot be read.
+    """
+    row_of = {instance: row for row, instance in enumerate(scene.instance_ids)}
+    graph = OcclusionGraph(len(scene))
+    probabilities: list[ProbabilityMap | None] = [None] * len(scene)
+    for annotation in record["annotations"]:
+        where = f"image {record['image_id']} ({record['file_name']}), annotation {annotation['id']}"
+        if annotation["id"] not in row_of:
+            continue
+        for occluder in annotation.get("occluder_ids", ()):
+            if occluder == annotation["id"]:
+                raise UserError(f"{where}: it occludes itself")
+            if occluder not in row_of:
+                raise UserError(f"{where}: its occluder {occluder} is not in this image")
+            try:
+                graph.add_occlusion(row_of[occluder], row_of[annotation["id"]])
+            except ValueError:
+                raise UserError(f"{where}: it and {occluder} occlude each other") from None
+        if "hidden_probability" in annotation:
+            try:
+                kept = ProbabilityMap.from_json(annotation["hidden_probability"])
+            except (ValueError, TypeError, KeyError) as error:
+                raise UserError(f"{where}: 'hidden_probability': {error}") from None
+            probabilities[row_of[annotation["id"]]] = kept
+    masks = truth.amodal_masks if truth.amodal_masks is not None else scene.modal_masks
+    known = any(kept is not None for kept in probabilities)
+    return Deocclusion(graph, masks, probabilities=probabilities if known else None)
+
+
+class SceneMapper:
+    """Dataset mapper for evaluation: adds ``scene`` (Scene) and ``truth`` (SceneTruth)."""
+
+    def __init__(self, load_image: bool = False) -> None:
+        self.load_image = load_image
+
+    def __call__(self, dataset_dict: dict) -> dict:
+        scene, truth = scene_from_record(dataset_dict, self.load_image)
+        kept = ("image_id", "file_name", "height", "width")
+        return {**{k: dataset_dict[k] for k in kept}, "scene": scene, "truth": truth}
+
+
+def _read_image(file_name: str) -> np.ndarray:
+    from detectron2.data import detection_utils
+
+    return detection_utils.read_image(file_name, format="RGB")
+
+
+def _truth(record: dict, annotations: list[dict], row_of: dict[int, int]) -> SceneTruth:
+    truth = SceneTruth()
+    if annotations and all("true_modal_segmentation" in a for a in annotations):
+        truth.modal_masks = [WindowMask.from_rle(a["true_modal_segmentation"]) for a in annotations]
+    if annotations and all("amodal_segmentation" in a for a in annotations):
+        truth.amodal_masks = [WindowMask.from_rle(a["amodal_segmentation"]) for a in annotations]
+    if any("amodal_bbox" in a for a in annotations):
+        boxes = np.full((len(annotations), 4), np.nan)
+        for box, annotation in zip(boxes, annotations, strict=True):
+            # KITTI's box of a truncated object ends where its image does: not its amodal box.
+            if "amodal_bbox" in annotation and not annotation.get("truncated", 0) > 0:
+                x, y, w, h = annotation["amodal_bbox"]
+                box[:] = x, y, x + w, y + h
+        truth.amodal_boxes = boxes
+    if any("occlusion_level" in a for a in annotations):
+        truth.occlusion_levels = np.array([a.get("occlusion_level", -1) for a in annotations])
+    if any("depth" in a for a in annotations):
+        truth.depths = np.array([a.get("depth", np.nan) for a in annotations], dtype=float)
+    if record.get("depth_constraints") is not None:
+        truth.depth_constraints = [
+            (row_of[i], row_of[j])
+            for i, j in record["depth_constraints"]
+            if i in row_of and j in row_of
+        ]
+    return truth

@@ -1,0 +1,471 @@
+"""The whole method on scenes: order, then complete; by steps of one system or of several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .config import default_of, find_config, fingerprint, load_config, own_keys, rule_config
+from .errors import UserError
+from .files import file_sha256
+from .inference.steps import Completion, Ordering, dilation
+from .structures import DEFAULT_MIN_SCORE, Deocclusion, Scene
+from .systems import Step, System, find_step, known_steps, step_names, system_of
+
+if TYPE_CHECKING:
+    import torch
+    from detectron2.config import CfgNode
+    from detectron2.structures import Instances
+
+    from .inference.content import ContentFiller
+    from .inference.network_runner import NetworkRunner
+
+# The order that a rule's completion stands on where no config names another.
+_RULE_ORDER = "convex"
+_SOURCE = re.compile(r"(?P<config>.+?\.ya?ml)@(?P<weights>.+)")
+
+
+class Deoccluder:
+    """De-occludes scenes: modal masks in, occlusion graph and amodal masks out.
+
+    Results do not depend on how scenes are grouped into calls.
+
+    Example::
+
+        deoccluder = Deoccluder.from_config(cfg)             # cfg.MODEL.WEIGHTS are loaded
+        result = deoccluder.predict(masks, category_ids)     # one image
+        result.graph.edges, result.amodal_masks
+        results = deoccluder(scenes)                         # many images, one set of batches
+    """
+
+    def __init__(
+        self,
+        ordering: Ordering,
+        completion: Completion,
+        description: Mapping[str, Any],
+        min_score: float = DEFAULT_MIN_SCORE,
+    ) -> None:
+        """Most callers want ``from_config`` or ``baseline``.
+
+        Args:
+            ordering, completion: the two steps, see ``inference/steps.py``.
+            description: what ``describe`` says.
+            min_score: ``predict`` leaves out masks whose score is below it.
+        """
+        self._ordering = ordering
+        self._completion = completion
+        self._description = dict(description)
+        self.uses_rgb = ordering.uses_rgb or completion.uses_rgb
+        self.uses_category = ordering.uses_category or completion.uses_category
+        self.min_score = min_score
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, model: torch.nn.Module | None = None) -> Deoccluder:
+        """Build the method that ``cfg.DEOCCLUSION`` names.
+
+        The steps may be of different systems: ``ORDERING_CONFIG`` and ``COMPLETION_CONFIG`` name
+        the config, and maybe the weights, of a step's network where it is not the config's own.
+
+        Args:
+            cfg: a config with ``add_deocclusion_config``'s keys.
+            model: the config's own trained network; without it the config's is built and
+                ``cfg.MODEL.WEIGHTS`` loaded, if a step runs it.
+
+        Raises:
+            UserError: an unknown step, missing weights, a step of another network than the
+                config's, or a key that no step honours; the message names the config key.
+        """
+        options = cfg.DEOCCLUSION
+        if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
+            raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
+        chosen = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
+        _refuse_ignored_keys(cfg, chosen)
+        runners = _Runners(cfg, model)
+        ordering, completion = (step.build(runners) for step in chosen)
+        description = {
+            "ordering": chosen[0].name,
+            "completion": chosen[1].name,
+            "dilation": dilation(cfg),
+        }
+        described = ordering.describe()
+        if described and completion.describe() and chosen[0].cfg is not chosen[1].cfg:
+            described = {"ordering_network": described}
+        description |= {**described, **completion.describe()}
+        for step in chosen:
+            description |= step.describe_source()
+        return cls(ordering, completion, description, options.MIN_SCORE)
+
+    @classmethod
+    def baseline(cls, name: str) -> Deoccluder:
+        """A method that needs no network: "raw", "convex" or "convex_r", on the Convex order.
+
+        It loads neither torch nor Detectron2.
+        """
+        if name not in rule_methods():
+            raise UserError(f"method = {name!r}: use one of {', '.join(rule_methods())}")
+        cfg = rule_config()
+        steps = [
+            find_step(kind, wanted)[1].build(cfg, None)
+            for kind, wanted in (("ordering", _RULE_ORDER), ("completion", name))
+        ]
+        description = {"ordering": _RULE_ORDER, "completion": name, "dilation": 0}
+        return cls(*steps, description)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the result besides weights and input: names and numbers, for JSON."""
+        return dict(self._description)
+
+    def __call__(self, scenes: Sequence[Scene | dict]) -> list[Deocclusion]:
+        """De-occlude scenes. All of them share the network's batches.
+
+        Args:
+            scenes: scenes, or the dicts of ``SceneMapper``, so that a Deoccluder can stand where
+                Detectron2's evaluation loop expects a model.
+        """
+        scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
+        return self._completion(scenes, self._ordering(scenes))
+
+    def predict(
+        self,
+        masks: np.ndarray | Sequence[dict] | Instances,
+        category_ids: Sequence[int] | None = None,
+        image: np.ndarray | None = None,
+        contiguous_ids: Mapping[int, int] | None = None,
+    ) -> Deocclusion:
+        """De-occlude one image.
+
+        Masks with scores are predictions. Those with a score below ``min_score``
+        (``DEOCCLUSION.MIN_SCORE``) are left out, and a pixel that several of the others hold goes
+        to the one of the highest score. Masks without scores stay as they are, all of them.
+
+        Args:
+            masks: N modal masks: (N, H, W) array or tensor, non-zero is foreground; or N compressed
+                COCO RLE dicts; or N entries of COCO results of one image (dicts with
+                ``segmentation``, ``category_id`` and ``score``); or Detectron2 ``Instances`` with
+                ``pred_masks`` or ``gt_masks``, and maybe ``scores``.
+            category_ids: N ids of the data set that the model was trained on (KINS 1-8). Without,
+                they are those of the results' entries, or those that ``contiguous_ids`` gives to
+                the classes of ``Instances``; else 1.
+            image: (H, W, 3) uint8 RGB; only for models that use colours.
+            contiguous_ids: category id of the data set -> class number of the detector, as in
+                ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
+
+        Returns:
+            The M <= N instances that took part; ``rows`` says which of the N each one is.
+
+        Raises:
+            UserError: masks that are not one of these forms; or ``Instances`` with classes, neither
+                ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids.
+        """
+        from .inference.scene_input import scene_from_masks
+
+        scene, rows = scene_from_masks(
+            masks,
+            category_ids,
+            image,
+            min_score=self.min_score,
+            contiguous_ids=contiguous_ids,
+            needs_category=self.uses_category,
+        )
+        return replace(self([scene])[0], rows=rows)
+
+
+# -------------------------------------------------------------------- content
+
+
+def build_content(cfg: CfgNode, model: torch.nn.Module | None = None) -> ContentFiller:
+    """What fills hidden pixels with colours, as ``DEOCCLUSION.CONTENT`` says.
+
+    Args:
+        model: the config's own trained network; see ``Deoccluder.from_config``.
+
+    Raises:
+        UserError: see ``Deoccluder.from_config``.
+    """
+    step = _ChosenStep.of(cfg, "content")
+    return step.build(_Runners(cfg, model))
+
+
+def content_source(cfg: CfgNode) -> tuple[str, CfgNode | None]:
+    """Name of the content step, and the config of its network; None without one."""
+    step = _ChosenStep.of(cfg, "content")
+    return step.name, step.cfg if step.step.uses_network else None
+
+
+# -------------------------------------------------------------------- methods of the tools
+
+
+def method_names() -> list[str]:
+    """The completions by their names as methods of the tools, those with a network first."""
+    found = sorted(known_steps("completion"), key=lambda found: not found[1].uses_network)
+    return [step.method or name for name, step, _ in found]
+
+
+def accepted_methods() -> list[str]:
+    """Every name that tools take as a method: ``method_names``, and the names of the steps."""
+    return list(dict.fromkeys([*method_names(), *step_names("completion")]))
+
+
+def rule_methods() -> list[str]:
+    """The completions without a network."""
+    return [name for name, step, _ in known_steps("completion") if not step.uses_network]
+
+
+def method_name(completion: str) -> str:
+    """A completion's name as a method; see ``method_names``."""
+    name, step, _ = find_step("completion", completion)
+    return step.method or name
+
+
+def uses_network(method: str) -> bool:
+    """Whether a method runs a network.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    if method not in accepted_methods():
+        raise UserError(f"unknown method {method!r}: use {', '.join(method_names())}")
+    return find_step("completion", method)[1].uses_network
+
+
+def method_config(
+    method: str | None, config_file: str | None, weights: str | None, opts: Sequence[str] = ()
+) -> CfgNode:
+    """The config of a method, with method and weights in it.
+
+    Args:
+        method: see ``accepted_methods``; None for the config's own completion.
+        config_file: YAML file, or a config's name.
+        weights: checkpoint; None or "" for the config's ``MODEL.WEIGHTS``.
+        opts: alternating config keys and values.
+
+    Raises:
+        UserError: naming the option or key.
+    """
+    if not config_file:
+        *others, last = rule_methods()
+        what = f"--method {method}" if method else "this"
+        raise UserError(
+            f"{what} needs --config-file and --weights; without them use --method "
+            f"{', '.join(others)} or {last}"
+        )
+    if len(opts) % 2:
+        raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")
+    chosen = ["MODEL.WEIGHTS", weights] if weights else []
+    cfg = load_config(config_file, [*opts, *chosen])
+    if method is not None:
+        name = find_step("completion", method, "--method")[0]
+        cfg = with_steps(cfg, completion=name, keep=opts[::2])
+    return cfg
+
+
+def with_steps(
+    cfg: CfgNode,
+    ordering: str | None = None,
+    completion: str | None = None,
+    keep: Sequence[str] = (),
+) -> CfgNode:
+    """A config with other steps, without what it says for the steps that it had.
+
+    Args:
+        ordering, completion: names of steps; None for the config's.
+        keep: full names of keys that stay as they are, whether a step honours them or not.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    options = cfg.DEOCCLUSION
+    options.ORDERING = ordering or options.ORDERING
+    options.COMPLETION = completion or options.COMPLETION
+    steps = (("ordering", options.ORDERING), ("completion", options.COMPLETION))
+    found = [find_step(kind, name)[1] for kind, name in steps]
+    for key in _step_keys() - {key for step in found for key in step.keys}:
+        if f"DEOCCLUSION.{key}" not in keep:
+            options[key] = default_of(f"DEOCCLUSION.{key}")
+    for (kind, _), step in zip(steps, found, strict=True):
+        if not step.uses_network:
+            options[f"{kind.upper()}_CONFIG"] = ""
+    return cfg
+
+
+def build_deoccluder(
+    method: str | None = None,
+    config_file: str | None = None,
+    weights: str | None = None,
+    opts: Sequence[str] = (),
+) -> Deoccluder:
+    """The deoccluder of a method's name; see ``method_config`` for the arguments.
+
+    Raises:
+        UserError: naming the option or key.
+    """
+    if method in rule_methods() and not config_file:
+        return Deoccluder.baseline(method)
+    return Deoccluder.from_config(method_config(method, config_file, weights, opts))
+
+
+def images_needed(cfg: CfgNode) -> bool:
+    """Whether scenes need their image for what a config's system is evaluated by."""
+    network = system_of(cfg).network
+    if network.needs_images(cfg):
+        return True
+    if network.predictor is not None or network.test_loader is not None:
+        return False
+    steps = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
+    return any(s.step.uses_network and s.system.network.needs_images(s.cfg) for s in steps)
+
+
+def uses_own_network(cfg: CfgNode) -> bool:
+    """Whether a step of a config runs the config's own network, so that it needs weights."""
+    steps = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
+    return any(step.step.uses_network and not step.is_foreign for step in steps)
+
+
+def use_fingerprint(cfg: CfgNode) -> str:
+    """A hash of all that a config says about what its de-occlusion gives, but for the weights."""
+    parts = [fingerprint(cfg, system_of(cfg), "use")]
+    for kind in ("ordering", "completion"):
+        step = _ChosenStep.of(cfg, kind)
+        if step.is_foreign:
+            parts += [fingerprint(step.cfg, step.system, "use"), step.weights_sha256()]
+    return parts[0] if len(parts) == 1 else "+".join(parts)
+
+
+# -------------------------------------------------------------------- steps of a config
+
+
+@dataclass(frozen=True)
+class _ChosenStep:
+    """A step that a config names.
+
+    Attributes:
+        kind: "ordering", "completion" or "content".
+        cfg: what it is built of: the config, or that of its ``*_CONFIG``.
+        is_foreign: whether it is the latter.
+    """
+
+    kind: str
+    name: str
+    step: Step
+    system: System
+    cfg: CfgNode
+    is_foreign: bool
+
+    @classmethod
+    def of(cls, cfg: CfgNode, kind: str) -> _ChosenStep:
+        key = kind.upper()
+        wanted = cfg.DEOCCLUSION[key] or _default_content(cfg)
+        name, step, owner = find_step(kind, wanted)
+        source = cfg.DEOCCLUSION[f"{key}_CONFIG"]
+        if not step.uses_network:
+            if source:
+                raise UserError(
+                    f"DEOCCLUSION.{key}_CONFIG = {source!r}: {name!r} runs no network; leave it ''"
+                )
+            return cls(kind, name, step, owner, cfg, False)
+        if source:
+            return cls(kind, name, step, owner, _foreign_config(cfg, key, source, owner), True)
+        if system_of(cfg) is not owner:
+            needed = owner.network.meta_architecture
+            raise UserError(
+                f"DEOCCLUSION.{key} = {name!r} runs {needed}, but MODEL.META_ARCHITECTURE is "
+                f"{cfg.MODEL.META_ARCHITECTURE!r}; use a config of {needed}, another {key}, or "
+                f"name a config of {needed} in DEOCCLUSION.{key}_CONFIG"
+            )
+        return cls(kind, name, step, owner, cfg, False)
+
+    def build(self, runners: _Runners) -> Any:
+        return self.step.build(self.cfg, runners.of(self) if self.step.uses_network else None)
+
+    def weights_sha256(self) -> str:
+        from detectron2.utils.file_io import PathManager
+
+        return file_sha256(Path(PathManager.get_local_path(self.cfg.MODEL.WEIGHTS)))
+
+    def describe_source(self) -> dict[str, Any]:
+        """The weights of a network that is not the config's own, for JSON."""
+        if not self.is_foreign:
+            return {}
+        return {
+            f"{self.kind}_weights": Path(self.cfg.MODEL.WEIGHTS).name,
+            f"{self.kind}_weights_sha256": self.weights_sha256(),
+        }
+
+
+class _Runners:
+    """What runs the networks of a config's steps, each once."""
+
+    def __init__(self, cfg: CfgNode, model: torch.nn.Module | None) -> None:
+        self._cfg, self._model = cfg, model
+        self._own: NetworkRunner | None = None
+
+    def of(self, step: _ChosenStep) -> NetworkRunner:
+        if step.is_foreign:
+            return _build_runner(step.system, step.cfg, None)
+        if self._own is None:
+            self._own = _build_runner(step.system, self._cfg, self._model)
+        return self._own
+
+
+def _build_runner(declared: System, cfg: CfgNode, model: torch.nn.Module | None) -> NetworkRunner:
+    if declared.network.runner is not None:
+        return declared.network.runner(cfg, model)
+    from .inference.network_runner import NetworkRunner
+
+    return NetworkRunner.from_config(cfg, model)
+
+
+def _foreign_config(cfg: CfgNode, key: str, source: str, owner: System) -> CfgNode:
+    """The config of a step's own network, used as the config says.
+
+    What is said about the whole method (``DILATION``, ``PAPER_PROTOCOL`` and so on) is the
+    config's; of the step's own keys those that the config sets.
+    """
+    match = _SOURCE.fullmatch(source)
+    file, weights = (match["config"], match["weights"]) if match else (source, "")
+    where = f"DEOCCLUSION.{key}_CONFIG = {source!r}"
+    try:
+        find_config(file)
+        other = load_config(file, ["MODEL.WEIGHTS", weights] if weights else [])
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    if system_of(other) is not owner:
+        raise UserError(
+            f"{where}: it is a config of {other.MODEL.META_ARCHITECTURE}, but "
+            f"DEOCCLUSION.{key} = {cfg.DEOCCLUSION[key]!r} runs {owner.network.meta_architecture}"
+        )
+    of_systems = {k for s in (owner, system_of(cfg)) for k in own_keys(s)}
+    for name, value in cfg.DEOCCLUSION.items():
+        full = f"DEOCCLUSION.{name}"
+        if full not in of_systems or value != default_of(full):
+            other.DEOCCLUSION[name] = value
+    other.MODEL.DEVICE = cfg.MODEL.DEVICE
+    return other
+
+
+def _default_content(cfg: CfgNode) -> str:
+    """The content of the config's own system, or the first rule."""
+    own = list(system_of(cfg).contents)
+    rules = [name for name, step, _ in known_steps("content") if not step.uses_network]
+    return (own or rules)[0]
+
+
+def _refuse_ignored_keys(cfg: CfgNode, chosen: Sequence[_ChosenStep]) -> None:
+    honoured = {key for step in chosen for key in step.step.keys}
+    for key in sorted(_step_keys() - honoured):
+        value, default = cfg.DEOCCLUSION[key], default_of(f"DEOCCLUSION.{key}")
+        if value != default:
+            raise UserError(
+                f"DEOCCLUSION.{key} = {value!r}: neither {chosen[0].name!r} nor "
+                f"{chosen[1].name!r} can honour it; leave it {default!r}, or name other steps"
+            )
+
+
+def _step_keys() -> set[str]:
+    """The keys of ``DEOCCLUSION`` that only some steps honour."""
+    kinds = ("ordering", "completion")
+    return {key for kind in kinds for _, step, _ in known_steps(kind) for key in step.keys}

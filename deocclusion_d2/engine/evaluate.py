@@ -1,0 +1,99 @@
+"""The one way to evaluate: which loader, predictor and evaluators a config asks for."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+
+from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
+from detectron2.utils import comm
+from torch import nn
+
+from ..data.datasets import ensure_registered
+from ..data.loaders import build_scene_test_loader
+from ..deoccluder import Deoccluder, images_needed
+from ..evaluation import build_evaluators
+from ..systems import system_of
+
+# task -> metric -> value.
+Metrics = dict[str, dict[str, float]]
+
+
+def build_test_loader(cfg, dataset_name: str) -> Iterable:
+    """Batches of a data set, as the predictor of the config takes them.
+
+    Args:
+        dataset_name: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``.
+    """
+    ensure_registered(dataset_name)
+    network = system_of(cfg).network
+    if network.test_loader is not None:
+        return network.test_loader(cfg, dataset_name)
+    return build_scene_test_loader(cfg, dataset_name, load_images=images_needed(cfg))
+
+
+def build_predictor(cfg, model: nn.Module | None = None) -> Callable:
+    """What maps the batches of the test loader to what the evaluators take.
+
+    Args:
+        model: the trained network; None to load it.
+    """
+    network = system_of(cfg).network
+    if network.predictor is not None:
+        return network.predictor(cfg, model)
+    return model if network.test_loader is not None else Deoccluder.from_config(cfg, model)
+
+
+def build_evaluator(
+    cfg, dataset_name: str, output_dir: str | None = None, hidden_bins: int = 4
+) -> DatasetEvaluator:
+    """What judges the predictor's results on a data set.
+
+    Args:
+        output_dir: folder of ``{task}_results.json``; None writes no file.
+        hidden_bins: see ``evaluation.build_evaluators``.
+    """
+    ensure_registered(dataset_name)
+    network = system_of(cfg).network
+    if network.evaluators is not None:
+        return network.evaluators(cfg, dataset_name, output_dir)
+    return build_evaluators(dataset_name, output_dir, hidden_bins)
+
+
+def evaluate(
+    cfg,
+    dataset_name: str,
+    model: nn.Module | None = None,
+    *,
+    hidden_bins: int = 4,
+    loader: Iterable | None = None,
+) -> Metrics:
+    """Evaluate what a config describes on one data set.
+
+    Args:
+        cfg: with ``MODEL.WEIGHTS``, where the method runs a network and ``model`` is None.
+        model: the trained network; None to load it.
+        hidden_bins: see ``evaluation.build_evaluators``.
+        loader: of the data set; None to build it.
+
+    Returns:
+        task -> metric -> value on the main process; empty elsewhere.
+
+    Raises:
+        UserError: settings, weights or data that cannot be used.
+    """
+    result = inference_on_dataset(
+        build_predictor(cfg, model),
+        loader or build_test_loader(cfg, dataset_name),
+        build_evaluator(cfg, dataset_name, hidden_bins=hidden_bins),
+    )
+    if not comm.is_main_process():
+        return {}
+    return {task: dict(values) for task, values in result.items()}
+
+
+def evaluation_folder(output_dir: str, dataset_name: str) -> str:
+    """Where the results of a data set go; names on the fly hold paths."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", dataset_name).strip("_")
+    return os.path.join(output_dir, "inference", name)

@@ -1,0 +1,187 @@
+"""Content completion: how near are the colours filled into erased regions to the true ones?"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+
+import numpy as np
+from skimage.metrics import structural_similarity
+from tabulate import tabulate
+
+from ...structures import Scene, WindowMask
+from ..base import ALL, SumEvaluator, Sums
+from .filling import NETWORK, FilledRegion, FilledScene
+
+# Side in pixels of the window in which structural similarity compares (scikit-image's default).
+SSIM_WINDOW = 7
+# PSNR in dB that a hole without any error counts with in the mean over holes, where it would be
+# infinite; also the most that any hole counts with.
+MAX_PSNR = 60.0
+GROUPS = ("hole0-10", "hole10-30", "hole30-100")
+METRICS = ("L1", "L2", "PSNR", "PSNR_mean", "SSIM")
+
+
+class ContentEvaluator(SumEvaluator):
+    """Judges a ``FilledScene`` by the true pixels of its image, over the holes' pixels alone.
+
+    Results under ``content``, of each method; values of pixels are in [0, 1], RGB:
+
+    - ``L1``, ``L2``: mean absolute and mean squared error over all pixels of all holes;
+    - ``PSNR``: 10 log10(1 / L2) in dB; without a key where ``L2`` is 0;
+    - ``PSNR_mean``: mean over holes of each hole's own PSNR, 60 dB at most;
+    - ``SSIM``: structural similarity (7 x 7 px windows, uniform weights; the mean of the three
+      channels) of the image with the hole filled to the image, mean over all pixels of all holes.
+
+    ``L1`` is the network's, ``L1-telea``, ``L1-navier_stokes`` and ``L1-mean_colour`` those of the
+    fills without training, whichever the results hold. ``holes`` and ``hole_pixels`` count.
+
+    Each also by the share of the instance's pixels that was erased: up to 10 %
+    (``L1-hole0-10``, ``L1-telea-hole0-10``, ...), above that up to 30 % (``-hole10-30``), and above
+    30 % (``-hole30-100``).
+
+    In a mean over pixels a large hole weighs more than a small one; in ``PSNR_mean`` all weigh the
+    same. Images smaller than an SSIM window have no SSIM.
+    """
+
+    task = "content"
+    unit = "holes"
+
+    def empty(self) -> tuple[Sums, Sums]:
+        # (group, "holes", "pixels" or "ssim_pixels") -> number; and (group, method, name of the
+        # sum) -> value, methods in the order of the results.
+        return Counter(), Counter()
+
+    def process(self, inputs: list[dict], outputs: list[FilledScene]) -> None:
+        """Add the images of a batch.
+
+        Args:
+            inputs: dicts with ``scene`` (:class:`Scene`), which holds its image.
+            outputs: one :class:`FilledScene` per input.
+        """
+        for record, output in zip(inputs, outputs, strict=True):
+            for reason, count in output.left_out.items():
+                self.leave_out(reason, count)
+            for filled in output.regions:
+                self._add_region(record["scene"], filled)
+
+    def _add_region(self, scene: Scene, filled: FilledRegion) -> None:
+        all_counts, all_sums = self.parts
+        hole = filled.region.hole
+        pixels = hole.area
+        group = hole_group(pixels, pixels + filled.region.visible.area)
+        has_ssim = min(scene.height, scene.width) >= SSIM_WINDOW
+        counts = {"holes": 1, "pixels": pixels, "ssim_pixels": pixels if has_ssim else 0}
+        true = scene.image[hole.y0 : hole.box[3], hole.x0 : hole.box[2]][hole.array]
+        for key in (ALL, group):
+            for name, count in counts.items():
+                all_counts[key, name] += count
+        for method, fill in filled.fills.items():
+            absolute, squared = hole_errors(fill, true)
+            sums = {
+                "L1": absolute * pixels,
+                "L2": squared * pixels,
+                "PSNR_mean": min(psnr(squared), MAX_PSNR),
+            }
+            if has_ssim:
+                sums["SSIM"] = hole_similarity(scene.image, hole, fill) * pixels
+            for key in (ALL, group):
+                for name, value in sums.items():
+                    all_sums[key, method, name] += value
+
+    def summarise(self, counts: Sums, sums: Sums) -> tuple[OrderedDict[str, float], str]:
+        """Without any hole only their number, 0."""
+        methods = list(dict.fromkeys(method for _, method, _ in sums))
+        results: OrderedDict[str, float] = OrderedDict()
+        table = []
+        for group in (ALL, *GROUPS):
+            if group != ALL and not counts[group, "holes"]:
+                continue
+            suffix = "" if group == ALL else f"-{group}"
+            for method in methods:
+                values = _measures(counts, sums, group, method)
+                infix = "" if method == NETWORK else f"-{method}"
+                for metric, value in values.items():
+                    results[f"{metric}{infix}{suffix}"] = value
+                holes = counts[group, "holes"]
+                table.append([group, holes, method, *(values.get(metric) for metric in METRICS)])
+            results[f"holes{suffix}"] = counts[group, "holes"]
+            results[f"hole_pixels{suffix}"] = counts[group, "pixels"]
+        text = tabulate(
+            table,
+            headers=["group", "holes", "method", *METRICS],
+            tablefmt="pipe",
+            floatfmt=("", "", "", ".4f", ".4f", ".2f", ".2f", ".4f"),
+            missingval="-",
+        )
+        return results, f"\n{text}"
+
+
+def hole_group(erased: int, total: int) -> str:
+    """Group of a hole: ``hole0-10`` (0, 0.1], ``hole10-30`` (0.1, 0.3] or ``hole30-100``.
+
+    Args:
+        erased: pixels of the hole.
+        total: pixels of the instance, the hole among them.
+    """
+    if 10 * erased <= total:
+        return GROUPS[0]
+    return GROUPS[1] if 10 * erased <= 3 * total else GROUPS[2]
+
+
+def hole_errors(fill: np.ndarray, true: np.ndarray) -> tuple[float, float]:
+    """Mean absolute and mean squared error of colours in [0, 1].
+
+    Args:
+        fill, true: (n, 3) uint8.
+    """
+    difference = fill.astype(np.float64) / 255 - true.astype(np.float64) / 255
+    return float(np.abs(difference).mean()), float((difference**2).mean())
+
+
+def psnr(squared_error: float) -> float:
+    """Peak signal to noise ratio in dB of a mean squared error of values in [0, 1]."""
+    return 10 * math.log10(1 / squared_error) if squared_error > 0 else math.inf
+
+
+def hole_similarity(image: np.ndarray, hole: WindowMask, fill: np.ndarray) -> float:
+    """Structural similarity of an image with a filled hole to the image: mean over the hole.
+
+    Only the hole's surroundings are computed; the result is that of the whole image.
+
+    Args:
+        image: (H, W, 3) uint8, at least SSIM_WINDOW high and wide.
+        hole: pixels that are filled.
+        fill: (n, 3) uint8, their colours, row by row.
+    """
+    height, width = image.shape[:2]
+    x0, x1 = _reach(hole.box[0], hole.box[2], width)
+    y0, y1 = _reach(hole.box[1], hole.box[3], height)
+    true = image[y0:y1, x0:x1]
+    mask = hole.crop((x0, y0, x1, y1))
+    filled = true.copy()
+    filled[mask] = fill
+    _, similarity = structural_similarity(
+        true, filled, win_size=SSIM_WINDOW, data_range=255, channel_axis=-1, full=True
+    )
+    return float(similarity[mask].mean())
+
+
+def _reach(start: int, stop: int, length: int) -> tuple[int, int]:
+    """A range grown by all that its pixels' SSIM windows reach, and to a window's side at least."""
+    margin = SSIM_WINDOW // 2
+    first = max(min(start - margin, length - SSIM_WINDOW), 0)
+    return first, min(max(stop + margin, SSIM_WINDOW), length)
+
+
+def _measures(counts: Sums, sums: Sums, group: str, method: str) -> dict[str, float]:
+    """The measures of one method over a group, those that are defined."""
+    pixels, holes = counts[group, "pixels"], counts[group, "holes"]
+    l2 = sums[group, method, "L2"] / pixels
+    values = {"L1": sums[group, method, "L1"] / pixels, "L2": l2}
+    if l2 > 0:
+        values["PSNR"] = psnr(l2)
+    values["PSNR_mean"] = sums[group, method, "PSNR_mean"] / holes
+    if counts[group, "ssim_pixels"]:
+        values["SSIM"] = sums[group, method, "SSIM"] / counts[group, "ssim_pixels"]
+    return values

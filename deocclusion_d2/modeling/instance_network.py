@@ -1,0 +1,98 @@
+"""What the networks over instance crops have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from .rgb import pixel_statistic
+
+Batch = dict[str, torch.Tensor]
+
+# ImageNet's, of RGB values in [0, 1].
+PIXEL_MEAN = (0.485, 0.456, 0.406)
+PIXEL_STD = (0.229, 0.224, 0.225)
+
+
+class InstanceNetwork(nn.Module):
+    """Base of the meta-architectures that look at square crops around instances.
+
+    A batch is a dict of stacked tensors with the samples first. In training, ``forward`` returns a
+    dict of scalar losses, in evaluation a dict of results with the samples first.
+
+    Args:
+        network: what computes; it may be ``None`` for a subclass of several parts, which then
+            overrides ``inference_parts`` and ``peak_activations``.
+        use_rgb: whether a batch holds the image.
+        use_category: whether the result depends on ``category_id``.
+        pixel_mean, pixel_std: RGB statistics, of values in [0, 1].
+    """
+
+    def __init__(
+        self,
+        network: nn.Module | None = None,
+        *,
+        use_rgb: bool = False,
+        use_category: bool = False,
+        pixel_mean: tuple[float, ...] = PIXEL_MEAN,
+        pixel_std: tuple[float, ...] = PIXEL_STD,
+    ) -> None:
+        super().__init__()
+        if network is not None:
+            # The layout that tensor cores and oneDNN compute convolutions fastest in.
+            self.network = network.to(memory_format=torch.channels_last)
+        self.use_rgb = use_rgb
+        self.use_category = use_category
+        self.register_buffer("pixel_mean", pixel_statistic(pixel_mean), persistent=False)
+        self.register_buffer("pixel_std", pixel_statistic(pixel_std), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixel_mean.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the network computes."""
+        return next(self.inference_parts()[0].parameters()).dtype
+
+    def inference_parts(self) -> list[nn.Module]:
+        """The parts that inference runs, and whose precision it may change."""
+        return [self.network]
+
+    def peak_activations(self, size: int) -> int:
+        """Numbers in the largest activation of one sample.
+
+        Args:
+            size: side of the crop in pixels.
+        """
+        return self.network.peak_activations(size)
+
+    def prepare_training(self, cfg) -> None:
+        """Load what only training needs; called once, before the optimizer is built."""
+
+    def optimizer_groups(self) -> list[dict]:
+        """Groups of parameters: ``params``, and what differs from the config's optimizer.
+
+        ``lr_factor`` multiplies the learning rate. A model that has groups is trained by Adam; none
+        are all parameters alike, by any optimizer.
+        """
+        return []
+
+
+def pixel_statistics(cfg) -> dict[str, tuple[float, ...]]:
+    """A config's statistics of colours, as ``InstanceNetwork`` takes them."""
+    return {
+        "pixel_mean": tuple(cfg.MODEL.INSTANCE.PIXEL_MEAN),
+        "pixel_std": tuple(cfg.MODEL.INSTANCE.PIXEL_STD),
+    }
+
+
+def to_device(batch: Batch, device: torch.device, keys: Iterable[str] | None = None) -> Batch:
+    """Entries of a batch on a device.
+
+    Args:
+        keys: of the entries; None for all.
+    """
+    return {k: batch[k].to(device, non_blocking=True) for k in (batch if keys is None else keys)}

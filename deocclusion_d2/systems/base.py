@@ -1,0 +1,275 @@
+"""What a published system declares, so that everything else finds it: ``SYSTEM`` of its folder.
+
+A declaration costs nothing to read: what needs torch or Detectron2 is named by ``lazily`` and
+imported when it is first called.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the heavy part of every annotation below
+    import numpy as np
+    import torch
+    from detectron2.config import CfgNode
+    from detectron2.engine import HookBase
+    from detectron2.evaluation import DatasetEvaluator
+
+    from ..inference.network_runner import NetworkRunner
+
+# A calibration's key: its file is the one beside the weights, which training writes.
+AUTO = "auto"
+
+LABELS = ("modal", "amodal", "order", "appearance")
+KINDS = ("rule", "self-supervised", "supervised")
+
+
+class Lazy:
+    """A function or class of a module that is imported when it is first needed.
+
+    Args:
+        module: absolute name.
+        name: what to take from it; it may go on, as in "Class.from_config".
+        args: that go before those of a call.
+    """
+
+    def __init__(self, module: str, name: str, *args: Any) -> None:
+        self.module = module
+        self.name = name
+        self.args = args
+
+    def resolve(self) -> Any:
+        """The function or class itself.
+
+        Raises:
+            ImportError, AttributeError: the declaration names something that is not there.
+        """
+        found = importlib.import_module(self.module)
+        for attribute in self.name.split("."):
+            found = getattr(found, attribute)
+        return found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.resolve()(*self.args, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+def lazily(package: str) -> Callable[..., Lazy]:
+    """What names functions and classes in the files of a folder.
+
+    Args:
+        package: of the folder, its ``__name__``.
+
+    Returns:
+        "file.name", and arguments that go first in a call, -> ``Lazy``.
+
+    Example:
+        >>> _ = lazily("collections")
+        >>> _("abc.Mapping").resolve().__name__
+        'Mapping'
+    """
+
+    def name(text: str, *args: Any) -> Lazy:
+        module, _, attribute = text.partition(".")
+        return Lazy(f"{package}.{module}", attribute, *args)
+
+    return name
+
+
+@dataclass(frozen=True)
+class Step:
+    """An ordering, a completion or a content of ``cfg.DEOCCLUSION``.
+
+    Attributes:
+        build: (config, what runs the system's network; None where ``uses_network`` is False) ->
+            the step, see ``inference/steps.py``.
+        uses_network: whether it runs the network of its system.
+        keys: names of those keys of ``DEOCCLUSION`` that only some steps can honour, of which this
+            is one. A config that sets such a key and names no step that honours it is refused.
+        method: its name as a method of the tools and of ``info.deocclusion``, where that is not
+            the step's own.
+        text: what it does, for ``--help``.
+        aliases: further names that configs may call it by.
+    """
+
+    build: Callable[[CfgNode, NetworkRunner | None], Any]
+    uses_network: bool = True
+    keys: tuple[str, ...] = ()
+    method: str = ""
+    text: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is fitted to data without labels once a network is trained, and belongs to its use.
+
+    Attributes:
+        key: of ``DEOCCLUSION``: it names the file. "auto" there is the file beside the weights,
+            which training writes.
+        file: its name there.
+        wanted: config -> whether the config asks for it.
+        fit: (config, names of data sets, file to write, model=the trained network) -> None.
+        settings: config -> the config's values that decide it.
+    """
+
+    key: str
+    file: str
+    wanted: Callable[[CfgNode], bool]
+    fit: Callable[..., Any]
+    settings: Callable[[CfgNode], list]
+
+
+def _none(cfg: CfgNode) -> list:
+    return []
+
+
+def _no(cfg: CfgNode) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is trained and evaluated.
+
+    Attributes:
+        meta_architecture: its name in Detectron2's registry.
+        model: the class, or whatever else registers it when its module is imported.
+        labels: what it learns from: "modal", "amodal" or "order" labels, or "appearance" (modal
+            masks and images).
+        train_loader: config -> batches.
+        test_loader: (config, data set's name) -> batches of evaluation. None: scenes.
+        evaluators: (config, data set's name, output folder) -> what judges the results. None: by
+            the data set's ``evaluator_type``.
+        predictor: (config, trained model) -> what maps the test loader's batches to what the
+            evaluators take. None: the ``Deoccluder`` of the config; with a ``test_loader`` the
+            model itself.
+        runner: (config, trained model or None) -> what runs it for the system's steps. None:
+            ``NetworkRunner``.
+        picture: (batch, the model's result, or None) -> (H, W, 3) uint8, samples of training as
+            TensorBoard and ``visualize_training_samples`` show them; None: it draws none.
+        needs_images: config -> whether scenes need their image.
+        masks: (config, data set's name, COCO results JSON to write) -> number of modal masks that
+            it has predicted for the data set; None: it predicts none.
+        hooks: config -> further hooks of training; they run before evaluations.
+        calibration: see ``Calibration``; None for none.
+        is_default: of several systems with one meta-architecture, the one of configs that leave
+            ``MODEL.SYSTEM`` empty.
+        serves_others: also serves meta-architectures that no system declares: Detectron2's.
+    """
+
+    meta_architecture: str
+    model: Callable[..., torch.nn.Module]
+    labels: str
+    train_loader: Callable[[CfgNode], Iterable]
+    test_loader: Callable[[CfgNode, str], Iterable] | None = None
+    evaluators: Callable[[CfgNode, str, str | None], DatasetEvaluator] | None = None
+    predictor: Callable[[CfgNode, torch.nn.Module], Callable] | None = None
+    runner: Callable[[CfgNode, torch.nn.Module | None], NetworkRunner] | None = None
+    picture: Callable[[Mapping, Mapping | None], np.ndarray] | None = None
+    needs_images: Callable[[CfgNode], bool] = _no
+    masks: Callable[[CfgNode, str, str], int] | None = None
+    hooks: Callable[[CfgNode], Sequence[HookBase]] = _none
+    calibration: Calibration | None = None
+    is_default: bool = False
+    serves_others: bool = False
+
+    def __post_init__(self) -> None:
+        if self.labels not in LABELS:
+            raise ValueError(f"labels {self.labels!r}: use one of {', '.join(LABELS)}")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of experiments: which config, and what it learns from.
+
+    Attributes:
+        name: of the training in overrides (``NAME.KEY VALUE``), stages and reports.
+        config: stem of the config's file name. ``{family}`` is that of the data (kins, cocoa,
+            kitti_mots), ``{depth}`` the preset's ResNet.
+        labels: see ``Network``.
+        starts_from: the training whose weights it starts from; "" for none.
+        like: the training that it only differs from in how the network is used: overrides of that
+            one are for this one too, and where they are trained alike, they are one network.
+        beyond_paper: the preset's overrides, the paper's protocol, are not for it.
+        evaluated: its own evaluation on the test set belongs to its result.
+    """
+
+    name: str
+    config: str
+    labels: str
+    starts_from: str = ""
+    like: str = ""
+    beyond_paper: bool = False
+    evaluated: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the experiments' tables.
+
+    Attributes:
+        name: in the tables.
+        ordering, completion: ``DEOCCLUSION.ORDERING`` and ``DEOCCLUSION.COMPLETION``.
+        training: whose network it uses; "" for none.
+        kind: "rule", "self-supervised" or "supervised"; tables stand in this order.
+        tables: names of the experiments that have it.
+    """
+
+    name: str
+    ordering: str
+    completion: str
+    training: str = ""
+    kind: str = "rule"
+    tables: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"row {self.name}: kind {self.kind!r}: use one of {', '.join(KINDS)}")
+
+
+# Experiment -> column of the paper ("KINS") -> row -> figure, percent.
+Published = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system, or the baselines.
+
+    Attributes:
+        name: of its folder, of its configs (``configs/NAME_*.yaml``), and ``MODEL.SYSTEM``.
+        add_config: adds its keys to a config; only new ones.
+        network: what it trains; None for none.
+        orderings, completions, contents: its steps by the names that configs give them.
+        trainings, rows: of experiments.
+        published: figures of its paper, to stand beside measured ones.
+        renamed_keys: old name of a config key -> its name now; old configs keep loading.
+        sweeps: config keys and values that ``tools/sweep.py`` tries when nothing else is asked for.
+        exports: public name -> what it stands for, importable from ``deocclusion_d2``.
+    """
+
+    name: str
+    add_config: Callable[[CfgNode], None] | None = None
+    network: Network | None = None
+    orderings: Mapping[str, Step] = field(default_factory=dict)
+    completions: Mapping[str, Step] = field(default_factory=dict)
+    contents: Mapping[str, Step] = field(default_factory=dict)
+    trainings: tuple[Training, ...] = ()
+    rows: tuple[Row, ...] = ()
+    published: Published = field(default_factory=dict)
+    renamed_keys: Mapping[str, str] = field(default_factory=dict)
+    sweeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exports: Mapping[str, Lazy] = field(default_factory=dict)
+
+    def steps(self, kind: str) -> Mapping[str, Step]:
+        """Its steps of a kind: "ordering", "completion" or "content"."""
+        return {
+            "ordering": self.orderings,
+            "completion": self.completions,
+            "content": self.contents,
+        }[kind]

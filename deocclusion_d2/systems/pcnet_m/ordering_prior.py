@@ -1,0 +1,182 @@
+"""A prior of the order of two instances, that helps dual completion where it is unsure.
+
+It is not in the paper. ``prior_fitting`` fits it to a data set without any label; here it is kept,
+checked and applied.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import UserError
+from ...files import file_sha256, whole_file
+from ...structures import Scene
+from ..base import AUTO
+from .pair_features import FEATURES, pair_features
+
+# Its file's name beside MODEL.WEIGHTS.
+PRIOR_FILE = "ordering_prior.json"
+_TYPE = "deocclusion_d2 ordering prior"
+
+
+@dataclass(frozen=True)
+class OrderingPrior:
+    """Log odds that an instance is in front of another: a linear function of their geometry.
+
+    Attributes:
+        features: names of ``pair_features.FEATURES``.
+        coefficients: one number for each, log odds per unit of the feature.
+        dual_weight: log odds of dual completion, per unit of the increments' relative difference.
+        enabled: False where the data set did not bear the prior out: it then decides nothing.
+        fitted_on: what it was fitted on, for the reader of the JSON.
+    """
+
+    features: tuple[str, ...]
+    coefficients: tuple[float, ...]
+    dual_weight: float
+    enabled: bool = True
+    fitted_on: dict[str, Any] = field(default_factory=dict)
+
+    def scores(
+        self, scene: Scene, pairs: Sequence[tuple[int, int]], increments: np.ndarray
+    ) -> np.ndarray:
+        """Which of two neighbours is in front, by dual completion and geometry together.
+
+        Args:
+            pairs: P pairs (i, j) of instances with visible pixels.
+            increments: (P, 2) pixels gained by i completed against j, and by j against i.
+
+        Returns:
+            (P,) float64 log odds that i is in front of j; exactly negated for (j, i). Of a prior
+            that is not enabled they have the sign of dual completion.
+        """
+        scores = self.dual_weight * relative_difference(increments)
+        if not self.enabled or not pairs:
+            return scores
+        columns = [FEATURES.index(name) for name in self.features]
+        # Not as a matrix product: the last bits of a row's sum would depend on the rows beside it.
+        geometry = [
+            math.fsum(row[columns] * self.coefficients) for row in pair_features(scene, pairs)
+        ]
+        return scores + geometry
+
+    def describe(self) -> dict[str, Any]:
+        """What decides its scores: names and numbers, for JSON."""
+        return {
+            "enabled": self.enabled,
+            "dual_weight": self.dual_weight,
+            "coefficients": dict(zip(self.features, self.coefficients, strict=True)),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON that ``load`` reads. A missing folder is made."""
+        text = json.dumps({"type": _TYPE, **asdict(self)}, indent=2)
+        with whole_file(path) as file:
+            file.write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> OrderingPrior:
+        """Read what ``save`` has written.
+
+        Raises:
+            UserError: there is no such file, it is something else, or a prior of features that
+                this version does not compute.
+        """
+        where = f"ordering prior {str(path)!r}"
+        hint = "name a JSON of tools/fit_ordering_prior.py, or leave DEOCCLUSION.ORDERING_PRIOR ''"
+        try:
+            content = json.loads(Path(path).read_text("utf-8"))
+        except OSError as error:
+            raise UserError(f"{where}: {error.strerror}; {hint}") from None
+        except ValueError:
+            raise UserError(f"{where} is not a JSON file; {hint}") from None
+        if not isinstance(content, dict) or content.pop("type", None) != _TYPE:
+            raise UserError(f"{where} is another kind of JSON; {hint}")
+        features = content.get("features")
+        if not isinstance(features, list) or not features:
+            raise UserError(f"{where} names no features; fit it anew")
+        unknown = [name for name in features if name not in FEATURES]
+        if unknown:
+            raise UserError(
+                f"{where} was fitted for features that this version does not compute "
+                f"({unknown[0]!r}); fit it anew"
+            )
+        coefficients = content.get("coefficients")
+        if not isinstance(coefficients, list) or len(coefficients) != len(features):
+            raise UserError(f"{where} does not hold one coefficient for each feature; fit it anew")
+        if not all(map(_is_finite, coefficients)):
+            raise UserError(f"{where} holds coefficients that are no numbers; fit it anew")
+        dual_weight = content.get("dual_weight")
+        # 0 or less would drop or turn round what dual completion says.
+        if not _is_finite(dual_weight) or dual_weight <= 0:
+            raise UserError(f"{where} has no positive dual_weight; fit it anew")
+        if not isinstance(content.get("enabled"), bool):
+            raise UserError(f"{where} does not say whether it is enabled; fit it anew")
+        return cls(
+            features=tuple(features),
+            coefficients=tuple(map(float, coefficients)),
+            dual_weight=float(dual_weight),
+            enabled=content["enabled"],
+            fitted_on=dict(content.get("fitted_on") or {}),
+        )
+
+
+def configured_prior(cfg) -> OrderingPrior | None:
+    """The prior that ``DEOCCLUSION.ORDERING_PRIOR`` names; None for none.
+
+    Raises:
+        UserError: the key names a file that is none.
+    """
+    path, weights = cfg.DEOCCLUSION.ORDERING_PRIOR, cfg.MODEL.WEIGHTS
+    if not path:
+        return None
+    if path == AUTO:
+        path = os.path.join(os.path.dirname(weights), PRIOR_FILE)
+        if not os.path.isfile(path):
+            raise UserError(
+                f"DEOCCLUSION.ORDERING_PRIOR = 'auto': there is no {path!r} beside MODEL.WEIGHTS; "
+                "training with this config writes one, tools/fit_ordering_prior.py too; or set ''"
+            )
+    return OrderingPrior.load(path)
+
+
+def warn_of_other_weights(cfg, prior: OrderingPrior) -> None:
+    """Say when a config's prior was fitted with other weights than ``MODEL.WEIGHTS``."""
+    weights = cfg.MODEL.WEIGHTS
+    expected = prior.fitted_on.get("weights_sha256")
+    if expected and os.path.isfile(weights) and file_sha256(Path(weights)) != expected:
+        logging.getLogger(__name__).warning(
+            "The ordering prior %s was fitted with other weights than %s: fit it anew with "
+            "tools/fit_ordering_prior.py for the best order",
+            cfg.DEOCCLUSION.ORDERING_PRIOR,
+            weights,
+        )
+
+
+def relative_difference(increments: np.ndarray) -> np.ndarray:
+    """How clearly dual completion orders pairs.
+
+    Args:
+        increments: (P, 2) pixels gained by i completed against j, and by j against i.
+
+    Returns:
+        (P,) float64 in [-1, 1]: (second - first) / (first + second), positive where i is in front;
+        0 where both are 0.
+    """
+    increments = np.asarray(increments, dtype=np.float64).reshape(-1, 2)
+    total = increments.sum(axis=1)
+    difference = increments[:, 1] - increments[:, 0]
+    return np.divide(difference, total, out=np.zeros_like(total), where=total > 0)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,93 @@
+"""PCNet-M's steps, from configs: dual completion (eq. 3), ordering-grounded completion (eq. 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import UserError
+from ...inference.steps import constrains, describe_network, dilation, patch_arguments
+from .completion import PCNetCompletion
+from .ordering import DualCompletion
+from .ordering_prior import OrderingPrior, configured_prior, warn_of_other_weights
+from .patch_completer import PatchCompleter
+
+
+def build_dual_completion(cfg, runner: PatchCompleter) -> DualCompletion:
+    """The ordering "dual_completion".
+
+    Raises:
+        UserError: a key out of its range, or an ordering prior that cannot be read.
+    """
+    for key in ("MUTUAL_SHARE", "MUTUAL_DIFFERENCE"):
+        if not 0 <= cfg.DEOCCLUSION[key] <= 1:
+            raise UserError(f"DEOCCLUSION.{key} = {cfg.DEOCCLUSION[key]}: use a number from 0 to 1")
+    prior = ordering_prior(cfg)
+    if prior is not None:
+        warn_of_other_weights(cfg, prior)
+    return DualCompletion(
+        runner,
+        threshold=cfg.DEOCCLUSION.ORDER_THRESHOLD,
+        dilation=dilation(cfg),
+        prior=prior,
+        mutual_share=cfg.DEOCCLUSION.MUTUAL_SHARE,
+        mutual_difference=cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
+        description=describe(cfg, runner),
+        **patch_arguments(cfg),
+    )
+
+
+def build_grounded(cfg, runner: PatchCompleter) -> PCNetCompletion:
+    """The completion "og"."""
+    return _completion(cfg, runner, grounded=True)
+
+
+def build_not_grounded(cfg, runner: PatchCompleter) -> PCNetCompletion:
+    """The completion "nog"."""
+    return _completion(cfg, runner, grounded=False)
+
+
+def _completion(cfg, runner: PatchCompleter, grounded: bool) -> PCNetCompletion:
+    return PCNetCompletion(
+        runner,
+        grounded=grounded,
+        threshold=cfg.DEOCCLUSION.AMODAL_THRESHOLD,
+        dilation=dilation(cfg),
+        constrain=constrains(cfg),
+        recentre=recentre(cfg),
+        keep_probability=cfg.DEOCCLUSION.KEEP_PROBABILITY,
+        description=describe(cfg, runner),
+        **patch_arguments(cfg),
+    )
+
+
+def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
+    """What decides the result of either step; one description, as they share the network.
+
+    Without a prior it is described as before there were any.
+    """
+    prior = ordering_prior(cfg)
+    return {
+        "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
+        "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
+        "recentre": recentre(cfg),
+        "mutual_share": cfg.DEOCCLUSION.MUTUAL_SHARE,
+        "mutual_difference": cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
+        **({} if prior is None else {"ordering_prior": prior.describe()}),
+        **describe_network(cfg, runner),
+    }
+
+
+def recentre(cfg) -> int:
+    """Further views of an object; the paper's protocol has one view."""
+    return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.RECENTRE
+
+
+def ordering_prior(cfg) -> OrderingPrior | None:
+    """What decides the order together with dual completion; the paper's protocol has none.
+
+    Raises:
+        UserError: DEOCCLUSION.ORDERING_PRIOR names a file that is none.
+    """
+    options = cfg.DEOCCLUSION
+    off = options.PAPER_PROTOCOL or options.ORDERING != "dual_completion"
+    return None if off else configured_prior(cfg)
