@@ -249,10 +249,11 @@ def method_config(
     """
     if not config_file:
         *others, last = rule_methods()
-        what = f"--method {method}" if method else "this"
+        rules = f"use --method {', '.join(others)} or {last}"
+        if method is None:
+            raise UserError(f"name the network's --config-file and --weights; without them {rules}")
         raise UserError(
-            f"{what} needs --config-file and --weights; without them use --method "
-            f"{', '.join(others)} or {last}"
+            f"--method {method} needs --config-file and --weights; without them {rules}"
         )
     if len(opts) % 2:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")
@@ -372,7 +373,7 @@ class _ChosenStep:
         if system_of(cfg) is not owner:
             needed = owner.network.meta_architecture
             raise UserError(
-                f"DEOCCLUSION.{key} = {name!r} runs {needed}, but MODEL.META_ARCHITECTURE is "
+                f"DEOCCLUSION.{key} = {wanted!r} runs {needed}, but MODEL.META_ARCHITECTURE is "
                 f"{cfg.MODEL.META_ARCHITECTURE!r}; use a config of {needed}, another {key}, or "
                 f"name a config of {needed} in DEOCCLUSION.{key}_CONFIG"
             )

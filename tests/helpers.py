@@ -9,6 +9,7 @@ import torch
 from detectron2.modeling.backbone.resnet import BasicBlock, BasicStem, ResNet
 from torch import nn
 
+from deocclusion_d2 import load_config
 from deocclusion_d2.modeling import UNet
 from deocclusion_d2.structures import Scene, WindowMask
 from deocclusion_d2.systems.order_net.network import OrderNet, PairClassifier
@@ -43,6 +44,9 @@ class RuleNetwork(nn.Module):
         super().__init__()
         self.rule = rule
         self.head = nn.Conv2d(1, 1, 1)  # the model asks it for its dtype
+
+    def peak_activations(self, size: int) -> int:
+        return size**2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         foreground = self.rule(x[:, 0].float(), x[:, 1].float()).float()
@@ -104,3 +108,15 @@ def random_order_net(use_rgb: bool = False, seed: int = 0) -> OrderNet:
     network.head.weight.data.mul_(scale)
     network.head.bias.data.mul_(scale)[0] -= scale * difference.median()
     return OrderNet(network=network, use_rgb=use_rgb).eval()
+
+
+def step_config(tmp_path, text: str):
+    """A config of "META_ARCHITECTURE ORDERING COMPLETION"."""
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}\nMODEL: {DEVICE: cpu, WEIGHTS: ''}\n"
+    )
+    keys = ("MODEL.META_ARCHITECTURE", "DEOCCLUSION.ORDERING", "DEOCCLUSION.COMPLETION")
+    return load_config(
+        str(path), [v for pair in zip(keys, text.split(), strict=True) for v in pair]
+    )

@@ -45,23 +45,20 @@ def build_predictor(cfg, model: nn.Module | None = None) -> Callable:
     return model if network.test_loader is not None else Deoccluder.from_config(cfg, model)
 
 
-def build_evaluator(
-    cfg, dataset_name: str, output_dir: str | None = None, hidden_bins: int = 4
-) -> DatasetEvaluator:
+def build_evaluator(cfg, dataset_name: str, output_dir: str | None = None) -> DatasetEvaluator:
     """What judges the predictor's results on a data set.
 
     Args:
         output_dir: folder of ``{task}_results.json``; None writes no file.
-        hidden_bins: see ``evaluation.build_evaluators``.
     """
     ensure_registered(dataset_name)
     network = system_of(cfg).network
     if network.evaluators is not None:
         return network.evaluators(cfg, dataset_name, output_dir)
-    return build_evaluators(dataset_name, output_dir, hidden_bins)
+    return build_evaluators(dataset_name, output_dir)
 
 
-def evaluate(
+def evaluate_deocclusion(
     cfg,
     dataset_name: str,
     model: nn.Module | None = None,
@@ -69,13 +66,13 @@ def evaluate(
     hidden_bins: int = 4,
     loader: Iterable | None = None,
 ) -> Metrics:
-    """Evaluate what a config describes on one data set.
+    """Evaluate the steps that a config names on one data set, whatever its network is for.
 
     Args:
-        cfg: with ``MODEL.WEIGHTS``, where the method runs a network and ``model`` is None.
+        cfg: with ``MODEL.WEIGHTS``, where a step runs its network and ``model`` is None.
         model: the trained network; None to load it.
         hidden_bins: see ``evaluation.build_evaluators``.
-        loader: of the data set; None to build it.
+        loader: of the data set's scenes; None to build it.
 
     Returns:
         task -> metric -> value on the main process; empty elsewhere.
@@ -83,11 +80,12 @@ def evaluate(
     Raises:
         UserError: settings, weights or data that cannot be used.
     """
-    result = inference_on_dataset(
-        build_predictor(cfg, model),
-        loader or build_test_loader(cfg, dataset_name),
-        build_evaluator(cfg, dataset_name, hidden_bins=hidden_bins),
-    )
+    ensure_registered(dataset_name)
+    deoccluder = Deoccluder.from_config(cfg, model)
+    if loader is None:
+        loader = build_scene_test_loader(cfg, dataset_name, load_images=deoccluder.uses_rgb)
+    evaluators = build_evaluators(dataset_name, hidden_bins=hidden_bins)
+    result = inference_on_dataset(deoccluder, loader, evaluators)
     if not comm.is_main_process():
         return {}
     return {task: dict(values) for task, values in result.items()}

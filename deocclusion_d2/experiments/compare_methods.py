@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from detectron2.utils import comm
 from tabulate import tabulate
 
+from ..data.loaders import build_scene_test_loader
 from ..deoccluder import with_steps
-from ..engine.evaluate import Metrics, build_test_loader, evaluate
+from ..engine.evaluate import Metrics, evaluate_deocclusion
 from ..errors import UserError
 from ..inference.weights import load_model
 from ..systems import Row, rows, system_of, trainings
@@ -40,7 +41,7 @@ def evaluate_row(
             none. What it says for other steps than the row's is left out.
         name: of the row.
         dataset_name: a data set with truth of some kind.
-        model, hidden_bins, loader: see ``engine.evaluate.evaluate``.
+        model, hidden_bins, loader: see ``evaluate_deocclusion``.
 
     Returns:
         task -> metric -> value on the main process; empty elsewhere.
@@ -50,7 +51,7 @@ def evaluate_row(
     """
     row = find_row(name)
     cfg = with_steps(cfg, row.ordering, row.completion)
-    return evaluate(cfg, dataset_name, model, hidden_bins=hidden_bins, loader=loader)
+    return evaluate_deocclusion(cfg, dataset_name, model, hidden_bins=hidden_bins, loader=loader)
 
 
 def comparable_rows(cfg) -> list[str]:
@@ -92,7 +93,9 @@ def compare_methods(
     if unknown:
         raise UserError(f"unknown method {unknown[0]!r}: use some of {', '.join(known)}")
     model = load_model(cfg) if any(rows()[m].training for m in methods) else None
-    loader = build_test_loader(cfg, dataset_name)  # once: it takes time
+    # Once: it takes time.
+    images = system_of(cfg).network.needs_images(cfg)
+    loader = build_scene_test_loader(cfg, dataset_name, load_images=images)
     results = {n: evaluate_row(cfg, n, dataset_name, model, loader=loader) for n in methods}
     return results if comm.is_main_process() else {}
 

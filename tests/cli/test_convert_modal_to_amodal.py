@@ -187,7 +187,7 @@ class TestOneClearLine:
     def test_settings(self, fails, weights, tmp_path):
         config = ROOT / "configs/pcnet_m_kins.yaml"
         assert fails() == (
-            "--method pcnet needs --config-file and --weights; without them use --method raw, "
+            "name the network's --config-file and --weights; without them use --method raw, "
             "convex or convex_r"
         )
         assert fails("--config-file", config) == "--weights is missing, and MODEL.WEIGHTS is empty"
@@ -202,7 +202,7 @@ class TestOneClearLine:
             "config overrides are KEY VALUE pairs, 'MODEL.DEVICE' is not"
         )
         assert fails("--method", "raw", "--weights", weights).startswith(
-            "--method raw uses no network: leave out --config-file, --weights"
+            "--method raw uses no network: leave out --weights"
         )
         assert fails("--method", "raw", "--shard-size", 0) == "--shard-size is 0: use 1 or more"
 

@@ -158,7 +158,7 @@ def test_nothing_but_invalid_photos_is_a_failure(deocclude, photos, capsys):
         ("a.png", ["--method", "pcnet"], "--method pcnet needs --config-file"),
         ("a.png", ["--content-weights", "w.pth"], "--content-weights needs --content-config"),
         ("a.png", ["--content-config", "none.yaml"], "none.yaml"),
-        ("a.png", ["--content-config", CONFIG], "content is completed by PCNetC"),
+        ("a.png", ["--content-config", CONFIG], "PCNetM fills in no colours"),
         ("a.png", ["--config-file", CONFIG], "MODEL.WEIGHTS"),
         ("a.png", ["--detector-weights", "w.pth"], "--detector-weights needs --detector"),
         ("a.png", ["NO.SUCH_KEY", "1"], "NO.SUCH_KEY"),

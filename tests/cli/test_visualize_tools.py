@@ -116,7 +116,7 @@ def test_draws_converted_annotations(draw, dataset, tmp_path):
     [
         (["--dataset", "nowhere", "--method", "raw"], "nowhere"),
         (["--input", "missing.json", "--method", "raw"], "missing.json"),
-        (["--dataset", "coco:{json}"], "--method pcnet needs --config-file"),
+        (["--dataset", "coco:{json}"], "name the network's --config-file and --weights"),
         (["--dataset", "coco:{json}", "--method", "raw", "--image-ids", "9"], "no image 9"),
         (["--converted", "{json}"], "modal_segmentation"),
         (["--dataset", "coco:{json}", "--config-file", "no.yaml"], "no.yaml"),

@@ -40,7 +40,7 @@ def same(first: dict, second: dict) -> bool:
 
 def test_amodal_samples():
     mapper = AmodalUNetMapper(
-        instances=InstanceTable([amodal_record()], with_amodal=True), settings=SETTINGS, seed=3
+        instances=InstanceTable([amodal_record()], columns=["amodal"]), settings=SETTINGS, seed=3
     )
     sides = set()
     for draw in range(40):
@@ -62,7 +62,7 @@ def test_amodal_samples():
 
 def test_amodal_masks_that_are_not_there():
     with pytest.raises(UserError, match=r"image 7 \(none.png\), annotation 0: no amodal mask"):
-        InstanceTable([record([annotation(0, LEFT)])], with_amodal=True)
+        InstanceTable([record([annotation(0, LEFT)])], columns=["amodal"])
     with pytest.raises(ValueError, match="holds no amodal masks"):
         InstanceTable([amodal_record()]).amodal_mask(0)
 

@@ -91,7 +91,7 @@ def test_predicted_modal_masks(kins, tmp_path, capsys):
     assert f"{len(results)} masks in {output}" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         predict_modal_masks([*command, *small, "MODEL.META_ARCHITECTURE", "PCNetM"])
-    assert "error: modal masks are predicted by ModalUNet" in capsys.readouterr().err
+    assert "'PCNetM' predicts no modal masks" in capsys.readouterr().err
 
 
 def test_modal_labels_cannot_train_amodal_networks(kins, tmp_path, capsys):

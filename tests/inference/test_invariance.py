@@ -79,7 +79,7 @@ def test_computing_near_the_eraser_only_changes_nothing(cfg, monkeypatch):
     monkeypatch.setattr(network_runner, "_CPU_ACTIVATION_BYTES", 1)
     windows = []
     deoccluder = Deoccluder.from_config(cfg, model)
-    network = deoccluder._completion.completer.model.network
+    network = deoccluder._completion.runner.model.network
     network.register_forward_pre_hook(lambda m, inputs: windows.append(inputs[1:]))
     assert [fingerprint(r) for r in deoccluder(scenes())] == expected
     assert sum(map(len, windows)) > len(windows) / 2  # most patches had a window

@@ -36,11 +36,31 @@ class ContentCompletion(ContentFiller):
         soft_seam: bool = True,
     ) -> None:
         self.runner = runner
-        self.uses_category = runner.uses_category
         self.patch_size = patch_size
         self.enlarge = enlarge
         self.context = context
         self.soft_seam = soft_seam
+
+    @classmethod
+    def from_config(cls, cfg, model: InstanceNetwork | None = None) -> ContentCompletion:
+        """PCNet-C's content completion of a config.
+
+        Args:
+            model: a trained PCNet-C; without it one is built and ``cfg.MODEL.WEIGHTS`` loaded.
+
+        Raises:
+            UserError: missing weights, or a config of another network.
+        """
+        if cfg.MODEL.META_ARCHITECTURE != "PCNetC":
+            raise UserError(
+                "content is completed by PCNetC, but MODEL.META_ARCHITECTURE is "
+                f"{cfg.MODEL.META_ARCHITECTURE!r}; use a config of PCNetC"
+            )
+        return build_content(cfg, build_runner(cfg, model))
+
+    @property
+    def uses_category(self) -> bool:
+        return self.runner.uses_category
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
         samples = (content_sample(hole, self.patch_size) for hole in holes)
@@ -76,27 +96,10 @@ def build_content(cfg, runner: NetworkRunner) -> ContentCompletion:
     )
 
 
-def content_from_config(cfg, model: InstanceNetwork | None = None) -> ContentCompletion:
-    """PCNet-C's content completion of a config.
-
-    Args:
-        model: a trained PCNet-C; without it one is built and ``cfg.MODEL.WEIGHTS`` loaded.
-
-    Raises:
-        UserError: missing weights, or a config of another network.
-    """
-    if cfg.MODEL.META_ARCHITECTURE != "PCNetC":
-        raise UserError(
-            "content is completed by PCNetC, but MODEL.META_ARCHITECTURE is "
-            f"{cfg.MODEL.META_ARCHITECTURE!r}; use a config of PCNetC"
-        )
-    return build_content(cfg, build_runner(cfg, model))
-
-
 def build_hole_filler(cfg, model: InstanceNetwork | None = None) -> HoleFiller:
-    """What erases and fills holes with a config's PCNet-C; see ``content_from_config``."""
+    """What fills erased holes with a config's PCNet-C; see ``ContentCompletion.from_config``."""
     return HoleFiller(
-        content_from_config(cfg, model),
+        ContentCompletion.from_config(cfg, model),
         ErasingSettings.from_config(cfg),
         min_square=cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE,
     )

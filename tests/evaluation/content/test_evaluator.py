@@ -13,15 +13,15 @@ import pytest
 from deocclusion_d2.data.datasets import load_dataset_dicts
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.data.scenes import SceneMapper
+from deocclusion_d2.evaluation import base
 from deocclusion_d2.evaluation.content import (
     ContentEvaluator,
     FilledRegion,
     FilledScene,
     HoleFiller,
 )
-from deocclusion_d2.evaluation.content import evaluator as content
 from deocclusion_d2.evaluation.content.erased_regions import ErasedRegion
-from deocclusion_d2.evaluation.content.evaluator import hole_group, hole_similarity
+from deocclusion_d2.evaluation.content.evaluator import GROUPS, hole_group, hole_similarity
 from deocclusion_d2.structures import SquareCrop, WindowMask
 from tests.helpers import box_mask, scene_of
 
@@ -205,12 +205,12 @@ def test_processes_and_batches_add_up(tmp_path, monkeypatch):
     for one, output in zip(inputs[:0:-1], outputs[:0:-1], strict=True):
         second.process([one], [output])
     sent = []
-    monkeypatch.setattr(content.comm, "is_main_process", lambda: False)
-    monkeypatch.setattr(content.comm, "gather", lambda data, dst: sent.append(data) or [])
+    monkeypatch.setattr(base.comm, "is_main_process", lambda: False)
+    monkeypatch.setattr(base.comm, "gather", lambda data, dst: sent.append(data) or [])
     assert second.evaluate() == {}
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(content.comm, "is_main_process", lambda: True)
-    monkeypatch.setattr(content.comm, "gather", lambda data, dst: [data, *sent])
+    monkeypatch.setattr(base.comm, "is_main_process", lambda: True)
+    monkeypatch.setattr(base.comm, "gather", lambda data, dst: [data, *sent])
     results = first.evaluate()["content"]
     assert results == pytest.approx(expected["content"], rel=1e-12)
     assert list(results) == list(expected["content"])
@@ -219,7 +219,7 @@ def test_processes_and_batches_add_up(tmp_path, monkeypatch):
     small = sum(output.left_out["instances with a square under the minimum"] for output in outputs)
     assert written["left_out"].get("instances with a square under the minimum", 0) == small > 0
     first.reset()
-    monkeypatch.setattr(content.comm, "gather", lambda data, dst: [data])
+    monkeypatch.setattr(base.comm, "gather", lambda data, dst: [data])
     assert first.evaluate()["content"] == {"holes": 0, "hole_pixels": 0}
 
 
@@ -259,7 +259,7 @@ def test_real_photos_are_filled_in_their_colours(real_data, tmp_path):
     results = evaluator.evaluate()["content"]
     left_out = sum(sum(output.left_out.values()) for output in outputs)
     assert results["holes"] + left_out == sum(len(one["scene"]) for one in inputs) > 10
-    assert sum(results.get(f"holes-{group}", 0) for group in content.GROUPS) == results["holes"]
+    assert sum(results.get(f"holes-{group}", 0) for group in GROUPS) == results["holes"]
     for method in ("telea", "navier_stokes"):
         assert results[f"L1-{method}"] < results["L1-reversed"]
         assert results[f"SSIM-{method}"] > results["SSIM-reversed"]

@@ -10,9 +10,10 @@ from deocclusion_d2 import load_config
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.evaluation.content import HoleFiller
-from deocclusion_d2.inference.content import filler as content_completion
 from deocclusion_d2.inference.content.opencv import FILLS
-from deocclusion_d2.systems.pcnet_c.steps import ContentCompletion
+from deocclusion_d2.systems.pcnet_c.network import PCNetC
+from deocclusion_d2.systems.pcnet_c.partial_conv_unet import PartialConvUNet
+from deocclusion_d2.systems.pcnet_c.steps import ContentCompletion, build_hole_filler
 from tests.helpers import box_mask, scene_of
 
 H, W = 90, 120
@@ -174,26 +175,21 @@ def test_scene_without_an_image_is_an_error():
         filler(position)([scene])
 
 
-def test_numbers_come_from_the_config(monkeypatch):
-    made = []
-
-    def runner(model, **options):
-        made.append((model, options))
-        return Rule(position)
-
-    monkeypatch.setattr(content_completion, "NetworkRunner", runner)
+def test_numbers_come_from_the_config():
     cfg = load_config("configs/pcnet_m_kins.yaml")
     with pytest.raises(UserError, match="'PCNetM'; use a config of PCNetC"):
-        HoleFiller.from_config(cfg, torch.nn.Identity())
+        build_hole_filler(cfg, torch.nn.Identity())
     cfg.MODEL.META_ARCHITECTURE = "PCNetC"
-    cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 48
+    cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 128
     cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 60.0
     cfg.DEOCCLUSION.PATCHES_PER_BATCH = 5
     cfg.DEOCCLUSION.PRECISION = "float32"
-    model = torch.nn.Identity()
-    fill = HoleFiller.from_config(cfg, model)
-    assert made == [(model, {"batch_size": 5, "precision": "float32"})]
+    cfg.DEOCCLUSION.PAPER_PROTOCOL = True  # which is about masks
+    fill = build_hole_filler(cfg, PCNetC(network=PartialConvUNet(width=0.0625)))
+    runner = fill.content.runner
+    assert (runner.batch_size, runner.precision, runner.optimize) == (5, "float32", True)
+    fill.content.runner = Rule(position)
     (filled,) = fill([make_scene()])
     # The middle one's square, sqrt(3 * 30 * 25) = 47 px, is under the minimum.
     assert [f.region.row for f in filled.regions] == [0, 2]
-    assert fill.content.runner.samples[0]["hole"].shape == (48, 48)
+    assert fill.content.runner.samples[0]["hole"].shape == (128, 128)

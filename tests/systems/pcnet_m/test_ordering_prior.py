@@ -152,9 +152,7 @@ def test_orders_do_not_depend_on_batches_or_on_the_order_of_instances():
         return DualCompletion(completer, patch_size=32, threshold=0.45, prior=prior)
 
     expected = [g.edges for g in ordering(3)(scenes)]
-    assert expected != [
-        g.edges for g in DualCompletion(ordering(3).completer, patch_size=32)(scenes)
-    ]
+    assert expected != [g.edges for g in DualCompletion(ordering(3).runner, patch_size=32)(scenes)]
     assert [ordering(64)([s])[0].edges for s in scenes] == expected
     rng = np.random.default_rng(1)
     for scene, edges in zip(scenes, expected, strict=True):
@@ -263,7 +261,8 @@ def test_config_key(cfg, tmp_path):
     with pytest.raises(UserError, match=r"absent\.json"):
         run()
     cfg.DEOCCLUSION.ORDERING = "area"  # has no use for it
-    assert "ordering_prior" not in run()[0]
+    with pytest.raises(UserError, match="ORDERING_PRIOR = .* neither 'area' nor 'og' can honour"):
+        run()
 
 
 def test_a_prior_that_is_not_enabled_does_no_harm(cfg, tmp_path):
