@@ -201,7 +201,7 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
     except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
     try:
-        opts = [_renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
+        opts = [renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
         cfg.merge_from_list(_numbers_as_floats(cfg, opts))
     except (KeyError, ValueError, AssertionError) as error:
         raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
@@ -221,7 +221,7 @@ def _merge_file(cfg: CfgNode, path: Path) -> None:
 def _rename(loaded: dict) -> bool:
     """Give the keys of a parsed YAML their names of now; whether there were others."""
     found = False
-    for old, new in _renamed_keys().items():
+    for old, new in renamed_keys().items():
         *nodes, leaf = old.split(".")
         node: Any = loaded
         for name in nodes:
@@ -238,7 +238,7 @@ def _rename(loaded: dict) -> bool:
     return found
 
 
-def _renamed_keys() -> dict[str, str]:
+def renamed_keys() -> dict[str, str]:
     """Old name -> name, of all systems."""
     return {old: new for s in systems().values() for old, new in s.renamed_keys.items()}
 

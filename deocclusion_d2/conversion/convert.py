@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
-from ..version import __version__
+from ..version import SAME_RESULTS_SINCE, __version__
 from .annotations import ShardReader, convert_shard
 from .document_index import DocumentIndex, read_index
 from .job import ConversionJob, Method
@@ -63,11 +63,11 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
 
     def open_folder() -> None:
         if main:
-            fingerprint = {**info, "input_size": source.size, "shard_size": job.shard_size}
-            fingerprint = {
-                k: v for k, v in fingerprint.items() if k not in ("input", "images_from")
-            }
-            folder.open({**fingerprint, "config": method.config}, job.overwrite)
+            fingerprint = {k: v for k, v in info.items() if k not in ("input", "images_from")}
+            fingerprint |= {"version": SAME_RESULTS_SINCE}
+            fingerprint |= {"input_size": source.size, "shard_size": job.shard_size}
+            older = {**fingerprint, "config": method.config_of_0_1}
+            folder.open({**fingerprint, "config": method.config}, job.overwrite, (older,))
             if job.images_from and not folder.modal_json.exists():
                 source.write(folder.modal_json)
 
