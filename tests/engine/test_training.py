@@ -15,7 +15,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 from deocclusion_d2.config import load_config
 from deocclusion_d2.deoccluder import images_needed
 from deocclusion_d2.engine.evaluate import evaluation_folder
-from deocclusion_d2.engine.train import train
+from deocclusion_d2.engine.train import _expects_as_it_stands, train
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.modeling.precision import plain_copy, run_in_bfloat16
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
@@ -222,3 +222,18 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line(kins, no_images, tmp_path,
     last.write_bytes(last.read_bytes()[:1000])
     line = refusal(*PCNET, "MODEL.WEIGHTS", str(absent), flags=("--resume",))
     assert line.startswith(f"--resume: '{last}' is not a readable checkpoint")
+
+
+def test_expected_results_are_about_the_config_as_it_stands():
+    config = "pcnet_m_kitti_mots_quick"
+    as_it_stands = load_config(config, ["DATALOADER.NUM_WORKERS", "0", "OUTPUT_DIR", "elsewhere"])
+    assert len(as_it_stands.TEST.EXPECTED_RESULTS) == 2
+    assert _expects_as_it_stands(as_it_stands, config)
+    for other in (
+        ("SOLVER.MAX_ITER", "400"),
+        ("DATASETS.TRAIN", "('coco:my.json',)"),
+        ("DATASETS.TEST", "()"),
+        ("MODEL.WEIGHTS", "mine.pth"),
+        ("DEOCCLUSION.AMODAL_THRESHOLD", "0.5"),
+    ):
+        assert not _expects_as_it_stands(load_config(config, other), config)
