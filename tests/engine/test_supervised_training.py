@@ -34,7 +34,7 @@ def arguments(config: str, kins: Path, output: Path, *opts: str, flags: tuple[st
             "OUTPUT_DIR", str(output),
             "MODEL.AMODAL_UNET.WIDTH", "0.25",
             "MODEL.MODAL_UNET.WIDTH", "0.25",
-            "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32",
+            "INPUT.INSTANCE_CROP.SIZE", "32",
             "SOLVER.IMS_PER_BATCH", "4",
             "SOLVER.MAX_ITER", "2",
             "SOLVER.CPU_BFLOAT16", "False",
@@ -78,7 +78,7 @@ def test_predicted_modal_masks(kins, tmp_path, capsys):
     command = ["--config-file", str(QUICK / config), "--output", str(output)]
     command += ["--dataset", f"kins:{val}@{kins}/testing/image_2"]
     command += ["--weights", str(tmp_path / "model_final.pth")]
-    small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"]
+    small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32"]
     predict_modal_masks([*command, *small, "DATALOADER.NUM_WORKERS", "0"])
     results = json.loads(output.read_text())
     truth = {a["id"]: a for a in json.loads(val.read_text())["annotations"]}

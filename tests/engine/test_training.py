@@ -47,7 +47,7 @@ def arguments(config: str, kins: Path, output: Path, *opts: str, flags: tuple[st
     )  # fmt: skip
 
 
-PCNET = ("MODEL.PCNET_M.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32",
+PCNET = ("MODEL.PCNET_M.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32",
          "SOLVER.IMS_PER_BATCH", "4", "SOLVER.CPU_BFLOAT16", "False", "VIS_PERIOD", "2",
          "SOLVER.CHECKPOINT_PERIOD", "2")  # fmt: skip
 
