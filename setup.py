@@ -41,7 +41,7 @@ EXTRAS_REQUIRE = {
     # playwright: drives the Chromium of the system in the tests of the HTML page.
     # mini-racer: V8 alone, which runs the page's rules in the tests where there is no Chromium.
     "dev": [
-        "mini-racer>=0.12",
+        "mini-racer>=0.14",
         "playwright>=1.40",
         "pytest>=7.4",
         "ruff>=0.6",
