@@ -95,7 +95,7 @@ def test_colours(kins, tmp_path):
     assert weights(tmp_path)["network.stem.0.weight"].shape[1] == 5
 
 
-def test_mask_rcnn_trains_on_modal_or_amodal_labels(kins, tmp_path):
+def test_mask_rcnn_trains_on_modal_labels_and_is_judged_by_amodal_ones(kins, tmp_path):
     small = ("SOLVER.MAX_ITER", "1", "SOLVER.IMS_PER_BATCH", "1", "SOLVER.CPU_BFLOAT16", "False",
              "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64", "SEED", "1")  # fmt: skip
     config = "amodal_mask_rcnn_R_18_FPN_kins_quick.yaml"
