@@ -39,7 +39,15 @@ EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.6"],
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
     # playwright: drives the Chromium of the system in the tests of the HTML page.
-    "dev": ["playwright>=1.40", "pytest>=7.4", "ruff>=0.6", "setuptools>=77", "unearth>=0.17"],
+    # mini-racer: V8 alone, which runs the page's rules in the tests where there is no Chromium.
+    "dev": [
+        "mini-racer>=0.14",
+        "playwright>=1.40",
+        "pytest>=7.4",
+        "ruff>=0.6",
+        "setuptools>=77",
+        "unearth>=0.17",
+    ],
 }
 
 setup(
