@@ -16,7 +16,14 @@ from .structures import DEFAULT_MIN_SCORE
 
 
 def add_deocclusion_config(cfg: CN) -> None:
-    """Add the package's keys to a Detectron2 config, in place."""
+    """Add the package's keys to a Detectron2 config, in place.
+
+    Networks register with Detectron2, and the built-in data sets in its catalogs, here too.
+    """
+    from . import modeling  # noqa: F401  (importing it registers the networks)
+    from .data.datasets import register_builtin_datasets
+
+    register_builtin_datasets()
     # ---- data -------------------------------------------------------------------------------
     # What the training loader maps: "detectron2" (images, Detectron2's own mapper), "pcnet_m"
     # and "pcnet_c" (self-supervised samples over instances), or the samples of a supervised
