@@ -19,7 +19,8 @@ import argparse
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
-from deocclusion_d2.data.datasets import ensure_registered
+from deocclusion_d2.data.datasets import DatasetName, ensure_registered
+from deocclusion_d2.data.datasets.formats.pseudo_amodal import PseudoAmodal
 from deocclusion_d2.errors import one_line_errors
 from deocclusion_d2.inference import METHODS, build_deoccluder
 from deocclusion_d2.visualization import (
@@ -72,11 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_arguments(arguments)
     with one_line_errors():
         if args.converted:
-            name = _dataset_name("pseudo_amodal", args.converted, args.image_root)
+            name = str(DatasetName(PseudoAmodal.name, args.converted, args.image_root or ""))
             method, needs_image = as_converted, False
             title = "Pseudo-amodal masks (hatched: completed hidden part)"
         else:
-            name = args.dataset or _dataset_name(args.format, args.input, args.image_root)
+            name = args.dataset or str(DatasetName(args.format, args.input, args.image_root or ""))
             deoccluder = build_deoccluder(args.method, args.config_file, args.weights, args.opts)
             method, needs_image = by_deoccluder(deoccluder), deoccluder.uses_rgb
             title = f"Amodal masks by {args.method} (hatched: completed hidden part)"
@@ -90,10 +91,6 @@ def main(arguments: list[str] | None = None) -> None:
         written = render_records(records, method, args.output, title, needs_image, args.scale)
         count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")
-
-
-def _dataset_name(annotation_format: str, json_file: str, image_root: str | None) -> str:
-    return f"{annotation_format}:{json_file}" + (f"@{image_root}" if image_root else "")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..data.datasets import DatasetName
 from .commands import run_command
 from .run import ExperimentSettings, build_experiment, run_experiment
 from .stages import StageStore
@@ -53,7 +54,9 @@ def run_demo(settings: DemoSettings, output: Path, project: Path) -> str:
     output = output.resolve()
     data = _make_data(settings, output, project)
     names = {
-        split: f"kins:{data / f'instances_{split}.json'}@{data / folder / 'image_2'}"
+        split: str(
+            DatasetName("kins", f"{data}/instances_{split}.json", f"{data}/{folder}/image_2")
+        )
         for split, folder in (("train", "training"), ("val", "testing"))
     }
     opts = (

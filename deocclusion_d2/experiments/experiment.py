@@ -13,6 +13,8 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 
+from ..data.datasets import DatasetName
+from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
 from ..inference.ordering_prior import AUTO, PRIOR_FILE
 from ..inference.prior_fitting import fit_ordering_prior
 from ..inference.weights import file_sha256
@@ -137,7 +139,8 @@ class Experiment:
         cfg, settings = self._in_use(role or "pcnet_m", network, (*train_opts, *test_opts))
         test = self.data.test
         if predictions:
-            test = f"predicted:{predictions.folder / predictions.result['file']}@{test}"
+            results = predictions.folder / predictions.result["file"]
+            test = str(DatasetName.predicted(str(results), test))
         inputs = {
             "method": method,
             "settings": settings,
@@ -232,4 +235,5 @@ class Experiment:
 
     def _labels_name(self, labels: Stage) -> str:
         images = MetadataCatalog.get(self.data.train).image_root
-        return f"pseudo_amodal:{labels.folder / labels.result['file']}@{images}"
+        json_file = labels.folder / labels.result["file"]
+        return str(DatasetName(PseudoAmodal.name, str(json_file), str(images)))
