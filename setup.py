@@ -5,8 +5,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-INIT = (Path(__file__).parent / "deocclusion_d2" / "__init__.py").read_text("utf-8")
-VERSION = re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE)[1]
+SOURCE = (Path(__file__).parent / "deocclusion_d2" / "version.py").read_text("utf-8")
+VERSION = re.search(r'^__version__ = "(.+)"$', SOURCE, re.MULTILINE)[1]
 
 # Detectron2 is required but not listed: it is not on the package index under its own name, so pip
 # would fail for everyone, also for those who have it. Install it first, from its git repository or

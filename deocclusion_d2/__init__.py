@@ -1,29 +1,26 @@
-"""Self-supervised scene de-occlusion on Detectron2.
+"""Scene de-occlusion on Detectron2.
 
-Importing this registers the meta-architectures and the data sets.
+Nothing is imported before it is asked for. Networks and data sets register when a config is loaded
+(``load_config``, ``add_deocclusion_config``).
 """
 
-from .config import add_deocclusion_config, load_config
-from .data import datasets as _datasets  # registers the data sets
-from .inference import Deoccluder
-from .modeling import AmodalUNet, ModalUNet, OrderNet, PCNetC, PCNetM
-from .structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, SquareCrop, WindowMask
+import lazy_loader
 
-__version__ = "0.1.0"
+from .version import __version__
 
-__all__ = [
-    "AmodalUNet",
-    "Deoccluder",
-    "Deocclusion",
-    "ModalUNet",
-    "OcclusionGraph",
-    "OrderNet",
-    "PCNetC",
-    "PCNetM",
-    "Scene",
-    "SceneTruth",
-    "SquareCrop",
-    "WindowMask",
-    "add_deocclusion_config",
-    "load_config",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["add_deocclusion_config", "load_config"],
+        "inference": ["Deoccluder"],
+        "modeling": ["AmodalUNet", "ModalUNet", "OrderNet", "PCNetC", "PCNetM"],
+        "structures": [
+            "Deocclusion",
+            "OcclusionGraph",
+            "Scene",
+            "SceneTruth",
+            "SquareCrop",
+            "WindowMask",
+        ],
+    },
+)
