@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from .errors import UserError
@@ -97,7 +97,7 @@ class Registry(Mapping[str, T], Generic[T]):
             self._looked = False
             raise
 
-    def _load(self, entry) -> type[T]:
+    def _load(self, entry: EntryPoint) -> type[T]:
         where = f"entry point {entry.name!r} ({entry.value}) of {self.group}"
         try:
             found = entry.load()
