@@ -20,6 +20,8 @@ INSTALL_REQUIRES = [
     "Pillow>=9.1",
     "fvcore>=0.1.5,<0.1.6",
     "iopath>=0.1.7",
+    # From 0.6 on, a package can offer a function of the name of the module that it is in.
+    "lazy-loader>=0.6",
     "matplotlib>=3.5",
     "networkx>=2.8",
     "numpy>=1.23",

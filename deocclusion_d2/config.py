@@ -76,8 +76,9 @@ def add_deocclusion_config(cfg: CfgNode) -> None:
     Raises:
         UserError: two systems add the same key, or one changes a key that is not its own.
     """
-    from .data.datasets import builtin  # noqa: F401 (registers them)
+    from .data.datasets import register_builtin_datasets
 
+    register_builtin_datasets()
     _added_keys()
     _add_shared_keys(cfg)
     for declared in systems().values():

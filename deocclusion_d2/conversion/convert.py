@@ -25,6 +25,7 @@ from .merge import merge
 from .predicted_input import PredictedInput
 from .shards import ShardFolder, ShardPlan
 from .tally import Tally
+from .writers import WRITERS
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -33,12 +34,15 @@ S = TypeVar("S")
 _INSTANCES_AT_ONCE = 256
 
 
-def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
+def convert(
+    job: ConversionJob, deoccluder: Deoccluder | None = None, writer: str = "coco"
+) -> Tally:
     """Convert a file; called by every process of a group, or by one alone.
 
     Args:
         job: the same in all processes.
         deoccluder: used instead of the one that the job describes.
+        writer: a name of ``WRITERS``, the format of the output.
 
     Returns:
         What was done, in the first process; in the others an empty tally.
@@ -52,6 +56,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
 
     def prepare() -> tuple[DocumentIndex | PredictedInput | None, Method]:
         job.check()
+        WRITERS.find(writer)
         source = _read_input(job)
         if deoccluder is not None:
             return source, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
@@ -93,7 +98,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
                     f"{folder.shard(number)} is missing: do all machines share this folder?"
                 )
             total.add(Tally.from_dict(header["tally"]))
-        merge(index, plan, folder, info, job.output)
+        merge(index, plan, folder, info, job.output, WRITERS[writer])
         folder.remove()
         print(total.table(time.perf_counter() - start, done_now))
         print(f"written: {job.output}")
