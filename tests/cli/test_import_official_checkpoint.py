@@ -10,8 +10,8 @@ from detectron2.checkpoint import DetectionCheckpointer
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.inference import load_model
-from deocclusion_d2.modeling.official_checkpoints import to_official
 from tests.helpers import random_model
+from tests.released import to_official
 from tests.systems.pcnet_c.test_partial_conv_unet import small_network
 
 ROOT = Path(__file__).resolve().parents[2]
