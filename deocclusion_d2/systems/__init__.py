@@ -18,6 +18,7 @@ from ..errors import UserError
 from .base import (
     AUTO,
     KINDS,
+    LABELS,
     Calibration,
     Lazy,
     Network,
@@ -31,6 +32,8 @@ from .base import (
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
+
+    from ..modeling.released import ReleasedLayout
 
 __all__ = [
     "AUTO",
@@ -48,6 +51,7 @@ __all__ = [
     "lazily",
     "published",
     "register_models",
+    "released_layouts",
     "rows",
     "step_names",
     "system",
@@ -116,6 +120,16 @@ def register_models() -> None:
     for declared in systems().values():
         if declared.network is not None and isinstance(declared.network.model, Lazy):
             declared.network.model.resolve()
+
+
+def released_layouts() -> list[ReleasedLayout]:
+    """How the files of authors name the tensors of their networks, of all systems that declare it.
+
+    In the order of what the networks learn from (``LABELS``): masks, order, content.
+    """
+    networks = [s.network for s in systems().values() if s.network is not None]
+    networks.sort(key=lambda network: LABELS.index(network.labels))
+    return [network.released() for network in networks if network.released is not None]
 
 
 # -------------------------------------------------------------------- steps

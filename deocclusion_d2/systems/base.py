@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the heavy part of every annotation below
     from detectron2.evaluation import DatasetEvaluator
 
     from ..inference.network_runner import NetworkRunner
+    from ..modeling.released import ReleasedLayout
 
 # A calibration's key: its file is the one beside the weights, which training writes.
 AUTO = "auto"
@@ -158,6 +159,8 @@ class Network:
             it has predicted for the data set; None: it predicts none.
         hooks: config -> further hooks of training; they run before evaluations.
         calibration: see ``Calibration``; None for none.
+        released: () -> how its authors' files name its tensors, see ``modeling/released.py``;
+            ``tools/import_official_checkpoint.py`` reads and writes them. None: there are none.
         is_default: of several systems with one meta-architecture, the one of configs that leave
             ``MODEL.SYSTEM`` empty.
         serves_others: also serves meta-architectures that no system declares: Detectron2's.
@@ -176,6 +179,7 @@ class Network:
     masks: Callable[[CfgNode, str, str], int] | None = None
     hooks: Callable[[CfgNode], Sequence[HookBase]] = _none
     calibration: Calibration | None = None
+    released: Callable[[], ReleasedLayout] | None = None
     is_default: bool = False
     serves_others: bool = False
 

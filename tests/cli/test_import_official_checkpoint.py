@@ -10,8 +10,10 @@ from detectron2.checkpoint import DetectionCheckpointer
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.inference import load_model
-from deocclusion_d2.modeling.official_checkpoints import to_official
+from deocclusion_d2.modeling.released import Module, NetworkShape, ReleasedLayout
+from deocclusion_d2.systems import Network, System, systems
 from tests.helpers import random_model
+from tests.released import to_official
 from tests.systems.pcnet_c.test_partial_conv_unet import small_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,6 +256,63 @@ def test_outputs_that_cannot_be_are_refused(refuse, pcnet_m, tmp_path):
     assert "with .pth at the end" in refuse(pcnet_m, tmp_path / "ours.pkl")
     missing = tmp_path / "no" / "folder" / "ours.pth"
     assert f"{missing} cannot be written" in refuse(pcnet_m, missing)
+
+
+class ReleasedOther(ReleasedLayout):
+    """Of a system that this package does not have: a convolution and a batch norm."""
+
+    name = "Other"
+    example = "  a released Other:\n    %(prog)s other.tar other.pth\n"
+    released = NetworkShape(in_channels=2, width=1.0)
+    in_channels = (2,)
+    first = "c.weight"
+    widest = "b.weight"
+    channels_per_width = 8
+    narrowest = 1
+
+    def build(self, shape):
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(shape.in_channels, int(8 * shape.width), 3),
+            torch.nn.BatchNorm2d(int(8 * shape.width)),
+        )
+
+    def modules(self):
+        return [Module("0", "c"), Module("1", "b")]
+
+    def how_to_use(self, shape, weights):
+        return f"use {weights}, MODEL.OTHER.WIDTH {shape.width}"
+
+
+def test_a_further_system_needs_no_more_than_its_declaration(
+    main, call, refuse, tmp_path, monkeypatch, capsys
+):
+    network = Network(
+        "Other", torch.nn.Module, labels="order", train_loader=iter, released=ReleasedOther
+    )
+    known = {**systems(), "other": System(name="other", network=network)}
+    monkeypatch.setattr("deocclusion_d2.systems.systems", lambda: known)
+    small = ReleasedOther().build(NetworkShape(2, 0.5))
+    state = {f"network.{k}": v for k, v in small.state_dict().items()}
+    ours, theirs, again = (tmp_path / name for name in ("ours.pth", "theirs.tar", "again.pth"))
+    torch.save({"model": state, "iteration": 3}, ours)
+    size = "Other, width 0.5, 2 input channels, 7 tensors, step 3\n"
+    assert call(ours, theirs, "--export") == f"{theirs}: {size}"
+    assert list(read(theirs)["state_dict"])[:3] == [
+        "module.c.weight",
+        "module.c.bias",
+        "module.b.weight",
+    ]
+    assert call(theirs, again) == f"{again}: {size}use {again}, MODEL.OTHER.WIDTH 0.5\n"
+    assert all(torch.equal(v, state[k]) for k, v in read(again)["model"].items())
+    foreign = _saved(tmp_path, {"a": 1})
+    assert "not a released PCNet-M, Other or PCNet-C; it holds a" in refuse(
+        foreign, tmp_path / "x.pth"
+    )
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    assert "released PCNet-M, Other or PCNet-C into" in printed
+    assert "  a released Other:\n" in printed
 
 
 def _saved(folder, content):

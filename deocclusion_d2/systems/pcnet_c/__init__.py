@@ -8,6 +8,7 @@ It learns from modal masks and photos to fill in what is hidden.
 | supplement A, the network (Liu et al., ECCV 2018, and the mask) | ``partial_conv_unet.py`` |
 | supplement A, the losses | ``losses.py``, ``vgg_features.py``, ``modeling/discriminator.py`` |
 | Sec. 3.4, eq. 5 | ``steps.py`` over ``inference/content/`` |
+| the released weights | ``released.py`` |
 
 Beyond the paper: a smooth fill that the network adds to (``smooth_fill.py``, ``PREFILL``), holes of
 the background (``BACKGROUND_SHARE``), pixels of other objects are erased from the input, and the
@@ -31,6 +32,7 @@ SYSTEM = System(
         runner=_("steps.build_runner"),
         picture=_("pictures.draw_samples"),
         needs_images=lambda cfg: True,
+        released=_("released.ReleasedPCNetC"),
     ),
     contents={"pcnet_c": Step(_("steps.build_content"), text="PCNet-C")},
     since="0.1",

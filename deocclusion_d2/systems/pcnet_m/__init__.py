@@ -11,6 +11,7 @@ instances of a scene by that.
 | Sec. 3.2, eq. 3, dual completion; supplement B.2, mutual occlusions | ``ordering.py`` |
 | Sec. 3.3, eq. 4, completion grounded on the order or not | ``completion.py`` |
 | Tables 1 to 4 | ``experiments.py`` |
+| the released weights | ``released.py`` |
 
 Beyond the paper, off unless a config asks for it: an ordering prior that is fitted without labels
 (``ordering_prior.py``, ``prior_fitting.py``, ``pair_features.py``), views that follow the completed
@@ -46,6 +47,7 @@ SYSTEM = System(
             fit=_("prior_fitting.fit_ordering_prior"),
             settings=_("prior_fitting.deciding_settings"),
         ),
+        released=_("released.ReleasedPCNetM"),
     ),
     orderings={
         "dual_completion": Step(

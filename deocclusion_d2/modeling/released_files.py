@@ -1,9 +1,9 @@
-"""Files of the authors' released networks become Detectron2 checkpoints, and back."""
+"""Files of authors' released networks become Detectron2 checkpoints, and back."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ import torch
 
 from ..errors import UserError
 from ..files import whole_file
-from .official_checkpoints import NetworkShape, detect_kind, from_official, read_shape, to_official
-
-# What a torch file holds.
-Content = Mapping[str, Any]
+from .released import (
+    Content,
+    NetworkShape,
+    ReleasedLayout,
+    find_layout,
+    find_layout_of_ours,
+)
 
 
 @dataclass(frozen=True)
@@ -23,24 +26,27 @@ class Transfer:
     """What was written.
 
     Attributes:
-        kind: "pcnet_m" or "pcnet_c".
+        layout: of the network that the file holds.
         shape: input channels and width of the network.
         num_tensors: tensors in the written file.
         step: the training iteration that the file says, 0 if none.
     """
 
-    kind: str
+    layout: ReleasedLayout
     shape: NetworkShape
     num_tensors: int
     step: int
 
 
-def import_official_checkpoint(source: Path, target: Path, overwrite: bool = False) -> Transfer:
-    """Write a released PCNet-M or PCNet-C as a Detectron2 checkpoint.
+def import_released(
+    source: Path, target: Path, layouts: Sequence[ReleasedLayout], overwrite: bool = False
+) -> Transfer:
+    """Write a released network as a Detectron2 checkpoint.
 
     Args:
         source: a released file.
         target: ``{"model": state dict of our model, "iteration": step}``; a name that ends in .pth.
+        layouts: of the networks that it may be.
         overwrite: replace an existing target.
 
     Raises:
@@ -54,34 +60,37 @@ def import_official_checkpoint(source: Path, target: Path, overwrite: bool = Fal
     def transfer(content: Content) -> tuple[dict[str, Any], Transfer]:
         if isinstance(content.get("model"), Mapping):
             raise UserError("this is a Detectron2 checkpoint already; --export is the other way")
-        kind = detect_kind(content)
-        model = from_official(content, kind)
+        layout = find_layout(content, layouts)
+        model = layout.from_official(content)
         step = _as_step(content.get("step"))
-        written = Transfer(kind, read_shape(content, kind), len(model), step)
+        written = Transfer(layout, layout.read_shape(content), len(model), step)
         return {"model": model, "iteration": step}, written
 
     return _transfer(source, target, overwrite, transfer)
 
 
-def export_official_checkpoint(source: Path, target: Path, overwrite: bool = False) -> Transfer:
+def export_released(
+    source: Path, target: Path, layouts: Sequence[ReleasedLayout], overwrite: bool = False
+) -> Transfer:
     """Write a Detectron2 checkpoint of ours as the authors' code reads it.
 
     Args:
-        source: a checkpoint that training or ``import_official_checkpoint`` wrote.
+        source: a checkpoint that training or ``import_released`` wrote.
         target: ``{"step": iteration, "state_dict": named tensors}``; without optimizer.
+        layouts: of the networks that it may be.
         overwrite: replace an existing target.
 
     Raises:
-        UserError: as for ``import_official_checkpoint``.
+        UserError: as for ``import_released``.
     """
 
     def transfer(content: Content) -> tuple[dict[str, Any], Transfer]:
         if not isinstance(content.get("model"), Mapping):
             raise UserError("this is not a Detectron2 checkpoint, it has no 'model'")
-        state = to_official(content["model"])
-        kind = detect_kind(state)
+        layout = find_layout_of_ours(content["model"], layouts)
+        state = layout.to_official(content["model"])
         step = _as_step(content.get("iteration"))
-        written = Transfer(kind, read_shape(state, kind), len(state), step)
+        written = Transfer(layout, layout.read_shape(state), len(state), step)
         return {"step": step, "state_dict": state}, written
 
     return _transfer(source, target, overwrite, transfer)
@@ -101,7 +110,9 @@ def _transfer(
         result, written = transfer(content)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    _write(result, target)
+    # The file appears under its name complete, or not at all.
+    with whole_file(target, target.parent) as unfinished:
+        torch.save(result, unfinished)
     return written
 
 
@@ -136,9 +147,3 @@ def _read(path: Path) -> Content:
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds a {type(content).__name__}, not a checkpoint")
     return content
-
-
-def _write(content: dict[str, Any], path: Path) -> None:
-    """The file appears under its name complete, or not at all."""
-    with whole_file(path, path.parent) as unfinished:
-        torch.save(content, unfinished)
