@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import importlib.metadata
 import importlib.util
 import io
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -272,7 +275,10 @@ def test_metadata(metadata: importlib.metadata.PackageMetadata) -> None:
     assert metadata["Name"].replace("-", "_") == "deocclusion_d2"
     assert metadata["Version"] == deocclusion_d2.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Requires-Python"] == ">=3.11"
+    versions = metadata["Requires-Python"].removeprefix(">=")
+    settings = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f'target-version = "py{versions.replace(".", "")}"' in settings
 
 
 def test_requirements_leave_the_users_builds_alone(
@@ -286,10 +292,152 @@ def test_requirements_leave_the_users_builds_alone(
 
 
 def test_constraints_pin_every_requirement(metadata: importlib.metadata.PackageMetadata) -> None:
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.match(r"[\w.-]+==[\w.]+( ; .+)?$", line) for line in pins)
-    pinned = {line.split("==")[0].lower() for line in pins}
-    required = {re.split(r"[^\w-]", line)[0].lower() for line in metadata.get_all("Requires-Dist")}
-    assert required <= pinned
-    assert {"torch==2.14.1", "torchvision==0.29.1"} <= set(pins)
+    pins = read_pins("constraints.txt")
+    assert set(lower_bounds(metadata)) <= {name for name, _ in pins}
+    assert {("torch", "2.14.1"), ("torchvision", "0.29.1")} <= pins
+
+
+def test_floors_are_those_of_setup(metadata: importlib.metadata.PackageMetadata) -> None:
+    tools = lower_bounds(metadata, extra="dev")
+    bounds = {name: b for name, b in lower_bounds(metadata).items() if name not in tools}
+    floors = dict(read_pins("floors.txt"))
+    assert floors.pop("torchvision") == "0.19"  # not in setup.py; the release that goes with torch
+    assert floors == bounds
+    assert (bounds["torch"], bounds["numpy"]) == ("2.4", "1.26")
+
+
+def read_pins(file: str) -> set[tuple[str, str]]:
+    """(name in lower case, version) of all lines of a file of pins."""
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    found = [re.match(r"([\w.-]+)==([\w.]+)( ; .+)?$", x) for x in lines if x and x[0] != "#"]
+    assert found and None not in found
+    return {(pin[1].lower(), pin[2]) for pin in found if pin is not None}
+
+
+def lower_bounds(
+    metadata: importlib.metadata.PackageMetadata, extra: str | None = None
+) -> dict[str, str]:
+    """Name in lower case -> the oldest version allowed, of all requirements or of one extra's."""
+    lines = metadata.get_all("Requires-Dist") or []
+    if extra is not None:
+        lines = [line for line in lines if line.endswith(f'extra == "{extra}"')]
+    names = [re.match(r"[\w.-]+", line) for line in lines]
+    bounds = [re.search(r">=([\w.]+)", line) for line in lines]
+    assert None not in bounds
+    return {name[0].lower(): b[1] for name, b in zip(names, bounds, strict=True) if name and b}
+
+
+# -------------------------------------------------------------------- the wheel of this package
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the package is built from, so that building leaves nothing in the checkout."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("deocclusion_d2", "configs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    command += ["--no-index", "--quiet", "--wheel-dir", str(folder), str(project)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what an installation of the wheel puts beside other packages."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run_from_wheel(unpacked: Path, empty: Path, *arguments: str) -> str:
+    """What a Python prints that is run in an empty folder and sees the wheel, not the checkout."""
+    environment = os.environ | {"PYTHONPATH": str(unpacked)}
+    ran = subprocess.run(
+        [sys.executable, *arguments], cwd=empty, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_wheel_holds_the_package_and_its_configs(project: Path, wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    read = {path.relative_to(project) for path in project.glob("deocclusion_d2/**/*.*")}
+    read |= {"deocclusion_d2" / p.relative_to(project) for p in project.glob("configs/**/*.yaml")}
+    assert names == {path.as_posix() for path in read}
+    assert {
+        "deocclusion_d2/configs/pcnet_m_kins.yaml",
+        "deocclusion_d2/configs/quick_schedules/pcnet_m_kins_quick.yaml",
+        "deocclusion_d2/editing/page/page.html",
+    } <= names
+
+
+def test_source_distribution_holds_the_configs(project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", str(tmp_path)]
+    command += ["sdist", "--dist-dir", str(tmp_path)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {name.partition("/")[2] for name in tar.getnames()}
+    configs = {path.relative_to(project).as_posix() for path in project.glob("configs/**/*.yaml")}
+    assert configs | {"setup.py", "pyproject.toml", "deocclusion_d2/version.py"} <= names
+
+
+def test_console_script(unpacked: Path, tmp_path: Path) -> None:
+    (file,) = unpacked.glob("*.dist-info/entry_points.txt")
+    entries = configparser.ConfigParser()
+    entries.read(file, "utf-8")
+    assert dict(entries["console_scripts"]) == {"deocclusion-d2": "deocclusion_d2.cli:main"}
+    code = "from deocclusion_d2.cli import main; main(['--version'])"
+    printed = run_from_wheel(unpacked, tmp_path, "-c", code)
+    assert printed == f"deocclusion_d2 {deocclusion_d2.__version__}\n"
+
+
+def test_configs_are_found_in_the_wheel(unpacked: Path, tmp_path: Path) -> None:
+    code = """
+import deocclusion_d2 as d2o
+names = "pcnet_m_kins", "configs/quick_schedules/pcnet_m_kins_quick.yaml", "pcnet_c_coco.yaml"
+for name in names:
+    print(d2o.find_config(name))
+# From the config that its _BASE_ names, in the folder above.
+print(d2o.load_config("pcnet_m_plus_kins_quick").MODEL.META_ARCHITECTURE)
+"""
+    *found, meta_architecture = run_from_wheel(unpacked, tmp_path, "-c", code).splitlines()
+    folder = unpacked / "deocclusion_d2" / "configs"
+    files = ["pcnet_m_kins.yaml", "quick_schedules/pcnet_m_kins_quick.yaml", "pcnet_c_coco.yaml"]
+    assert found == [str(folder / file) for file in files]
+    assert meta_architecture == "PCNetM"
+
+
+def test_a_rule_of_the_wheel_converts_without_torch(unpacked: Path, tmp_path: Path) -> None:
+    square = [[2, 2, 9, 2, 9, 9, 2, 9]]
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": square}
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 12, "width": 16}],
+        "categories": [{"id": 1, "name": "thing"}],
+        "annotations": [annotation | {"bbox": [2, 2, 7, 7], "area": 49, "iscrowd": 0}],
+    }
+    (tmp_path / "modal.json").write_text(json.dumps(document), "utf-8")
+    code = """
+import atexit, sys
+from deocclusion_d2.cli import main
+heavy = {"torch", "torchvision", "detectron2"}
+atexit.register(lambda: print("loaded:", sorted(heavy & set(sys.modules))))
+main("convert --method convex_r --input modal.json --output amodal.json".split())
+"""
+    printed = run_from_wheel(unpacked, tmp_path, "-c", code)
+    assert printed.splitlines()[-1] == "loaded: []"
+    converted = json.loads((tmp_path / "amodal.json").read_text("utf-8"))
+    assert [entry["id"] for entry in converted["annotations"]] == [1]

@@ -187,7 +187,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     with tarfile.open(archive, "r:gz") as tar:
         if hasattr(tarfile, "data_filter"):
             tar.extractall(folder, filter="data")
-        else:  # the first releases of Python 3.10 and 3.11
+        else:  # Python 3.11.0 to 3.11.3
             tar.extractall(folder)
     tops = list(folder.iterdir())
     if len(tops) != 1:

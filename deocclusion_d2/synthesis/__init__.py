@@ -1,0 +1,1 @@
+"""Makers of rendered data sets, one package each."""
