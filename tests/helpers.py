@@ -114,7 +114,7 @@ def step_config(tmp_path, text: str):
     """A config of "META_ARCHITECTURE ORDERING COMPLETION"."""
     path = tmp_path / "c.yaml"
     path.write_text(
-        "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}\nMODEL: {DEVICE: cpu, WEIGHTS: ''}\n"
+        "INPUT: {INSTANCE_CROP: {SIZE: 32}}\nMODEL: {DEVICE: cpu, WEIGHTS: ''}\n"
     )
     keys = ("MODEL.META_ARCHITECTURE", "DEOCCLUSION.ORDERING", "DEOCCLUSION.COMPLETION")
     return load_config(

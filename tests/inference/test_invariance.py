@@ -24,7 +24,7 @@ def cfg(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(
         "MODEL: {META_ARCHITECTURE: PCNetM, DEVICE: cpu, PCNET_M: {WIDTH: 0.25}}\n"
-        "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}\n"
+        "INPUT: {INSTANCE_CROP: {SIZE: 32}}\n"
         "DEOCCLUSION: {ORDER_THRESHOLD: 0.45, AMODAL_THRESHOLD: 0.45}\n"
     )
     return load_config(str(path))

@@ -49,7 +49,7 @@ def draw_erased_regions(
 
     Args:
         scene: its masks and instance ids are used, not its image.
-        settings: the placement's numbers; SHIFT, GAMMA and PATCH_SIZE are not used.
+        settings: the placement's numbers; SHIFT and GAMMA are not used.
         min_square: instances whose square is smaller, in pixels, are not used.
         seed: another seed draws other regions.
 

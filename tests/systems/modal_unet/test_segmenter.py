@@ -74,7 +74,7 @@ def cfg(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(
         "MODEL: {META_ARCHITECTURE: ModalUNet, DEVICE: cpu}\nDATALOADER: {NUM_WORKERS: 0}\n"
-        "DEOCCLUSION: {PRECISION: float32}\nINPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 128}}\n"
+        "DEOCCLUSION: {PRECISION: float32}\nINPUT: {INSTANCE_CROP: {SIZE: 128}}\n"
     )
     return load_config(str(path))
 
