@@ -178,6 +178,7 @@ def test_constrained_completion_keeps_visible_pixels_and_stays_under_the_eraser(
 def test_equals_the_one_patch_protocol_of_full_images():
     """Eq. 3 and 4 written plainly: full images, one patch at a time, OpenCV."""
     model = random_model(width=0.25, use_category=True)
+    runner = PatchCompleter(model, batch_size=3, precision="float32", optimize=False)
     size = 64
     masks = front_to_back([(30, 5, 55, 55), (20, 15, 40, 45), (5, 20, 75, 40), (0, 0, 25, 18)])
     scene = scene_of(masks, categories=[4, 2, 1, 4])
@@ -194,9 +195,12 @@ def test_equals_the_one_patch_protocol_of_full_images():
     def forward(target, eraser, category):
         visible = target.copy()
         visible[eraser > 0] = 0
-        x = np.stack([visible * float(category), eraser.astype(float)])[None]
+        # In a batch of the runner's size: in another one the last bits differ, by processor, and
+        # with them a pixel whose probability is next to the threshold.
+        x = torch.zeros(runner.forward_size(size), 2, size, size)
+        x[0] = torch.from_numpy(np.stack([visible * float(category), eraser.astype(float)]))
         with torch.no_grad():
-            logits = model.network(torch.tensor(x, dtype=torch.float32))
+            logits = runner.model.network(x.to(memory_format=torch.channels_last))
         return visible, torch.softmax(logits, 1)[0, 1].numpy()
 
     def linear(mask, new):
@@ -220,7 +224,6 @@ def test_equals_the_one_patch_protocol_of_full_images():
             row.append(new.sum() * (side / size) ** 2)
         increments.append(row)
     expected = OcclusionGraph.from_increments(4, pairs, np.array(increments))
-    runner = PatchCompleter(model, batch_size=3, precision="float32", optimize=False)
     graph = DualCompletion(runner, patch_size=size, threshold=0.5)([scene])[0]
     assert graph.edges == expected.edges and len(graph.edges) >= 3
     for edge in graph.edges:
