@@ -22,7 +22,7 @@ PACKAGE = "deocclusion_d2"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
 # Every layer may import those before it, and what lies below them all.
-BELOW_ALL = ("errors", "faces", "files", "launch", "version")
+BELOW_ALL = ("errors", "faces", "files", "launch", "registry", "version")
 LAYERS = (
     "structures",
     "modeling",
@@ -41,11 +41,6 @@ LAYERS = (
     "editing",
     "cli",
 )
-
-# File -> imports that its layer may not have. They wait to be mended; no new ones.
-KNOWN_IMPORTS = {
-    "modeling/official_checkpoints.py": {f"{PACKAGE}.systems.pcnet_c.partial_conv_unet"},
-}
 
 
 @dataclass(frozen=True)
@@ -101,8 +96,6 @@ class Source:
     def wrong_imports(self) -> Iterator[str]:
         """One line for each that goes up, or into the folder of another system."""
         for line, module in self.imports():
-            if module in KNOWN_IMPORTS.get(self.file, ()):
-                continue
             reason = wrong(self, module)
             if reason:
                 yield f"{self.file}:{line} imports {module}: {reason}"
@@ -155,13 +148,6 @@ def test_imports_go_down_and_into_no_other_system():
     assert not found, "\n".join(found)
 
 
-def test_known_imports_are_still_there():
-    """What is mended needs no exemption any more: take it out."""
-    found = {s.file: {module for _, module in s.imports()} for s in sources().values()}
-    gone = [(file, m) for file, known in KNOWN_IMPORTS.items() for m in known - found[file]]
-    assert not gone
-
-
 @pytest.mark.parametrize(
     ("module", "code", "message"),
     [
@@ -199,9 +185,6 @@ OF_ONE_SYSTEM = {
     "cli/evaluate_erasures.py",
     "cli/fit_ordering_prior.py",
     "experiments/demo.py",
-    # The released networks' names wait to move to the systems' folders.
-    "cli/import_official_checkpoint.py",
-    "modeling/official_checkpoints.py",
 }
 # File -> names that it may say.
 NAMED = {
