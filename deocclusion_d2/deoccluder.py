@@ -280,16 +280,19 @@ def with_steps(
     cfg = cfg.clone()
     cfg.defrost()
     options = cfg.DEOCCLUSION
-    options.ORDERING = ordering or options.ORDERING
-    options.COMPLETION = completion or options.COMPLETION
-    steps = (("ordering", options.ORDERING), ("completion", options.COMPLETION))
-    found = [find_step(kind, name)[1] for kind, name in steps]
-    for key in _step_keys() - {key for step in found for key in step.keys}:
+    honoured: set[str] = set()
+    for key, name in (("ORDERING", ordering), ("COMPLETION", completion)):
+        _, before, owner_before = find_step(key.lower(), options[key])
+        options[key] = name or options[key]
+        _, step, owner = find_step(key.lower(), options[key])
+        honoured |= set(step.keys)
+        # The network of a step that it had, or of none.
+        gone = not step.uses_network or (before.uses_network and owner is not owner_before)
+        if gone and f"DEOCCLUSION.{key}_CONFIG" not in keep:
+            options[f"{key}_CONFIG"] = ""
+    for key in _step_keys() - honoured:
         if f"DEOCCLUSION.{key}" not in keep:
             options[key] = default_of(f"DEOCCLUSION.{key}")
-    for (kind, _), step in zip(steps, found, strict=True):
-        if not step.uses_network:
-            options[f"{kind.upper()}_CONFIG"] = ""
     return cfg
 
 
