@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .config import default_of, find_config, fingerprint, load_config, own_keys, rule_config
+from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
 from .inference.steps import Completion, Ordering, dilation
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 # The order that a rule's completion stands on where no config names another.
 _RULE_ORDER = "convex"
-_SOURCE = re.compile(r"(?P<config>.+?\.ya?ml)@(?P<weights>.+)")
+# "YAML@WEIGHTS", or "NAME@WEIGHTS" with a config's name, which has no folder.
+_SOURCE = re.compile(r"(?P<config>.+?\.ya?ml|[^@/\\]+)@(?P<weights>.+)")
 
 
 class Deoccluder:
@@ -280,16 +281,19 @@ def with_steps(
     cfg = cfg.clone()
     cfg.defrost()
     options = cfg.DEOCCLUSION
-    options.ORDERING = ordering or options.ORDERING
-    options.COMPLETION = completion or options.COMPLETION
-    steps = (("ordering", options.ORDERING), ("completion", options.COMPLETION))
-    found = [find_step(kind, name)[1] for kind, name in steps]
-    for key in _step_keys() - {key for step in found for key in step.keys}:
+    honoured: set[str] = set()
+    for key, name in (("ORDERING", ordering), ("COMPLETION", completion)):
+        _, before, owner_before = find_step(key.lower(), options[key])
+        options[key] = name or options[key]
+        _, step, owner = find_step(key.lower(), options[key])
+        honoured |= set(step.keys)
+        # The network of a step that it had, or of none.
+        gone = not step.uses_network or (before.uses_network and owner is not owner_before)
+        if gone and f"DEOCCLUSION.{key}_CONFIG" not in keep:
+            options[f"{key}_CONFIG"] = ""
+    for key in _step_keys() - honoured:
         if f"DEOCCLUSION.{key}" not in keep:
             options[key] = default_of(f"DEOCCLUSION.{key}")
-    for (kind, _), step in zip(steps, found, strict=True):
-        if not step.uses_network:
-            options[f"{kind.upper()}_CONFIG"] = ""
     return cfg
 
 
@@ -406,7 +410,10 @@ class _Runners:
 
     def of(self, step: _ChosenStep) -> NetworkRunner:
         if step.is_foreign:
-            return _build_runner(step.system, step.cfg, None)
+            try:
+                return _build_runner(step.system, step.cfg, None)
+            except UserError as error:
+                raise UserError(f"{_where(self._cfg, step.kind.upper())}: {error}") from error
         if self._own is None:
             self._own = _build_runner(step.system, self._cfg, self._model)
         return self._own
@@ -420,20 +427,28 @@ def _build_runner(declared: System, cfg: CfgNode, model: torch.nn.Module | None)
     return NetworkRunner.from_config(cfg, model)
 
 
+def _where(cfg: CfgNode, key: str) -> str:
+    """How messages name what says where a step's own network comes from."""
+    return f"DEOCCLUSION.{key}_CONFIG = {cfg.DEOCCLUSION[f'{key}_CONFIG']!r}"
+
+
 def _foreign_config(cfg: CfgNode, key: str, source: str, owner: System) -> CfgNode:
     """The config of a step's own network, used as the config says.
 
     What is said about the whole method (``DILATION``, ``PAPER_PROTOCOL`` and so on) is the
     config's; of the step's own keys those that the config sets.
     """
-    match = _SOURCE.fullmatch(source)
+    match = None if Path(source).is_file() else _SOURCE.fullmatch(source)
     file, weights = (match["config"], match["weights"]) if match else (source, "")
-    where = f"DEOCCLUSION.{key}_CONFIG = {source!r}"
+    where = _where(cfg, key)
     try:
-        find_config(file)
         other = load_config(file, ["MODEL.WEIGHTS", weights] if weights else [])
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+    if not other.MODEL.WEIGHTS:
+        raise UserError(f"{where}: it names no weights; write YAML@WEIGHTS")
+    if "://" not in other.MODEL.WEIGHTS and not Path(other.MODEL.WEIGHTS).is_file():
+        raise UserError(f"{where}: file {other.MODEL.WEIGHTS!r} does not exist")
     if system_of(other) is not owner:
         raise UserError(
             f"{where}: it is a config of {other.MODEL.META_ARCHITECTURE}, but "

@@ -7,10 +7,16 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from detectron2.utils.logger import setup_logger
+
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
+
+if TYPE_CHECKING:
+    from tests.systems.tiny import TinyTrainings
 
 _BESIDE_THE_PROJECT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -25,6 +31,22 @@ def real_data() -> Path:
     if not (folder / "kitti_mots").is_dir():
         pytest.skip(f"no real data in {folder}; set DEOCCLUSION_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_kins(tmp_path_factory) -> Path:
+    """Folder of a synthetic KINS of 3 + 2 images; tests leave it as it is."""
+    folder = tmp_path_factory.mktemp("kins")
+    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_kins, tmp_path_factory) -> TinyTrainings:
+    """Tiny trainings on ``tiny_kins`` by the name of their config, each done once."""
+    from tests.systems.tiny import TinyTrainings
+
+    return TinyTrainings(tiny_kins, tmp_path_factory.mktemp)
 
 
 @pytest.fixture(scope="session")

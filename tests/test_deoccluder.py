@@ -2,11 +2,122 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
-from deocclusion_d2 import Deoccluder
+import pytest
+import torch
+from detectron2.modeling import build_model
+
+from deocclusion_d2 import Deoccluder, load_config
+from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
+from deocclusion_d2.config import find_config
+from deocclusion_d2.deoccluder import build_content, method_config, use_fingerprint, with_steps
 from deocclusion_d2.errors import UserError
-from tests.helpers import step_config
+from deocclusion_d2.files import file_sha256
+from deocclusion_d2.inference.content import TeleaFiller
+from deocclusion_d2.modeling import UNet
+from deocclusion_d2.systems import system_of
+from deocclusion_d2.systems.amodal_unet.network import AmodalUNet
+from deocclusion_d2.systems.pcnet_c.steps import ContentCompletion
+from tests.helpers import random_model, randomise, step_config
+from tests.inference.test_invariance import H, W, scenes
+
+
+@dataclass(frozen=True)
+class Network:
+    """A config with small weights, which it does not name itself."""
+
+    yaml: Path
+    weights: Path
+
+    @property
+    def source(self) -> str:
+        """As ``DEOCCLUSION.*_CONFIG`` names both."""
+        return f"{self.yaml}@{self.weights}"
+
+    def config(self, *opts: str):
+        return load_config(str(self.yaml), ["MODEL.WEIGHTS", str(self.weights), *opts])
+
+    def save(self, model: torch.nn.Module) -> None:
+        torch.save({"model": model.state_dict()}, self.weights)
+
+
+def make_network(folder: Path, config: str, *more: str) -> Network:
+    made = Network(folder / f"{config}.yaml", folder / f"{config}.pth")
+    made.yaml.write_text("\n".join([f"_BASE_: {find_config(config)}", *more]) + "\n")
+    return made
+
+
+@pytest.fixture
+def pcnet_m(tmp_path) -> Network:
+    small = "MODEL: {DEVICE: cpu, PCNET_M: {WIDTH: 0.25}}"
+    made = make_network(
+        tmp_path, "pcnet_m_kins", "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}", small
+    )
+    made.save(random_model())
+    return made
+
+
+@pytest.fixture
+def amodal_unet(tmp_path) -> Network:
+    small = "MODEL: {DEVICE: cpu, AMODAL_UNET: {WIDTH: 0.25}}"
+    made = make_network(
+        tmp_path, "amodal_unet_kins", "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}", small
+    )
+    made.save(randomise(AmodalUNet(network=UNet(1, 0.25))))
+    return made
+
+
+@pytest.fixture
+def pcnet_c(tmp_path) -> Network:
+    small = "MODEL: {DEVICE: cpu, PCNET_C: {WIDTH: 0.0625, ADVERSARIAL_WEIGHT: 0.0, PERCEPTUAL_WEIGHT: 0.0, STYLE_WEIGHT: 0.0}}"
+    made = make_network(
+        tmp_path, "pcnet_c_kins", "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 128}}", small
+    )
+    made.save(build_model(made.config()))
+    return made
+
+
+@pytest.fixture
+def modal_json(tmp_path) -> Path:
+    """The scenes of ``scenes()`` as a modal COCO JSON."""
+    images, annotations = [], []
+    for i, scene in enumerate(scenes()):
+        images.append({"id": i, "file_name": f"{i}.png", "height": H, "width": W})
+        for mask, category in zip(scene.modal_masks, scene.category_ids, strict=True):
+            annotations.append(
+                {
+                    "id": len(annotations),
+                    "image_id": i,
+                    "category_id": int(category),
+                    "segmentation": mask.to_rle(H, W),
+                }
+            )
+    categories = [{"id": c, "name": str(c)} for c in range(1, 9)]
+    path = tmp_path / "modal.json"
+    path.write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    )
+    return path
+
+
+def orders(cfg) -> list:
+    """Who hides whom in the scenes, by annotation ids."""
+    results = Deoccluder.from_config(cfg)(scenes())
+    return [[sorted(r.graph.occluders(i)) for i in range(len(r.graph))] for r in results]
+
+
+def shapes(cfg) -> list:
+    return [
+        [mask.to_rle(H, W) for mask in r.amodal_masks]
+        for r in Deoccluder.from_config(cfg)(scenes())
+    ]
+
+
+# -------------------------------------------------------------------- steps of one system
 
 
 def test_a_method_needs_its_own_network(tmp_path):
@@ -22,3 +133,252 @@ def test_a_method_needs_its_own_network(tmp_path):
         with pytest.raises(UserError, match=message.replace(".", r"\.")) as error:
             Deoccluder.from_config(step_config(tmp_path, text))
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("KEEP_PROBABILITY", "True"),
+        ("RECENTRE", "2"),
+        ("ORDER_THRESHOLD", "0.3"),
+        ("ORDERING_PRIOR", "prior.json"),
+        ("AMODAL_THRESHOLD", "0.3"),
+    ],
+)
+def test_a_key_that_no_step_honours_is_refused(key, value, amodal_unet):
+    cfg = amodal_unet.config(f"DEOCCLUSION.{key}", value)
+    with pytest.raises(UserError, match=rf"DEOCCLUSION\.{key} = .*neither 'convex' nor 'amodal_u"):
+        Deoccluder.from_config(cfg)
+    # A step that honours it may be the network's of another config.
+    if key == "KEEP_PROBABILITY":
+        assert Deoccluder.from_config(amodal_unet.config("DEOCCLUSION.CONSTRAIN", "False"))
+
+
+def test_the_method_is_stronger_than_the_config(pcnet_m, amodal_unet):
+    def completion(method: str | None, net: Network, *opts: str) -> str:
+        cfg = method_config(method, str(net.yaml), str(net.weights), opts)
+        return Deoccluder.from_config(cfg).describe()["completion"]
+
+    assert completion(None, pcnet_m) == "og"
+    nog = ("DEOCCLUSION.COMPLETION", "nog")
+    assert completion(None, pcnet_m, *nog) == "nog"
+    assert completion("pcnet", pcnet_m, *nog) == "og"
+    # What was said for the completion that the config had goes with it.
+    recentre = f"{pcnet_m.yaml.read_text()}DEOCCLUSION: {{RECENTRE: 2}}\n"
+    plus = Network(pcnet_m.yaml.with_name("plus.yaml"), pcnet_m.weights)
+    plus.yaml.write_text(recentre)
+    assert completion("raw", plus) == "raw"
+    with pytest.raises(UserError, match=r"RECENTRE = 2: neither"):
+        completion("raw", plus, "DEOCCLUSION.RECENTRE", "2")
+    shared = (
+        *("DEOCCLUSION.COMPLETION", "amodal_unet"),
+        *("DEOCCLUSION.COMPLETION_CONFIG", amodal_unet.source),
+    )
+    assert completion(None, pcnet_m, *shared) == "amodal_unet"
+    two = Network(pcnet_m.yaml.with_name("two.yaml"), pcnet_m.weights)
+    two.yaml.write_text(
+        f"{pcnet_m.yaml.read_text()}DEOCCLUSION:\n  COMPLETION: amodal_unet\n"
+        f"  COMPLETION_CONFIG: {amodal_unet.source}\n"
+    )
+    assert completion(None, two) == "amodal_unet"
+    assert completion("pcnet_nog", two) == "nog"
+    assert completion("amodal_unet", two) == "amodal_unet"
+
+
+# -------------------------------------------------------------------- steps of two systems
+
+
+def two_systems(first: Network, second: Network, kind: str, step: str) -> list[str]:
+    """Overrides of the first network's config that take a step from the second."""
+    return [f"DEOCCLUSION.{kind}", step, f"DEOCCLUSION.{kind}_CONFIG", second.source]
+
+
+@pytest.mark.parametrize("main", ["pcnet_m", "amodal_unet"])
+def test_order_and_shapes_of_two_systems(main, pcnet_m, amodal_unet, modal_json, tmp_path):
+    """One command; whichever network is the config's own."""
+    own, other, kind, step = {
+        "pcnet_m": (pcnet_m, amodal_unet, "COMPLETION", "amodal_unet"),
+        "amodal_unet": (amodal_unet, pcnet_m, "ORDERING", "dual_completion"),
+    }[main]
+    command = ["--config-file", own.yaml, "--weights", own.weights, "--num-gpus", 0]
+    files = ["--input", modal_json, "--output", tmp_path / "amodal.json"]
+    with pytest.raises(SystemExit) as end:
+        convert([str(t) for t in (*command, *files, *two_systems(own, other, kind, step))])
+    assert end.value.code == 0
+    written = json.loads((tmp_path / "amodal.json").read_text())
+    by_image = {}
+    for annotation in written["annotations"]:
+        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    found = [by_image[i] for i in sorted(by_image)]
+
+    expected = orders(with_steps(pcnet_m.config(), completion="raw"))
+    assert [[sorted(a["occluder_ids"]) for a in image] for image in found] == [
+        [[7 * i + row for row in rows] for rows in image] for i, image in enumerate(expected)
+    ]
+    assert sum(len(rows) for image in expected for rows in image) >= 15
+    assert [[a["segmentation"] for a in image] for image in found] == shapes(amodal_unet.config())
+
+    said = written["info"]["deocclusion"]
+    assert (said["ordering"], said["completion"]) == ("dual_completion", "amodal_unet")
+    assert said["method"] == "amodal_unet" and said["amodal_threshold"] == 0.5
+    assert said["ordering_network"]["order_threshold"] == 0.1
+    assert said["weights"] == own.weights.name
+    assert said["weights_sha256"] == file_sha256(own.weights)
+    assert said[f"{kind.lower()}_weights"] == other.weights.name
+    assert said[f"{kind.lower()}_weights_sha256"] == file_sha256(other.weights)
+
+
+def test_what_is_said_about_the_method_holds_for_both_networks(pcnet_m, amodal_unet):
+    more = two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion")
+    cfg = amodal_unet.config(
+        *more, "DEOCCLUSION.DILATION", "5", "DEOCCLUSION.ORDER_THRESHOLD", "0.3"
+    )
+    said = Deoccluder.from_config(cfg).describe()
+    assert said["dilation"] == 5 and said["ordering_network"]["order_threshold"] == 0.3
+    protocol = amodal_unet.config(*more, "DEOCCLUSION.PAPER_PROTOCOL", "True")
+    said = Deoccluder.from_config(protocol).describe()
+    assert said["paper_protocol"] and said["ordering_network"]["paper_protocol"]
+
+
+def test_a_source_may_be_a_configs_name(pcnet_m, amodal_unet):
+    small = ("INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32")
+    named = Network(Path("pcnet_m_kins"), pcnet_m.weights)
+    cfg = amodal_unet.config(
+        *two_systems(amodal_unet, named, "ORDERING", "dual_completion"), *small
+    )
+    # The weights are those of a smaller network than the config's.
+    with pytest.raises(UserError, match=r"DEOCCLUSION\.ORDERING_CONFIG = .*do not fit this config"):
+        Deoccluder.from_config(cfg)
+
+
+def test_a_wrong_source_is_one_line(pcnet_m, amodal_unet, tmp_path):
+    for source, message in {
+        f"{pcnet_m.yaml}": "MODEL.WEIGHTS is empty",
+        f"{pcnet_m.yaml}@{tmp_path}/no.pth": "no.pth' does not exist",
+        f"{tmp_path}/no.yaml@{pcnet_m.weights}": "no.yaml' does not exist",
+        amodal_unet.source: "it is a config of AmodalUNet, but DEOCCLUSION.ORDERING = "
+        "'dual_completion' runs PCNetM",
+    }.items():
+        steps = ["DEOCCLUSION.ORDERING", "dual_completion", "DEOCCLUSION.ORDERING_CONFIG", source]
+        with pytest.raises(UserError) as error:
+            Deoccluder.from_config(amodal_unet.config(*steps))
+        text = str(error.value)
+        assert text.startswith("DEOCCLUSION.ORDERING_CONFIG = ") and message in text
+        assert "\n" not in text
+    rule = ["DEOCCLUSION.ORDERING", "area", "DEOCCLUSION.ORDERING_CONFIG", pcnet_m.source]
+    with pytest.raises(UserError, match="'area' runs no network; leave it ''"):
+        Deoccluder.from_config(amodal_unet.config(*rule))
+
+
+def test_colours_of_another_system(pcnet_m, pcnet_c):
+    assert isinstance(build_content(pcnet_m.config()), TeleaFiller)
+    assert isinstance(build_content(pcnet_c.config()), ContentCompletion)
+    assert isinstance(build_content(pcnet_c.config("DEOCCLUSION.CONTENT", "telea")), TeleaFiller)
+    named = ["DEOCCLUSION.CONTENT", "pcnet_c"]
+    with pytest.raises(UserError, match=r"CONTENT = 'pcnet_c' runs PCNetC, but MODEL.META_ARCH"):
+        build_content(pcnet_m.config(*named))
+    source = ["DEOCCLUSION.CONTENT_CONFIG", pcnet_c.source]
+    context = ["DEOCCLUSION.CONTENT_CONTEXT", "0.5"]
+    content = build_content(pcnet_m.config(*named, *source, *context))
+    assert isinstance(content, ContentCompletion)
+    # The network's own patches, the method's context.
+    assert (content.patch_size, content.context) == (128, 0.5)
+    with pytest.raises(UserError, match=r"CONTENT_CONFIG = .*'telea' runs no network"):
+        build_content(pcnet_m.config(*source))
+
+
+# -------------------------------------------------------------------- what a result depends on
+
+
+def test_the_hash_of_use_knows_both_networks(pcnet_m, amodal_unet, tmp_path):
+    steps = two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion")
+
+    def use(*opts: str) -> str:
+        return use_fingerprint(amodal_unet.config(*steps, *opts))
+
+    before = use()
+    for same in (
+        ("MODEL.DEVICE", "cuda"),
+        ("DEOCCLUSION.PATCHES_PER_BATCH", "3"),
+        ("OUTPUT_DIR", "elsewhere"),
+        ("MODEL.PCNET_C.WIDTH", "0.5"),
+        ("MODEL.WEIGHTS", "of_known_content.pth"),
+    ):
+        assert use(*same) == before
+    for other in (
+        ("DEOCCLUSION.DILATION", "3"),
+        ("DEOCCLUSION.ORDER_THRESHOLD", "0.3"),
+        ("INPUT.PARTIAL_COMPLETION.ENLARGE_BOX", "4"),
+        ("MODEL.AMODAL_UNET.USE_CATEGORY", "False"),
+    ):
+        assert use(*other) != before
+    pcnet_m.save(random_model(seed=1))
+    assert use() != before
+    before = use()
+    pcnet_m.yaml.write_text(pcnet_m.yaml.read_text() + "DEOCCLUSION: {ORDER_THRESHOLD: 0.3}\n")
+    assert use() != before
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+@pytest.mark.parametrize("name", ["prior.json", "auto"])
+def test_the_hash_of_use_knows_calibrations_by_content(name, foreign, pcnet_m, amodal_unet):
+    file = pcnet_m.weights.with_name("ordering_prior.json" if name == "auto" else name)
+    named = name if name == "auto" else str(file)
+    if foreign:
+        pcnet_m.yaml.write_text(
+            pcnet_m.yaml.read_text() + f"DEOCCLUSION: {{ORDERING_PRIOR: '{named}'}}\n"
+        )
+        steps = two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion")
+        cfg = amodal_unet.config(*steps)
+    else:
+        cfg = pcnet_m.config("DEOCCLUSION.ORDERING_PRIOR", named)
+    found = []
+    for content in ("one", "two", "one"):
+        file.write_text(content)
+        found.append(use_fingerprint(cfg))
+    assert found[0] == found[2] != found[1]
+
+
+def test_the_hash_of_use_knows_the_keys_of_rules(pcnet_m):
+    steps = ["DEOCCLUSION.ORDERING", "area"]
+    larger, smaller = (
+        use_fingerprint(pcnet_m.config(*steps, "DEOCCLUSION.LARGER_IN_FRONT", value))
+        for value in ("True", "False")
+    )
+    assert larger != smaller
+
+
+# -------------------------------------------------------------------- which system
+
+
+def test_the_system_of_a_config(pcnet_m):
+    assert system_of(load_config(None)).name == "mask_rcnn"  # of several detectors the default
+    assert system_of(pcnet_m.config("MODEL.SYSTEM", "pcnet_m")).name == "pcnet_m"
+    detectron2s = load_config(None, ["MODEL.META_ARCHITECTURE", "RetinaNet"])
+    assert system_of(detectron2s).name == "mask_rcnn"
+    with pytest.raises(UserError, match=r"MODEL.SYSTEM = 'pcnet': use one of amodal_unet, "):
+        system_of(pcnet_m.config("MODEL.SYSTEM", "pcnet"))
+    with pytest.raises(UserError, match=r"MODEL.SYSTEM = 'baselines': it has no network"):
+        system_of(pcnet_m.config("MODEL.SYSTEM", "baselines"))
+    with pytest.raises(UserError, match=r"MODEL.SYSTEM = 'amodal_unet'.*AmodalUNet.*'PCNetM'"):
+        system_of(pcnet_m.config("MODEL.SYSTEM", "amodal_unet"))
+
+
+def test_configs_of_version_0_1_load(pcnet_m, tmp_path):
+    """The keys that they had, in a file, in its base, and as overrides."""
+    old, child = tmp_path / "old.yaml", tmp_path / "child.yaml"
+    old.write_text(
+        "INPUT: {DATASET_MAPPER_NAME: partial_completion}\n"
+        "MODEL:\n"
+        "  META_ARCHITECTURE: PCNetM\n"
+        "  PCNET_M: {PIXEL_MEAN: [0.1, 0.2, 0.3], WIDTH: 0.25}\n"
+    )
+    child.write_text("_BASE_: old.yaml\nMODEL: {PCNET_M: {PIXEL_STD: [0.4, 0.5, 0.6]}}\n")
+    cfg = load_config(str(child), ["MODEL.PCNET_M.USE_RGB", "True"])
+    assert system_of(cfg).name == "pcnet_m" and cfg.MODEL.PCNET_M.WIDTH == 0.25
+    assert tuple(cfg.MODEL.INSTANCE.PIXEL_MEAN) == (0.1, 0.2, 0.3)
+    assert build_model(cfg).pixel_std.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+    override = load_config(str(old), ["MODEL.PCNET_M.PIXEL_MEAN", "(0.7, 0.8, 0.9)",
+                                      "INPUT.DATASET_MAPPER_NAME", "content"])  # fmt: skip
+    assert tuple(override.MODEL.INSTANCE.PIXEL_MEAN) == (0.7, 0.8, 0.9)
+    assert "PIXEL_MEAN" not in override.MODEL.PCNET_M

@@ -11,7 +11,7 @@ from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from ..config import fingerprint, load_config
+from ..config import find_config, fingerprint, load_config
 from ..errors import UserError, one_line_errors
 from ..inference.weights import checkpoint_errors, load_model
 from ..systems import system_of
@@ -31,6 +31,8 @@ def train(args: Namespace) -> Any:
         cfg = load_config(args.config_file, args.opts or ())
         if not _expects_as_it_stands(cfg, args.config_file):
             cfg.TEST.EXPECTED_RESULTS = []
+        # Detectron2 reads the file once more, for the log, and knows no configs by name.
+        args.config_file = str(find_config(args.config_file))
         if args.eval_only:
             _set_up(cfg, args)
             return _evaluate(cfg, args.resume)

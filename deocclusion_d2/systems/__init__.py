@@ -98,14 +98,19 @@ def system_of(cfg: CfgNode) -> System:
     architecture of Detectron2's own that no system declares is served as Mask R-CNN is.
 
     Raises:
-        UserError: an unknown system, or one without a network.
+        UserError: an unknown system, one without a network, or with another than the config's.
     """
+    wanted = cfg.MODEL.META_ARCHITECTURE
     if cfg.MODEL.SYSTEM:
         chosen = system(cfg.MODEL.SYSTEM)
         if chosen.network is None:
-            raise UserError(f"MODEL.SYSTEM = {cfg.MODEL.SYSTEM!r}: it has no network")
+            raise UserError(f"MODEL.SYSTEM = {chosen.name!r}: it has no network")
+        if chosen.network.meta_architecture != wanted and not chosen.network.serves_others:
+            raise UserError(
+                f"MODEL.SYSTEM = {chosen.name!r} has the network "
+                f"{chosen.network.meta_architecture}, but MODEL.META_ARCHITECTURE is {wanted!r}"
+            )
         return chosen
-    wanted = cfg.MODEL.META_ARCHITECTURE
     with_network = [s for s in systems().values() if s.network is not None]
     declared = [s for s in with_network if s.network.meta_architecture == wanted]
     if not declared:

@@ -8,67 +8,34 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectron2.engine import default_argument_parser
 from detectron2.modeling import build_model
 from pycocotools import mask as mask_util
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.engine.train import train
-from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
+from tests.systems.tiny import train_arguments
 
-QUICK = Path(__file__).resolve().parents[2] / "configs" / "quick_schedules"
-
-
-@pytest.fixture(scope="module")
-def kins(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("kins")
-    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
-    return folder
-
-
-def arguments(config: str, kins: Path, output: Path, *opts: str, flags: tuple[str, ...] = ()):
-    view = "kins.modal" if config.startswith("modal_unet") else "kins"
-    train_set = f"{view}:{kins}/instances_train.json@{kins}/training/image_2"
-    return default_argument_parser().parse_args(
-        [
-            "--config-file", str(QUICK / config), *flags,
-            "DATASETS.TRAIN", f"('{train_set}',)",
-            "DATASETS.TEST", f"('kins:{kins}/instances_val.json@{kins}/testing/image_2',)",
-            "DATALOADER.NUM_WORKERS", "0",
-            "OUTPUT_DIR", str(output),
-            "MODEL.AMODAL_UNET.WIDTH", "0.25",
-            "MODEL.MODAL_UNET.WIDTH", "0.25",
-            "INPUT.INSTANCE_CROP.SIZE", "32",
-            "SOLVER.IMS_PER_BATCH", "4",
-            "SOLVER.MAX_ITER", "2",
-            "SOLVER.CPU_BFLOAT16", "False",
-            *opts,
-        ]
-    )  # fmt: skip
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    ("config", "tasks", "loss"),
+    ("config", "tasks"),
     [
-        ("amodal_unet_kins_quick.yaml", {"ordering", "completion"}, "loss_amodal"),
-        ("order_net_m_kins_quick.yaml", {"ordering", "completion"}, "loss_order"),
-        ("order_net_mi_kins_quick.yaml", {"ordering", "completion"}, "loss_order"),
-        ("modal_unet_kins_quick.yaml", {"modal_segmentation"}, "loss_modal"),
+        ("amodal_unet_kins_quick", {"ordering", "completion"}),
+        ("order_net_m_kins_quick", {"ordering", "completion"}),
+        ("order_net_mi_kins_quick", {"ordering", "completion"}),
+        ("modal_unet_kins_quick", {"modal_segmentation"}),
     ],
 )
-def test_trains_and_is_evaluated_again_from_its_checkpoint(config, tasks, loss, kins, tmp_path):
-    results = train(arguments(config, kins, tmp_path / "train"))
-    assert set(results) == tasks
-    metrics = [json.loads(t) for t in (tmp_path / "train/metrics.json").read_text().splitlines()]
-    assert any(m.get("total_loss") and "lr" in m for m in metrics)
-    final = ("MODEL.WEIGHTS", str(tmp_path / "train" / "model_final.pth"))
-    alone = arguments(config, kins, tmp_path / "eval", *final, flags=("--eval-only",))
-    assert train(alone) == results
+def test_what_is_logged_and_evaluated(config, tasks, trained):
+    run = trained(config)
+    assert set(run.results) == tasks
+    assert any(m.get("total_loss") and "lr" in m for m in run.metrics())
 
 
 def predict_modal_masks(arguments: list[str]) -> None:
     """Run the tool in this process."""
-    path = QUICK.parents[1] / "tools" / "predict_modal_masks.py"
+    path = ROOT / "tools" / "predict_modal_masks.py"
     spec = importlib.util.spec_from_file_location("predict_modal_masks", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -76,17 +43,17 @@ def predict_modal_masks(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("logit", [4.0, -4.0])
-def test_modal_masks_of_the_tool(logit, kins, tmp_path, capsys):
+def test_modal_masks_of_the_tool(logit, tiny_kins, tmp_path, capsys):
     """One result for each instance, whether the network finds all of its square or nothing."""
-    config = "modal_unet_kins_quick.yaml"
+    config = "modal_unet_kins_quick"
     small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32"]
-    model = build_model(load_config(str(QUICK / config), [*small, "MODEL.DEVICE", "cpu"]))
+    model = build_model(load_config(config, [*small, "MODEL.DEVICE", "cpu"]))
     model.network.head.weight.data.zero_()
     model.network.head.bias.data = torch.tensor([0.0, logit])
     torch.save({"model": model.state_dict()}, tmp_path / "model.pth")
-    output, val = tmp_path / "modal.json", kins / "instances_val.json"
-    command = ["--config-file", str(QUICK / config), "--output", str(output)]
-    command += ["--dataset", f"kins:{val}@{kins}/testing/image_2"]
+    output, val = tmp_path / "modal.json", tiny_kins / "instances_val.json"
+    command = ["--config-file", config, "--output", str(output)]
+    command += ["--dataset", f"kins:{val}@{tiny_kins}/testing/image_2"]
     command += ["--weights", str(tmp_path / "model.pth")]
     predict_modal_masks([*command, *small, "DATALOADER.NUM_WORKERS", "0"])
     results = {r["annotation_id"]: r for r in json.loads(output.read_text())}
@@ -113,19 +80,19 @@ def test_modal_masks_of_the_tool(logit, kins, tmp_path, capsys):
     assert "'PCNetM' predicts no modal masks" in capsys.readouterr().err
 
 
-def test_modal_labels_cannot_train_amodal_networks(kins, tmp_path, capsys):
+def test_modal_labels_cannot_train_amodal_networks(tiny_kins, tmp_path, capsys):
     coco = tmp_path / "modal.json"
-    document = json.loads((kins / "instances_train.json").read_text())
+    document = json.loads((tiny_kins / "instances_train.json").read_text())
     for annotation in document["annotations"]:
         annotation["segmentation"] = annotation.pop("inmodal_seg")
         annotation["bbox"] = annotation.pop("inmodal_bbox")
     coco.write_text(json.dumps(document))
     for config, expected in {
-        "amodal_unet_kins_quick.yaml": "no amodal mask to train on",
-        "order_net_m_kins_quick.yaml": "OrderNet trains on true orders",
+        "amodal_unet_kins_quick": "no amodal mask to train on",
+        "order_net_m_kins_quick": "OrderNet trains on true orders",
     }.items():
-        modal = ("DATASETS.TRAIN", f"('coco:{coco}@{kins}/training/image_2',)")
+        modal = ("DATASETS.TRAIN", f"('coco:{coco}@{tiny_kins}/training/image_2',)")
         with pytest.raises(SystemExit):
-            train(arguments(config, kins, tmp_path, *modal))
+            train(train_arguments(config, tiny_kins, tmp_path, *modal))
         message = capsys.readouterr().err.strip().splitlines()[-1]
         assert message.startswith("error: image ") and expected in message

@@ -1,4 +1,4 @@
-"""A tiny data set, and which steps of experiments ran."""
+"""Which steps of experiments ran."""
 
 from __future__ import annotations
 
@@ -9,14 +9,6 @@ from pathlib import Path
 import pytest
 
 from deocclusion_d2.experiments import demo, experiment, steps
-from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
-
-
-@pytest.fixture(scope="session")
-def tiny_kins(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("kins")
-    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
-    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from detectron2.engine import default_argument_parser
 from torch.nn.parallel import DistributedDataParallel
 
 from deocclusion_d2.config import load_config
@@ -19,53 +18,34 @@ from deocclusion_d2.engine.train import train
 from deocclusion_d2.engine.trainer import Trainer
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.modeling.discriminator import PatchDiscriminator
-from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 from deocclusion_d2.systems.pcnet_c.network import ContentLossWeights, PCNetC
 from deocclusion_d2.systems.pcnet_c.partial_conv_unet import PartialConvUNet
 from tests.systems.pcnet_c.test_network import batch
+from tests.systems.tiny import train_arguments
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
-SMALL = ("MODEL.PCNET_C.WIDTH", "0.0625", "MODEL.PCNET_C.ADVERSARIAL_WEIGHT", "0.1",
-         "SOLVER.IMS_PER_BATCH", "2", "SOLVER.CPU_BFLOAT16", "False", "SOLVER.MAX_ITER", "2",
-         "SOLVER.CHECKPOINT_PERIOD", "1", "DATALOADER.NUM_WORKERS", "0")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def kins(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("kins")
-    write_splits(folder, {"train": 3, "val": 2}, SyntheticKinsConfig(96, 320), 1)
-    return folder
 
 
 def arguments(kins: Path, output: Path, *opts: str, flags: tuple[str, ...] = ()):
-    train_set = f"kins.modal:{kins}/instances_train.json@{kins}/training/image_2"
-    return default_argument_parser().parse_args(
-        [
-            "--config-file", str(CONFIGS / "quick_schedules/pcnet_c_kins_quick.yaml"), *flags,
-            "DATASETS.TRAIN", f"('{train_set}',)",
-            "DATASETS.TEST", "()",
-            "OUTPUT_DIR", str(output),
-            *SMALL,
-            *opts,
-        ]
-    )  # fmt: skip
+    nothing = ("DATASETS.TEST", "()")
+    return train_arguments("pcnet_c_kins_quick", kins, output, *nothing, *opts, flags=flags)
 
 
 def checkpoint(folder: Path) -> dict:
     return torch.load(folder / "model_final.pth", weights_only=False)
 
 
-def test_resumed_training_equals_an_uninterrupted_one(kins, tmp_path):
+def test_resumed_training_equals_an_uninterrupted_one(tiny_kins, tmp_path):
     """The discriminator, its norms' estimates and both sides' Adam states go on."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(arguments(kins, whole, "VIS_PERIOD", "2"))
+    train(arguments(tiny_kins, whole, "VIS_PERIOD", "2"))
     lines = [json.loads(t) for t in (whole / "metrics.json").read_text().splitlines()]
     assert {"loss_hole", "loss_adversarial", "loss_discriminator"} <= set(lines[-1])
 
     cut.mkdir()
     shutil.copy(whole / "model_0000000.pth", cut)
     (cut / "last_checkpoint").write_text("model_0000000.pth")
-    train(arguments(kins, cut, flags=("--resume",)))
+    train(arguments(tiny_kins, cut, flags=("--resume",)))
     expected, resumed = checkpoint(whole)["model"], checkpoint(cut)["model"]
     assert any(k.startswith("discriminator.") for k in expected)
     assert all(torch.equal(expected[k], resumed[k]) for k in expected)
@@ -130,15 +110,15 @@ def test_two_processes_stay_alike(tmp_path):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def test_patches_that_do_not_fit_are_refused(kins, tmp_path, capsys):
+def test_patches_that_do_not_fit_are_refused(tiny_kins, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        train(arguments(kins, tmp_path, "INPUT.INSTANCE_CROP.SIZE", "96"))
+        train(arguments(tiny_kins, tmp_path, "INPUT.INSTANCE_CROP.SIZE", "96"))
     assert "INSTANCE_CROP.SIZE = 96" in capsys.readouterr().err
 
 
-def test_without_vgg_weights_training_says_which_keys(kins, tmp_path, capsys):
+def test_without_vgg_weights_training_says_which_keys(tiny_kins, tmp_path, capsys):
     missing = ("MODEL.PCNET_C.STYLE_WEIGHT", "1.0", "MODEL.PCNET_C.VGG_WEIGHTS", "none.pth")
     with pytest.raises(SystemExit) as stopped:
-        train(arguments(kins, tmp_path, *missing))
+        train(arguments(tiny_kins, tmp_path, *missing))
     assert stopped.value.code == 1
     assert "MODEL.PCNET_C.STYLE_WEIGHT 0" in capsys.readouterr().err
