@@ -1,5 +1,6 @@
 # Needs Python 3.11+ with its venv module, make, and a package index. `make help` lists the targets.
-# The tests of the HTML page need Chromium too (Debian: apt-get install chromium), or are skipped.
+# The tests of the HTML page in a browser need Chromium too (Debian: apt-get install chromium), or
+# are skipped; those of its rules need none.
 
 PYTHON ?= python3
 ARGS ?=

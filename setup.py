@@ -27,7 +27,8 @@ INSTALL_REQUIRES = [
     # That of Detectron2 0.6.
     "fvcore>=0.1.5.post20211023,<0.1.6",
     "iopath>=0.1.7",
-    "lazy-loader>=0.1",
+    # From 0.6 on, a package can offer a function of the name of the module that it is in.
+    "lazy-loader>=0.6",
     "matplotlib>=3.6",
     "networkx>=3.1",
     "numpy>=1.26",
@@ -48,7 +49,15 @@ EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.8.0.76"],
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
     # playwright: drives the Chromium of the system in the tests of the HTML page.
-    "dev": ["playwright>=1.40", "pytest>=7.4", "ruff>=0.6", "setuptools>=77", "unearth>=0.17"],
+    # mini-racer: V8 alone, which runs the page's rules in the tests where there is no Chromium.
+    "dev": [
+        "mini-racer>=0.14",
+        "playwright>=1.40",
+        "pytest>=7.4",
+        "ruff>=0.6",
+        "setuptools>=77",
+        "unearth>=0.17",
+    ],
 }
 
 

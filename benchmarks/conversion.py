@@ -46,8 +46,8 @@ class OnePatchProtocol:
         self.network = copy.deepcopy(model.network).to(memory_format=torch.contiguous_format)
         self.model = model
         self.device = model.device
-        self.size = cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE
-        self.enlarge = cfg.INPUT.PARTIAL_COMPLETION.ENLARGE_BOX
+        self.size = cfg.INPUT.INSTANCE_CROP.SIZE
+        self.enlarge = cfg.INPUT.INSTANCE_CROP.ENLARGE
         self.order_threshold = cfg.DEOCCLUSION.ORDER_THRESHOLD
         self.amodal_threshold = cfg.DEOCCLUSION.AMODAL_THRESHOLD
         self.patches = 0

@@ -19,7 +19,7 @@ from tabulate import tabulate
 from deocclusion_d2.config import load_config
 from deocclusion_d2.engine import Trainer
 from deocclusion_d2.errors import one_line_errors
-from deocclusion_d2.systems.pcnet_m.mapper import build_train_loader
+from deocclusion_d2.systems import system_of
 
 
 class Repeated:
@@ -66,7 +66,7 @@ def main() -> None:
         cfg = load_config(args.config_file, args.opts)
         if cfg.SEED < 0:
             cfg.SEED = 0
-        loader = build_train_loader(cfg)
+        loader = system_of(cfg).network.train_loader(cfg)
     batch_size = cfg.SOLVER.IMS_PER_BATCH
 
     batches = iter(loader)
@@ -85,7 +85,7 @@ def main() -> None:
         for name, rate in (("loader alone", loading), ("step alone", step), ("both", both))
     ]
     print(
-        f"batch {batch_size}, {cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE} px, width "
+        f"batch {batch_size}, {cfg.INPUT.INSTANCE_CROP.SIZE} px, width "
         f"{cfg.MODEL.PCNET_M.WIDTH}, {cfg.DATALOADER.NUM_WORKERS} loader workers, "
         f"{cfg.MODEL.DEVICE}, {torch.get_num_threads()} threads"
     )

@@ -23,6 +23,19 @@ _PACKAGE = Path(__file__).resolve().parent
 CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 _SUBFOLDERS = ("", "quick_schedules")
 
+# Old name of a shared key -> its name now; systems say theirs.
+_RENAMED = {
+    f"INPUT.PARTIAL_COMPLETION.{old}": f"INPUT.INSTANCE_CROP.{now}"
+    for old, now in {
+        "PATCH_SIZE": "SIZE",
+        "ENLARGE_BOX": "ENLARGE",
+        "SHIFT": "SHIFT",
+        "SCALE": "SCALE",
+        "FLIP_PROB": "FLIP_PROB",
+        "MIN_SQUARE": "MIN_SQUARE",
+    }.items()
+}
+
 # Keys and nodes that do not change what a training learns (what it starts from counts by content).
 _NOT_LEARNT = (
     "DATALOADER.NUM_WORKERS",
@@ -63,8 +76,9 @@ def add_deocclusion_config(cfg: CfgNode) -> None:
     Raises:
         UserError: two systems add the same key, or one changes a key that is not its own.
     """
-    from .data.datasets import builtin  # noqa: F401 (registers them)
+    from .data.datasets import register_builtin_datasets
 
+    register_builtin_datasets()
     _added_keys()
     _add_shared_keys(cfg)
     for declared in systems().values():
@@ -83,18 +97,22 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     cfg.MODEL.INSTANCE.PIXEL_STD = (0.229, 0.224, 0.225)
 
     # ---- data -------------------------------------------------------------------------------
-    # The self-supervised sampler (Fig. 3a; numbers of the released runs). The geometry of a patch
-    # (PATCH_SIZE to FLIP_PROB, and MIN_SQUARE) is that of all networks over instance crops.
-    cfg.INPUT.PARTIAL_COMPLETION = node()
+    # Square crops around instances, of all networks over them (numbers of the released runs).
+    cfg.INPUT.INSTANCE_CROP = node()
     # Side of a patch in pixels, a multiple of 16 (supplement A: 256). Inference uses it too.
-    cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 256
+    cfg.INPUT.INSTANCE_CROP.SIZE = 256
     # Area of the square patch over the area of the modal box. Inference uses it too.
-    cfg.INPUT.PARTIAL_COMPLETION.ENLARGE_BOX = 3.0
+    cfg.INPUT.INSTANCE_CROP.ENLARGE = 3.0
     # Shift of the target's crop in x and y, as a share of the square's side: uniform in +-SHIFT.
-    cfg.INPUT.PARTIAL_COMPLETION.SHIFT = 0.2
-    # Scale of either instance in its patch: uniform in this range.
-    cfg.INPUT.PARTIAL_COMPLETION.SCALE = (0.8, 1.2)
-    cfg.INPUT.PARTIAL_COMPLETION.FLIP_PROB = 0.5
+    cfg.INPUT.INSTANCE_CROP.SHIFT = 0.2
+    # Scale of an instance in its patch: uniform in this range.
+    cfg.INPUT.INSTANCE_CROP.SCALE = (0.8, 1.2)
+    cfg.INPUT.INSTANCE_CROP.FLIP_PROB = 0.5
+    # Instances whose square is smaller than this, in pixels, are not used.
+    cfg.INPUT.INSTANCE_CROP.MIN_SQUARE = 5.0
+
+    # The self-supervised sampler (Fig. 3a; numbers of the released runs).
+    cfg.INPUT.PARTIAL_COMPLETION = node()
     # gamma of eq. 1: the probability of case 1 (the eraser covers part of the target).
     cfg.INPUT.PARTIAL_COMPLETION.GAMMA = 0.8
     # Overlap of the two patches, as a share of a patch.
@@ -107,8 +125,6 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # was cut: a hint that real neighbours, which share their image's pixels, do not give. True: the
     # eraser is put on the pixels of the target's image first, and both are resized together.
     cfg.INPUT.PARTIAL_COMPLETION.COMMON_GRID = False
-    # Instances whose square is smaller than this, in pixels, are not used.
-    cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 5.0
 
     # ---- inference --------------------------------------------------------------------------
     cfg.DEOCCLUSION = node()
@@ -201,7 +217,7 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
     except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
     try:
-        opts = [_renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
+        opts = [renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
         cfg.merge_from_list(_numbers_as_floats(cfg, opts))
     except (KeyError, ValueError, AssertionError) as error:
         raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
@@ -211,17 +227,25 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
 
 def _merge_file(cfg: CfgNode, path: Path) -> None:
     """Merge a YAML file, in which keys may have names that they had once."""
-    loaded = cfg.load_yaml_with_base(str(path))
-    if not _rename(loaded):
+    if not _rename(cfg.load_yaml_with_base(str(path))):
         cfg.merge_from_file(str(path))
         return
-    cfg.merge_from_other_cfg(type(cfg)(loaded))
+
+    class Renaming(type(cfg)):
+        # Called for every file of a chain of bases: whatever names they use, the last one counts.
+        @classmethod
+        def load_yaml_with_base(cls, *args: Any, **kwargs: Any) -> dict:
+            loaded = super().load_yaml_with_base(*args, **kwargs)
+            _rename(loaded)
+            return loaded
+
+    cfg.merge_from_other_cfg(type(cfg)(Renaming.load_yaml_with_base(str(path))))
 
 
 def _rename(loaded: dict) -> bool:
     """Give the keys of a parsed YAML their names of now; whether there were others."""
     found = False
-    for old, new in _renamed_keys().items():
+    for old, new in renamed_keys().items():
         *nodes, leaf = old.split(".")
         node: Any = loaded
         for name in nodes:
@@ -238,9 +262,10 @@ def _rename(loaded: dict) -> bool:
     return found
 
 
-def _renamed_keys() -> dict[str, str]:
-    """Old name -> name, of all systems."""
-    return {old: new for s in systems().values() for old, new in s.renamed_keys.items()}
+def renamed_keys() -> dict[str, str]:
+    """Old name of a key -> its name now."""
+    of_systems = [declared.renamed_keys for declared in systems().values()]
+    return {old: now for names in (_RENAMED, *of_systems) for old, now in names.items()}
 
 
 def find_config(name: str) -> Path:

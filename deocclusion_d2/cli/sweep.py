@@ -27,7 +27,7 @@ examples:
   tools/sweep.py --dataset synthetic_kins --seeds 0 1 \\
       --sweep INPUT.PARTIAL_COMPLETION.GAMMA=0.6,0.7,0.8,0.9 --opts SOLVER.MAX_ITER 800
   tools/sweep.py --dataset kitti_mots --method OG+ --seeds 0 1 2 \\
-      --sweep INPUT.PARTIAL_COMPLETION.ENLARGE_BOX=3,4,5 --opts SOLVER.MAX_ITER 400
+      --sweep INPUT.INSTANCE_CROP.ENLARGE=3,4,5 --opts SOLVER.MAX_ITER 400
 """
 
 

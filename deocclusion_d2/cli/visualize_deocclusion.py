@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
-from ..data.datasets import ensure_registered
+from ..data.datasets import DatasetName, ensure_registered
+from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
 from ..deoccluder import (
     Deoccluder,
     accepted_methods,
@@ -78,11 +79,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     with one_line_errors():
         if args.converted:
-            name = _dataset_name("pseudo_amodal", args.converted, args.image_root)
+            name = str(DatasetName(PseudoAmodal.name, args.converted, args.image_root or ""))
             method, needs_image = as_converted, False
             title = "Pseudo-amodal masks (hatched: completed hidden part)"
         else:
-            name = args.dataset or _dataset_name(args.format, args.input, args.image_root)
+            name = args.dataset or str(DatasetName(args.format, args.input, args.image_root or ""))
             deoccluder = build_deoccluder(args.method, args.config_file, args.weights, args.opts)
             method, needs_image = by_deoccluder(deoccluder), deoccluder.uses_rgb
             title = f"Amodal masks by {_method(deoccluder)} (hatched: completed hidden part)"
@@ -100,7 +101,3 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _method(deoccluder: Deoccluder) -> str:
     return method_name(deoccluder.describe()["completion"])
-
-
-def _dataset_name(annotation_format: str, json_file: str, image_root: str | None) -> str:
-    return f"{annotation_format}:{json_file}" + (f"@{image_root}" if image_root else "")

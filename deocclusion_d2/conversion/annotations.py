@@ -10,20 +10,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..data.datasets import AnnotationFormat, ImageInfo, InvalidAnnotation
-from ..data.datasets.annotation_format import ParsedAnnotation, locate
+from ..data.datasets.formats import (
+    AnnotationFormat,
+    ImageInfo,
+    InvalidAnnotation,
+    ParsedAnnotation,
+    locate,
+)
 from ..errors import UserError
 from ..structures import Deocclusion, Scene, WindowMask
 from .document_index import DocumentIndex
 from .tally import Tally
 
-# Keys of an input that tell the *true* amodal mask or follow from it. They get our values, so that
-# no file holds one object's true and pseudo-amodal mask under keys that read alike.
-_AMODAL_KEYS = {
-    "kins2020": {"a_segm": "segmentation", "a_bbox": "bbox", "a_area": "area"},
-    "cocoa": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
-    "cocoa_cls": {"invisible_mask": "hidden", "occlude_rate": "occlusion_rate"},
-}
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
 _NOT_ALWAYS = ("occluder_confidences", "mutual_occlusion_ids", "hidden_probability")
 
@@ -138,11 +136,7 @@ class ShardReader:
         except InvalidAnnotation as error:
             if not self.skip_invalid:
                 raise UserError(f"{self.name}: {error}") from None
-            if self.index.format.one_item_per_image and isinstance(raw.get("regions"), list):
-                yield from _parse_regions(self.index.format, raw, info, tally)
-                return
-            tally.skip(str(error))
-            yield raw
+            yield from self.index.format.salvage(raw, info, error, tally.skip)
             return
         yield from parsed
 
@@ -169,42 +163,6 @@ class ShardReader:
                 f"file says {info.width} x {info.height}"
             )
         return pixels
-
-
-def _parse_regions(
-    annotation_format: AnnotationFormat, entry: dict, info: ImageInfo, tally: Tally
-) -> Iterator[ParsedAnnotation | dict]:
-    """The regions of a COCOA entry of which some cannot be used.
-
-    A region's id is made from its place in the entry, so an empty one stands in for each that
-    cannot be used.
-    """
-    empty: dict[str, Any] = {"segmentation": []}
-    sound = list(entry["regions"])
-    bad: set[int] = set()
-    for place, region in enumerate(entry["regions"]):
-        try:
-            annotation_format.parse({**entry, "regions": [region]}, info)
-        except InvalidAnnotation:
-            before = [empty] * place
-            try:
-                annotation_format.parse({**entry, "regions": [*before, region]}, info)
-            except InvalidAnnotation as error:
-                tally.skip(str(error))
-            sound[place] = empty
-            bad.add(place)
-    try:
-        parsed = annotation_format.parse({**entry, "regions": sound}, info)
-    except InvalidAnnotation as error:  # the entry itself
-        tally.skip(str(error))
-        yield entry
-        return
-    for place, annotation in enumerate(parsed):
-        if place not in bad:
-            yield annotation
-        elif isinstance(entry["regions"][place], dict):
-            made = {k: v for k, v in annotation.raw.items() if k not in empty}
-            yield {**entry["regions"][place], **made}
 
 
 def convert_shard(
@@ -277,13 +235,13 @@ def _converted(
         "segmentation": source.modal if unchanged else amodal.to_rle(scene.height, scene.width),
         "bbox": amodal.xywh,
         "area": area,
-        "modal_segmentation": _modal_as_given(source, annotation_format),
+        "modal_segmentation": annotation_format.modal_as_given(source),
         "modal_bbox": modal.xywh,
         "occluder_ids": [scene.instance_ids[k] for k in occluders],
         **_certainty(scene, result, row, occluders),
         "occlusion_rate": round(added / area, 4) if area else 0.0,
     }
-    for key, value in _AMODAL_KEYS.get(annotation_format.name, {}).items():
+    for key, value in annotation_format.replaced_keys.items():
         if key in source.raw:
             ours[key] = (
                 hidden.to_rle(scene.height, scene.width) if value == "hidden" else ours[value]
@@ -305,11 +263,3 @@ def _certainty(scene: Scene, result: Deocclusion, row: int, occluders: list[int]
     if result.probabilities is not None and result.probabilities[row] is not None:
         said["hidden_probability"] = result.probabilities[row].to_json()
     return said
-
-
-def _modal_as_given(source: ParsedAnnotation, annotation_format: AnnotationFormat) -> Any:
-    """The modal mask as the input writes it, or as RLE where it only follows from other keys."""
-    if annotation_format.name in ("cocoa", "cocoa_cls"):
-        given = source.raw.get("visible_mask")
-        return source.modal if given is None else given
-    return source.raw[annotation_format.modal_key]

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
-from ..version import __version__
+from ..version import SAME_RESULTS_SINCE, __version__
 from .annotations import ShardReader, convert_shard
 from .document_index import DocumentIndex, read_index
 from .job import ConversionJob, Method
@@ -25,6 +25,7 @@ from .merge import merge
 from .predicted_input import PredictedInput
 from .shards import ShardFolder, ShardPlan
 from .tally import Tally
+from .writers import WRITERS
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -33,12 +34,15 @@ S = TypeVar("S")
 _INSTANCES_AT_ONCE = 256
 
 
-def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
+def convert(
+    job: ConversionJob, deoccluder: Deoccluder | None = None, writer: str = "coco"
+) -> Tally:
     """Convert a file; called by every process of a group, or by one alone.
 
     Args:
         job: the same in all processes.
         deoccluder: used instead of the one that the job describes.
+        writer: a name of ``WRITERS``, the format of the output.
 
     Returns:
         What was done, in the first process; in the others an empty tally.
@@ -52,6 +56,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
 
     def prepare() -> tuple[DocumentIndex | PredictedInput | None, Method]:
         job.check()
+        WRITERS.find(writer)
         source = _read_input(job)
         if deoccluder is not None:
             return source, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
@@ -63,11 +68,11 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
 
     def open_folder() -> None:
         if main:
-            fingerprint = {**info, "input_size": source.size, "shard_size": job.shard_size}
-            fingerprint = {
-                k: v for k, v in fingerprint.items() if k not in ("input", "images_from")
-            }
-            folder.open({**fingerprint, "config": method.config}, job.overwrite)
+            fingerprint = {k: v for k, v in info.items() if k not in ("input", "images_from")}
+            fingerprint |= {"version": SAME_RESULTS_SINCE}
+            fingerprint |= {"input_size": source.size, "shard_size": job.shard_size}
+            older = {**fingerprint, "config": method.config_of_0_1}
+            folder.open({**fingerprint, "config": method.config}, job.overwrite, (older,))
             if job.images_from and not folder.modal_json.exists():
                 source.write(folder.modal_json)
 
@@ -93,7 +98,7 @@ def convert(job: ConversionJob, deoccluder: Deoccluder | None = None) -> Tally:
                     f"{folder.shard(number)} is missing: do all machines share this folder?"
                 )
             total.add(Tally.from_dict(header["tally"]))
-        merge(index, plan, folder, info, job.output)
+        merge(index, plan, folder, info, job.output, WRITERS[writer])
         folder.remove()
         print(total.table(time.perf_counter() - start, done_now))
         print(f"written: {job.output}")

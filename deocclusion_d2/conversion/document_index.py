@@ -19,16 +19,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..data.datasets import (
-    ANNOTATION_FORMATS,
+from ..data.datasets.formats import (
     AnnotationFormat,
     ImageInfo,
     InvalidAnnotation,
+    default_format,
     detect_format,
     get_format,
+    is_lone_item,
+    locate,
 )
-from ..data.datasets.annotation_format import locate
-from ..data.datasets.cocoa import entry_image
 from ..errors import UserError
 from .json_stream import JsonItem, JsonStream, read_item
 from .tally import Tally
@@ -118,7 +118,7 @@ def read_index(
         else:
             reader.add_annotation(item)
     top, lists = stream.top, stream.found_lists
-    if "regions" in top and "annotations" not in lists:
+    if "annotations" not in lists and is_lone_item(top):
         reader.add_annotation(JsonItem("", *stream.extent, top))
         top, lists = {}, lists | {"annotations"}
     for key in ("images", "annotations"):
@@ -126,7 +126,7 @@ def read_index(
             raise UserError(f"{path}: '{key}' is not a list")
     if not stream.is_list and "annotations" not in lists:
         raise UserError(f"{path}: there is no list 'annotations': is this a COCO-like JSON?")
-    annotation_format = reader.format or ANNOTATION_FORMATS["coco"]
+    annotation_format = reader.format or default_format()
     if "images" not in lists and annotation_format.has_images_key:
         results = "; COCO results need --images-from" if stream.is_list else ""
         raise UserError(
@@ -195,7 +195,7 @@ class _Reader:
     def add_image(self, item: JsonItem) -> None:
         row = len(self._images) // 2
         self._images.extend((item.offset, item.length))
-        annotation_format = self.format or ANNOTATION_FORMATS["coco"]
+        annotation_format = self.format or default_format()
         try:
             image_id = check_size(annotation_format.images_of(item.value)).id
         except InvalidAnnotation as error:
@@ -223,11 +223,11 @@ class _Reader:
                     f"annotation ({', '.join(map(str, value))}): pass --format"
                 )
         if self.format.one_item_per_image:
-            regions = value.get("regions")
-            if not isinstance(regions, list):
-                self._bad_items[number] = f"entry {value.get('id')!r}: it has no list 'regions'"
+            try:
+                self.instances[-1] = self.format.count_instances(value)
+            except InvalidAnnotation as error:
+                self._bad_items[number] = str(error)
                 return
-            self.instances[-1] = len(regions)
         elif "id" not in value:
             self._bad_items[number] = f"annotation number {number + 1}: it has no key 'id'"
             return
@@ -273,7 +273,7 @@ class _Reader:
     # ---------------------------------------------------------------- the whole
 
     def images_of_entries(self, file: BinaryIO, image_root: Path) -> list[ImageInfo | None]:
-        """The images of COCOA entries that stand without a list of images."""
+        """The images of items that stand without a list of images."""
         places = self.item_places
         images: list[ImageInfo | None] = []
         alternative = self.path.stem if len(places) == 1 else ""
@@ -282,7 +282,8 @@ class _Reader:
             if number not in self._bad_items and number not in self._further_entries:
                 try:
                     entry = read_item(file, *map(int, place))
-                    image = check_size(entry_image(entry, str(image_root), alternative))
+                    image = self.format.entry_image(entry, str(image_root), alternative)
+                    image = check_size(image)
                 except InvalidAnnotation as error:
                     self._bad_items[number] = str(error)
                 else:
@@ -341,7 +342,7 @@ class _Reader:
         annotation_id = value.get("id")
         if row >= 0 and row not in self._bad_rows and len(self._images):
             raw_image = read_item(file, *map(int, self.image_places[row]))
-            place = locate(ANNOTATION_FORMATS["coco"].images_of(raw_image), annotation_id)
+            place = locate(self.format.images_of(raw_image), annotation_id)
         else:
             place = f"image {value['image_id']!r}, annotation {annotation_id!r}"
         return f"{place}: {reason}"

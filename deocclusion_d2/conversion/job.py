@@ -19,6 +19,7 @@ from ..deoccluder import (
 from ..errors import UserError
 from ..files import file_sha256
 from ..structures import DEFAULT_MIN_SCORE
+from .older import config_hash_of_0_1
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,13 @@ class Method:
         deoccluder: de-occludes a list of scenes.
         settings: all that decides the result beside the input, JSON-able; for the output's info.
         config: hash of the config, for the shards alone.
+        config_of_0_1: the same as version 0.1 made it.
     """
 
     deoccluder: Deoccluder
     settings: dict[str, Any]
     config: str = ""
+    config_of_0_1: str = ""
 
     @classmethod
     def build(cls, job: ConversionJob) -> Method:
@@ -165,7 +168,7 @@ class Method:
         if uses_own_network(cfg):
             weights = job.weights_file(cfg)
             settings |= {"weights": weights.name, "weights_sha256": file_sha256(weights)}
-        return cls(deoccluder, settings, use_fingerprint(cfg))
+        return cls(deoccluder, settings, use_fingerprint(cfg), config_hash_of_0_1(cfg))
 
 
 def _one_line(error: Exception) -> str:

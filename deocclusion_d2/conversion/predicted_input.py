@@ -21,13 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from ..data.datasets import (
-    ANNOTATION_FORMATS,
-    InvalidAnnotation,
-    parse_prediction,
-    prediction_mask,
-    to_rle,
-)
+from ..data.datasets.formats import InvalidAnnotation, default_format, to_rle
+from ..data.datasets.predictions import parse_prediction, prediction_mask
 from ..errors import UserError
 from ..files import whole_text_file
 from ..structures import resolve_rle_overlaps
@@ -69,7 +64,7 @@ class ImageTable:
             UserError: naming the file and image.
         """
         stream = JsonStream(path, ("images", "annotations"))
-        coco = ANNOTATION_FORMATS["coco"]
+        coco = default_format()
         row_of_id: dict[int | str, int] = {}
         sizes, places = array("q"), array("q")
         try:

@@ -111,18 +111,26 @@ class ShardFolder:
     def shard(self, number: int) -> Path:
         return self.path / f"shard-{number:06d}.jsonl"
 
-    def open(self, fingerprint: dict[str, Any], overwrite: bool) -> None:
+    def open(
+        self,
+        fingerprint: dict[str, Any],
+        overwrite: bool,
+        same: Iterable[dict[str, Any]] = (),
+    ) -> None:
         """Make the folder ready; called by one process before any other uses it.
 
         Args:
             fingerprint: everything that decides the shards' content, JSON-able.
             overwrite: throw away what a conversion with another fingerprint has left.
+            same: fingerprints of older versions that stand for the same content.
 
         Raises:
             UserError: the folder holds finished shards of another conversion.
         """
         fingerprint = json.loads(json.dumps(fingerprint))
         found = self._read_manifest()
+        if found in [json.loads(json.dumps(other)) for other in same]:
+            found = fingerprint
         if found != fingerprint and self.path.exists():
             if any(self.path.glob("shard-*.jsonl")) and not overwrite:
                 raise UserError(

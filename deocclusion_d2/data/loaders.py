@@ -95,11 +95,11 @@ def train_instances(cfg, columns: Sequence[str] = ()) -> InstanceTable:
     Raises:
         UserError: there is none, or one without a mask that is asked for.
     """
-    options = cfg.INPUT.PARTIAL_COMPLETION
+    options = cfg.INPUT.INSTANCE_CROP
     instances = InstanceTable(
         train_records(cfg),
         min_square=options.MIN_SQUARE,
-        enlarge=options.ENLARGE_BOX,
+        enlarge=options.ENLARGE,
         columns=columns,
     )
     if not len(instances):

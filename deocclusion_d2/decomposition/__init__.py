@@ -1,30 +1,25 @@
-"""Photos taken apart into complete objects and their background."""
+"""Photos taken apart into complete objects and their background.
 
-from .decompose import decompose, decompose_scenes
-from .job import DecompositionJob, JobResult, decompose_photos
-from .mask_sources import open_masks
-from .photos import read_photo
-from .scene_folder import (
-    check_object_name,
-    check_replaceable,
-    graph_document,
-    is_layered_scene,
-    load_layered_scene,
-    save_layered_scene,
+Nothing is imported before it is asked for: reading and writing a layered scene needs neither torch
+nor Detectron2.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "decompose": ["decompose", "decompose_scenes"],
+        "job": ["DecompositionJob", "JobResult", "decompose_photos"],
+        "mask_sources": ["open_masks"],
+        "photos": ["read_photo"],
+        "scene_folder": [
+            "check_object_name",
+            "check_replaceable",
+            "graph_document",
+            "is_layered_scene",
+            "load_layered_scene",
+            "save_layered_scene",
+        ],
+    },
 )
-
-__all__ = [
-    "DecompositionJob",
-    "JobResult",
-    "check_object_name",
-    "check_replaceable",
-    "decompose",
-    "decompose_photos",
-    "decompose_scenes",
-    "graph_document",
-    "is_layered_scene",
-    "load_layered_scene",
-    "open_masks",
-    "read_photo",
-    "save_layered_scene",
-]

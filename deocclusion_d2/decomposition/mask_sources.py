@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..data.datasets import ANNOTATION_FORMATS, detect_format, ensure_registered, read_json
+from ..data.datasets import DatasetName, ensure_registered, read_json, register_builtin_datasets
+from ..data.datasets.formats import default_format, detect_format, get_format, is_lone_item
 from ..data.scenes import scene_from_record
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
@@ -58,11 +59,12 @@ def open_masks(
             results, ``RESULTS_JSON[@IMAGES_JSON]``, where IMAGES_JSON is the COCO file whose images
             and categories they are of; or a registered data set, or ``FORMAT[.modal]:JSON``.
         min_score: results below it are left out.
-        things_only: leave out COCOA's regions of stuff.
+        things_only: leave out regions of stuff, where the format knows which they are.
 
     Raises:
         UserError: naming the file.
     """
+    register_builtin_datasets()
     json_file, _, images_json = name.partition("@")
     if name in DatasetCatalog or not Path(json_file).is_file():
         if name not in DatasetCatalog and ":" not in name:
@@ -73,15 +75,14 @@ def open_masks(
         return ResultMasks(json_file, document, images_json or None, min_score)
     if images_json:
         raise UserError(f"--masks {name}: {json_file} holds no COCO results, leave out '@...'")
-    return AnnotatedMasks(
-        ensure_registered(f"{_format_name(document, json_file)}:{json_file}"), things_only
-    )
+    visible_parts = DatasetName(_told_format(document, json_file), json_file, modal=True)
+    return AnnotatedMasks(ensure_registered(str(visible_parts)), things_only)
 
 
 class AnnotatedMasks(MaskSource):
     """Masks of a data set. A photo is matched to an image by the end of its path.
 
-    The JSON of one COCOA entry, which knows its image by the address it came from, belongs to
+    A JSON of one image that is known only by the address it came from (one COCOA entry) belongs to
     whatever photo it is given with.
     """
 
@@ -96,17 +97,19 @@ class AnnotatedMasks(MaskSource):
         for record in records:
             self._by_file_name[PurePath(record["file_name"]).name].append(record)
         self._names_are_unique = all(len(group) == 1 for group in self._by_file_name.values())
-        regions = metadata.get("annotation_format") == "cocoa"
-        self._only_entry = records[0] if regions and len(records) == 1 else None
+        name = metadata.get("annotation_format")
+        self._format = get_format(name) if name else default_format()
+        fits = self._format.fits_any_photo and len(records) == 1
+        self._only_record = records[0] if fits else None
 
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
-        record = self._only_entry or self._record(path)
+        record = self._only_record or self._record(path)
         _check_size(path, image, record["height"], record["width"], self._json)
         kept = [a for a in record["annotations"] if not a.get("iscrowd", 0)]
         if self.things_only:
-            kept = [a for a in kept if not a.get("isStuff")]
+            kept = [a for a in kept if not self._format.is_stuff(a)]
         scene, _ = scene_from_record({**record, "annotations": kept})
-        # COCOA has no categories but gives every region a name.
+        # A format without categories may give every region a name.
         names = [str(a.get("name") or self._classes[a["category_id"]]).strip() for a in kept]
         return MaskedPhoto(replace(scene, image=image, file_name=str(path)), names)
 
@@ -156,7 +159,7 @@ class ResultMasks(MaskSource):
             self._read_images(images_json)
 
     def _read_images(self, images_json: str) -> None:
-        coco, document = ANNOTATION_FORMATS["coco"], read_json(images_json)
+        coco, document = default_format(), read_json(images_json)
         try:
             self._names = {c["id"]: c["name"] for c in coco.categories(document)}
             images = [coco.images_of(raw) for raw in document.get("images", ())]
@@ -203,22 +206,22 @@ def _is_results(document: object) -> bool:
     )
 
 
-def _format_name(document: object, json_file: str) -> str:
-    """The format that a document's first annotation shows; with the view of visible parts."""
+def _told_format(document: object, json_file: str) -> str:
+    """The name of the format that a document's first annotation shows."""
     annotations = document.get("annotations") if isinstance(document, Mapping) else document
-    if isinstance(document, Mapping) and "regions" in document:
+    if isinstance(document, Mapping) and is_lone_item(document):
         annotations = [document]
     if not isinstance(annotations, list):
         raise UserError(f"{json_file}: it has no list 'annotations'")
     if not annotations:
-        return "coco.modal"
+        return default_format().name
     found = detect_format(annotations[0]) if isinstance(annotations[0], Mapping) else None
     if found is None:
         raise UserError(
             f"{json_file}: the format cannot be told from its first annotation: name it, as in "
             f"--masks coco:{json_file}"
         )
-    return f"{found.name}.modal"
+    return found.name
 
 
 def _common_parts(path: Path, file_name: str) -> int:

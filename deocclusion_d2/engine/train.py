@@ -11,7 +11,7 @@ from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from ..config import load_config
+from ..config import fingerprint, load_config
 from ..errors import UserError, one_line_errors
 from ..inference.weights import checkpoint_errors, load_model
 from ..systems import system_of
@@ -29,6 +29,8 @@ def train(args: Namespace) -> Any:
         if not args.config_file:
             raise UserError("--config-file is missing; configs/ holds them")
         cfg = load_config(args.config_file, args.opts or ())
+        if not _expects_as_it_stands(cfg, args.config_file):
+            cfg.TEST.EXPECTED_RESULTS = []
         if args.eval_only:
             _set_up(cfg, args)
             return _evaluate(cfg, args.resume)
@@ -55,6 +57,24 @@ def run_training(cfg, args: Namespace, *, resume: bool, bar: bool = False) -> di
     if bar and comm.is_main_process():
         trainer.register_hooks([ProgressBar()])
     return trainer.train()
+
+
+def _expects_as_it_stands(cfg, config_file: str) -> bool:
+    """Whether ``TEST.EXPECTED_RESULTS`` of a file are about this training or evaluation.
+
+    They are about the config as it stands, not about other data, weights or schedules.
+    """
+    if not cfg.TEST.EXPECTED_RESULTS:
+        return True
+    plain = load_config(config_file)
+    return all(
+        what(plain) == what(cfg)
+        for what in (
+            lambda c: (c.DATASETS.TRAIN, c.DATASETS.TEST, c.MODEL.WEIGHTS),
+            lambda c: fingerprint(c, system_of(c), "training"),
+            lambda c: fingerprint(c, system_of(c), "use"),
+        )
+    )
 
 
 def _set_up(cfg, args: Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..data.datasets import ensure_registered
+from ..data.datasets import DatasetName, ensure_registered, get_format
 from ..errors import UserError
 from ..files import file_sha256
 from .stages import hash_of
@@ -46,8 +46,6 @@ _KNOWN = {
     "kitti_mots": ("kitti_mots_train", "kitti_mots_dev", "kitti_mots"),
 }
 KNOWN_NAMES = tuple(_KNOWN)
-# Formats without categories.
-_COCOA_FORMATS = ("cocoa",)
 
 
 def resolve_data(
@@ -76,7 +74,7 @@ def resolve_data(
         _require(dataset)
     metadata = MetadataCatalog.get(train)
     if family is None:
-        family = "cocoa" if metadata.annotation_format in _COCOA_FORMATS else "kins"
+        family = "kins" if get_format(metadata.annotation_format).has_categories else "cocoa"
     if supervised is None and metadata.view == "amodal":
         supervised = train
     if supervised is not None and MetadataCatalog.get(supervised).view != "amodal":
@@ -88,9 +86,10 @@ def short_name(name: str) -> str:
     """A data set's name for titles: without the folders of one that was named on the fly."""
     if ":" not in name:
         return name
-    kind, _, rest = name.partition(":")
-    json_file = rest.rpartition("@")[0] or rest
-    return f"{kind}:{Path(json_file).name}"
+    try:
+        return DatasetName.parse(name).short
+    except UserError:  # registered under a name with a colon
+        return name
 
 
 def folder_name(name: str) -> str:
@@ -108,10 +107,13 @@ def modal_view(name: str) -> str:
         return name
     if f"{name}_modal" in DatasetCatalog:
         return f"{name}_modal"
-    root = metadata.image_root
-    return ensure_registered(
-        f"{metadata.annotation_format}.modal:{metadata.annotation_json}@{root}"
+    modal = DatasetName(
+        metadata.annotation_format,
+        str(metadata.annotation_json),
+        str(metadata.image_root),
+        modal=True,
     )
+    return ensure_registered(str(modal))
 
 
 def fingerprint(name: str) -> dict[str, str]:

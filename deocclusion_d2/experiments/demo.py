@@ -11,7 +11,7 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog
 
-from ..data.datasets import ensure_registered
+from ..data.datasets import DatasetName, ensure_registered
 from ..deoccluder import Deoccluder
 from ..synthesis.street import SyntheticKinsConfig, write_splits
 from ..visualization import by_deoccluder, render_records, select_records
@@ -59,7 +59,9 @@ def run_demo(settings: DemoSettings, output: Path) -> str:
     output = output.resolve()
     data = _make_data(settings, output)
     names = {
-        split: f"kins:{data / f'instances_{split}.json'}@{data / folder / 'image_2'}"
+        split: str(
+            DatasetName("kins", f"{data}/instances_{split}.json", f"{data}/{folder}/image_2")
+        )
         for split, folder in (("train", "training"), ("val", "testing"))
     }
     opts = (

@@ -15,6 +15,8 @@ from detectron2.data import MetadataCatalog
 
 from ..config import fingerprint
 from ..conversion import ConversionJob, convert
+from ..data.datasets import DatasetName
+from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
 from ..deoccluder import method_name
 from ..engine.evaluate import Metrics
 from ..evaluation.label_quality import label_quality
@@ -137,7 +139,8 @@ class Experiment:
         )
         test = self.data.test
         if predictions:
-            test = f"predicted:{predictions.folder / predictions.result['file']}@{test}"
+            results = predictions.folder / predictions.result["file"]
+            test = str(DatasetName.predicted(str(results), test))
         inputs = {
             "method": row,
             "settings": settings,
@@ -228,7 +231,8 @@ class Experiment:
 
     def _labels_name(self, labels: Stage) -> str:
         images = MetadataCatalog.get(self.data.train).image_root
-        return f"pseudo_amodal:{labels.folder / labels.result['file']}@{images}"
+        json_file = labels.folder / labels.result["file"]
+        return str(DatasetName(PseudoAmodal.name, str(json_file), str(images)))
 
 
 def mask_training() -> str:

@@ -118,6 +118,8 @@ class Trainings:
             cfg.DATASETS.TRAIN = (dataset,)
             cfg.DATASETS.TEST = (test,) if test else ()
             cfg.OUTPUT_DIR = str(folder)
+            # What the file expects is about its own data and length.
+            cfg.TEST.EXPECTED_RESULTS = []
             calibration = system.network.calibration
             if calibration is not None:
                 # A stage of its own: a network is shared by all that train it alike.

@@ -100,16 +100,16 @@ def constrains(cfg) -> bool:
 def patch_arguments(cfg) -> dict[str, Any]:
     """How instances become patches, by the names that the steps' classes give it."""
     return {
-        "patch_size": cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE,
-        "enlarge": cfg.INPUT.PARTIAL_COMPLETION.ENLARGE_BOX,
+        "patch_size": cfg.INPUT.INSTANCE_CROP.SIZE,
+        "enlarge": cfg.INPUT.INSTANCE_CROP.ENLARGE,
     }
 
 
 def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
     """What every network's use is described by: names and numbers, for JSON."""
     return {
-        "patch_size": cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE,
-        "enlarge_box": cfg.INPUT.PARTIAL_COMPLETION.ENLARGE_BOX,
+        "patch_size": cfg.INPUT.INSTANCE_CROP.SIZE,
+        "enlarge_box": cfg.INPUT.INSTANCE_CROP.ENLARGE,
         "constrain": constrains(cfg),
         "paper_protocol": cfg.DEOCCLUSION.PAPER_PROTOCOL,
         "precision": runner.precision,

@@ -250,6 +250,7 @@ class System:
         published: figures of its paper, to stand beside measured ones.
         renamed_keys: old name of a config key -> its name now; old configs keep loading.
         sweeps: config keys and values that ``tools/sweep.py`` tries when nothing else is asked for.
+        since: the version of this package that its keys came with; "" for later ones than 0.1.
         exports: public name -> what it stands for, importable from ``deocclusion_d2``.
     """
 
@@ -264,6 +265,7 @@ class System:
     published: Published = field(default_factory=dict)
     renamed_keys: Mapping[str, str] = field(default_factory=dict)
     sweeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    since: str = ""
     exports: Mapping[str, Lazy] = field(default_factory=dict)
 
     def steps(self, kind: str) -> Mapping[str, Step]:

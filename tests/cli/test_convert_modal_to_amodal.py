@@ -14,7 +14,7 @@ from deocclusion_d2.structures import WindowMask
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "convert_modal_to_amodal.py"
-TINY = ["MODEL.PCNET_M.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"]
+TINY = ["MODEL.PCNET_M.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32"]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.helpers import box_mask, rule_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs/pcnet_m_kins.yaml"
-TINY = ["MODEL.PCNET_M.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"]
+TINY = ["MODEL.PCNET_M.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32"]
 TINY += ["MODEL.DEVICE", "cpu", "DATALOADER.NUM_WORKERS", "0"]
 H, W, COUNT = 40, 60, 30
 

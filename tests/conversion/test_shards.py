@@ -79,3 +79,13 @@ class TestFolder:
         folder = ShardFolder(tmp_path / "s")
         folder.open({"input": "x"}, overwrite=False)
         folder.open({"input": "y"}, overwrite=False)
+
+
+def test_a_fingerprint_of_an_older_version_may_stand_for_the_same(tmp_path):
+    folder = ShardFolder(tmp_path / "out.json.shards")
+    folder.open({"method": "pcnet", "config": "old"}, overwrite=False)
+    folder.write(0, {"tally": {}}, ["line"])
+    with pytest.raises(UserError, match=r"shards of another conversion \(other config\)"):
+        folder.open({"method": "pcnet", "config": "new"}, overwrite=False)
+    folder.open({"method": "pcnet", "config": "new"}, False, [{"method": "pcnet", "config": "old"}])
+    assert folder.header(0) == {"tally": {}}

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import get_cfg
-from detectron2.data import MetadataCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Instances
 from torch import nn
 
+from deocclusion_d2.data.datasets import register_builtin_datasets
 from deocclusion_d2.decomposition import open_masks
 from deocclusion_d2.decomposition.detector import Detector
 from deocclusion_d2.errors import UserError
@@ -169,6 +170,14 @@ def test_files_without_masks(tmp_path, document, message):
     with pytest.raises(UserError, match=message) as error:
         open_masks(str(path))
     assert "m.json" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_built_in_data_sets_are_known():
+    register_builtin_datasets.cache_clear()
+    if "d2sa_val" in DatasetCatalog:
+        DatasetCatalog.remove("d2sa_val")
+    with pytest.raises(UserError, match="D2S_amodal_validation.json: there is no such annotation"):
+        open_masks("d2sa_val")
 
 
 def test_masks_that_are_nowhere():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from deocclusion_d2.editing import read_edit_script
+from deocclusion_d2.editing.scene_editor import SCRIPT_VERSION
 
 
 class PageEditor:
@@ -83,11 +85,22 @@ class PageEditor:
         return path.rename(path.with_name(download.value.suggested_filename))
 
     def script(self) -> list[dict]:
-        """The edits of the script that the page saves."""
-        return read_edit_script(self.saved("Save script"))
+        """The edits of the script that the page would save now.
+
+        Not by saving it: a test may ask more often than the ten times a second after which
+        Chromium drops downloads.
+        """
+        document = json.loads(self.page.evaluate("opened.then(editor => editor.script())"))
+        assert document["version"] == SCRIPT_VERSION
+        return document["edits"]
 
     def close(self) -> None:
-        """Nothing went wrong in the page, and it asked for nothing from outside."""
-        self.context.close()
+        """It saves the script that it tells, nothing went wrong in it, and it asked for nothing
+        from outside.
+        """
+        try:
+            assert read_edit_script(self.saved("Save script")) == self.script()
+        finally:
+            self.context.close()
         assert self.errors == []
         assert all(url.startswith(("file:", "data:", "blob:")) for url in self.requests)

@@ -1,6 +1,7 @@
 """The HTML page in a real Chromium: what the user does, and the pixels and files that come of it.
 
-Every picture is compared with the slow drawing, which applies the edits that the page saves.
+Every picture is compared with the slow drawing, which applies the edits of the page's script; at
+the end of each test the page saves it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class Editor(PageEditor):
     def check(self, edits: list[dict]) -> None:
-        """The canvas, the order and the saved script are those of the edits."""
+        """The canvas, the order and the script are those of the edits."""
         expected = EditedScene(boxes_and_beams()).apply(edits)
         np.testing.assert_array_equal(self.pixels(), expected.draw())
         assert self.stack() == expected.stack
@@ -165,7 +166,6 @@ def test_undo_redo_reset(editor: Editor) -> None:
     end = editor.pixels()
     editor.press("Control+z")
     editor.check(edits[:1])
-    assert editor.status() == "Edit script saved as street_edits.json"
     editor.click("Undo")
     assert editor.status() == "Undone: box-0 moved"
     np.testing.assert_array_equal(editor.pixels(), start)
@@ -200,11 +200,38 @@ def test_the_saved_picture_is_the_drawing(editor: Editor) -> None:
     editor.choose("box-0")
     editor.press("Shift+ArrowRight", "Shift+ArrowUp")
     path = editor.saved("Save PNG")
+    assert editor.status() == "Picture saved as street_edited.png"
     assert path.name == "street_edited.png"
     edits = [{"op": "move", "object": "box-0", "dx": 10, "dy": -10}]
     with Image.open(path) as image:
         saved = np.array(image.convert("RGB"))
     np.testing.assert_array_equal(saved, EditedScene(boxes_and_beams()).apply(edits).draw())
+
+
+def test_a_picture_that_cannot_be_saved_is_not_called_saved(editor: Editor) -> None:
+    """A browser that is short of memory makes no file of a canvas, and gives null."""
+    editor.page.evaluate("() => { HTMLCanvasElement.prototype.toBlob = done => done(null); }")
+    editor.click("Save PNG")
+    assert editor.status() == "The picture cannot be saved"
+
+
+def test_a_save_key_held_down_saves_once(editor: Editor) -> None:
+    """Else the next save is lost: Chromium drops downloads beyond ten a second."""
+    downloads = []
+    editor.page.on("download", lambda download: downloads.append(download))
+    for button, key in (("Save script", "e"), ("Save PNG", "s")):
+        for held in (key, "Enter"):
+            downloads.clear()
+            editor.page.get_by_role("button", name=button, exact=True).focus()
+            with editor.page.expect_download():
+                for _ in range(12):
+                    editor.page.keyboard.down(held)  # from the second on it repeats
+            editor.page.keyboard.up(held)
+            editor.choose("box-0")
+            editor.press("ArrowRight")
+            path = editor.saved(button)
+            assert path.name == f"street_{'edits.json' if key == 'e' else 'edited.png'}"
+            assert len(downloads) == 2, held
 
 
 def outline_box(editor: Editor, kind: str) -> list[int]:

@@ -7,8 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from detectron2.engine import default_argument_parser
+from detectron2.modeling import build_model
+from pycocotools import mask as mask_util
 
+from deocclusion_d2.config import load_config
 from deocclusion_d2.engine.train import train
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
@@ -34,7 +38,7 @@ def arguments(config: str, kins: Path, output: Path, *opts: str, flags: tuple[st
             "OUTPUT_DIR", str(output),
             "MODEL.AMODAL_UNET.WIDTH", "0.25",
             "MODEL.MODAL_UNET.WIDTH", "0.25",
-            "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32",
+            "INPUT.INSTANCE_CROP.SIZE", "32",
             "SOLVER.IMS_PER_BATCH", "4",
             "SOLVER.MAX_ITER", "2",
             "SOLVER.CPU_BFLOAT16", "False",
@@ -71,23 +75,38 @@ def predict_modal_masks(arguments: list[str]) -> None:
     module.main(arguments)
 
 
-def test_predicted_modal_masks(kins, tmp_path, capsys):
+@pytest.mark.parametrize("logit", [4.0, -4.0])
+def test_modal_masks_of_the_tool(logit, kins, tmp_path, capsys):
+    """One result for each instance, whether the network finds all of its square or nothing."""
     config = "modal_unet_kins_quick.yaml"
-    train(arguments(config, kins, tmp_path, "DATASETS.TEST", "()"))
+    small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32"]
+    model = build_model(load_config(str(QUICK / config), [*small, "MODEL.DEVICE", "cpu"]))
+    model.network.head.weight.data.zero_()
+    model.network.head.bias.data = torch.tensor([0.0, logit])
+    torch.save({"model": model.state_dict()}, tmp_path / "model.pth")
     output, val = tmp_path / "modal.json", kins / "instances_val.json"
     command = ["--config-file", str(QUICK / config), "--output", str(output)]
     command += ["--dataset", f"kins:{val}@{kins}/testing/image_2"]
-    command += ["--weights", str(tmp_path / "model_final.pth")]
-    small = ["MODEL.MODAL_UNET.WIDTH", "0.25", "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"]
+    command += ["--weights", str(tmp_path / "model.pth")]
     predict_modal_masks([*command, *small, "DATALOADER.NUM_WORKERS", "0"])
-    results = json.loads(output.read_text())
+    results = {r["annotation_id"]: r for r in json.loads(output.read_text())}
     truth = {a["id"]: a for a in json.loads(val.read_text())["annotations"]}
-    assert len(results) == len({r["annotation_id"] for r in results}) > 5
-    for result in results:
-        known = truth[result["annotation_id"]]
+    visible = {id for id, a in truth.items() if mask_util.area(a["inmodal_seg"])}
+    assert set(results) == visible and len(visible) > 5
+    for id, result in results.items():
+        known = truth[id]
         assert result["image_id"] == known["image_id"]
         assert result["category_id"] == known["category_id"]
         assert result["segmentation"]["size"] == known["inmodal_seg"]["size"]
+        found = mask_util.area(result["segmentation"])
+        if logit > 0:
+            # The square holds the whole box.
+            both = mask_util.merge([result["segmentation"], known["inmodal_seg"]], intersect=True)
+            assert mask_util.area(both) == mask_util.area(known["inmodal_seg"]) < found
+            # sigmoid(4), in whatever precision the processor has.
+            assert result["score"] == pytest.approx(0.982, abs=0.005)
+        else:
+            assert found == result["score"] == 0
     assert f"{len(results)} masks in {output}" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         predict_modal_masks([*command, *small, "MODEL.META_ARCHITECTURE", "PCNetM"])

@@ -24,7 +24,7 @@ from deocclusion_d2.experiments.sweep import check_sweeps
 from deocclusion_d2.systems import default_sweeps
 
 SMALL = (
-    *("INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32"),
+    *("INPUT.INSTANCE_CROP.SIZE", "32"),
     *("SOLVER.IMS_PER_BATCH", "2"),
     *("SOLVER.MAX_ITER", "2"),
     *("SOLVER.WARMUP_ITERS", "1"),

@@ -102,7 +102,7 @@ def test_a_model_with_categories_wants_them():
     cfg = get_cfg()
     add_deocclusion_config(cfg)
     cfg.MODEL.META_ARCHITECTURE = "PCNetM"
-    cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 32
+    cfg.INPUT.INSTANCE_CROP.SIZE = 32
     cfg.DEOCCLUSION.MIN_SCORE = 0.55
     given = instances(pred_classes=torch.tensor([0, 1, 0, 0]), scores=torch.tensor(SCORES))
     with_categories = Deoccluder.from_config(cfg, random_model(use_category=True))

@@ -1,10 +1,12 @@
 """The data sets that are there by name, below $DETECTRON2_DATASETS (default ``./datasets``).
 
+They are registered when a config is loaded, or a data set is asked for by ``ensure_registered``.
 ``datasets/README.md`` shows the folders. A name with ``_modal`` is the modal view of the same file.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 
 from detectron2.data import DatasetCatalog
@@ -86,4 +88,7 @@ def register_builtin(root: str) -> None:
     )
 
 
-register_builtin(os.path.expanduser(os.getenv("DETECTRON2_DATASETS", "datasets")))
+@functools.cache
+def register_builtin_datasets() -> None:
+    """Register every built-in data set below $DETECTRON2_DATASETS, once in a process."""
+    register_builtin(os.path.expanduser(os.getenv("DETECTRON2_DATASETS", "datasets")))

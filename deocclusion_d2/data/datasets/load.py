@@ -15,17 +15,17 @@ from detectron2.structures import BoxMode
 from detectron2.utils.file_io import PathManager
 
 from ...errors import UserError
-from .annotation_format import (
+from .formats import (
     VIEWS,
     AnnotationFormat,
     ImageInfo,
+    InvalidAnnotation,
     ParsedAnnotation,
     View,
     get_format,
     locate,
     read_box,
 )
-from .segmentation import InvalidAnnotation
 
 logger = logging.getLogger(__name__)
 

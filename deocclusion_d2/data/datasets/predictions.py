@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from pycocotools import mask as mask_util
 
 from ...structures import DEFAULT_MIN_SCORE, resolve_rle_overlaps
-from .load import read_json
 from .segmentation import InvalidAnnotation, empty_rle, to_rle
 
 logger = logging.getLogger(__name__)
@@ -158,6 +156,11 @@ def load_predicted_dicts(
     Raises:
         InvalidAnnotation: one line naming file and entry.
     """
+    # The rest of this module needs no Detectron2.
+    from detectron2.data import DatasetCatalog, MetadataCatalog
+
+    from .load import read_json
+
     raw_entries = read_json(results_json)
     if not isinstance(raw_entries, list):
         raise InvalidAnnotation(f"{results_json}: the file holds no list of predictions")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.file_io import PathManager
 
 from ...errors import UserError
 from ...structures import DEFAULT_MIN_SCORE
-from .annotation_format import View, get_format
+from .formats import View, get_format
 from .load import check_view, load_dataset_dicts
+from .names import DatasetName
 from .predictions import load_predicted_dicts
-
-NAME_PATTERN = "FORMAT[.modal]:JSON[@IMAGE_ROOT] or predicted:RESULTS_JSON@DATASET"
 
 
 def register_amodal_dataset(
@@ -103,6 +100,8 @@ def register_predicted_dataset(
 def ensure_registered(name: str) -> str:
     """Register a data set named on the fly; a name that is registered is left alone.
 
+    The data sets that are there by name (``builtin.py``) are registered too.
+
     Args:
         name: ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``, such as
             ``kins.modal:/d/instances_train.json@/d/training/image_2`` or ``coco:my.json``. The
@@ -118,32 +117,18 @@ def ensure_registered(name: str) -> str:
         UserError: for an unknown name or format.
         UserError: when there is no such JSON.
     """
+    from .builtin import register_builtin_datasets
+
+    register_builtin_datasets()
     if name in DatasetCatalog:
         return name
-    kind, colon, rest = name.partition(":")
-    if not colon or not rest:
-        raise UserError(
-            f"data set {name!r} is not registered; register it, or name a JSON as {NAME_PATTERN}"
-        )
-    if kind == "predicted":
-        results_json, _, truth_name = rest.partition("@")
-        if not truth_name:
-            raise UserError(
-                f"data set {name!r}: name the data set with the truth, "
-                "predicted:RESULTS_JSON@DATASET"
-            )
-        if not PathManager.isfile(results_json):
-            raise UserError(f"data set {name!r}: there is no file {results_json!r}")
-        register_predicted_dataset(name, results_json, truth_name)
+    parts = DatasetName.parse(name)
+    annotation_format = None if parts.is_predicted else get_format(parts.format)
+    if not parts.json_file or not PathManager.isfile(parts.json_file):
+        raise UserError(f"data set {name!r}: there is no file {parts.json_file!r}")
+    if annotation_format is None:
+        register_predicted_dataset(name, parts.json_file, parts.truth)
         return name
-    json_file, _, image_root = rest.rpartition("@") if "@" in rest else (rest, "", "")
-    format_name, dot, suffix = kind.partition(".")
-    if dot and suffix != "modal":
-        raise UserError(f"data set {name!r}: after the format only '.modal' may stand")
-    annotation_format = get_format(format_name)
-    if not json_file or not PathManager.isfile(json_file):
-        raise UserError(f"data set {name!r}: there is no file {json_file!r}")
-    view = "amodal" if annotation_format.knows_amodal and not dot else "modal"
-    image_root = image_root or os.path.dirname(json_file) or "."
-    register_amodal_dataset(name, json_file, image_root, format_name, view)
+    view = "amodal" if annotation_format.knows_amodal and not parts.modal else "modal"
+    register_amodal_dataset(name, parts.json_file, parts.image_folder, parts.format, view)
     return name

@@ -38,10 +38,10 @@ class CropSettings:
 
 def crop_arguments(cfg) -> dict:
     """What a config says about the geometry of patches, by the names of ``CropSettings``."""
-    options = cfg.INPUT.PARTIAL_COMPLETION
+    options = cfg.INPUT.INSTANCE_CROP
     return {
-        "patch_size": options.PATCH_SIZE,
-        "enlarge": options.ENLARGE_BOX,
+        "patch_size": options.SIZE,
+        "enlarge": options.ENLARGE,
         "shift": options.SHIFT,
         "scale": tuple(options.SCALE),
         "flip_prob": options.FLIP_PROB,

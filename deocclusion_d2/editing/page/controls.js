@@ -8,6 +8,7 @@ const KEYS = {
   Backspace: "delete", r: "reset", s: "savePicture", e: "saveScript", "?": "help", n: "next",
   p: "previous", Escape: "escape",
 };
+const SAVES = ["savePicture", "saveScript"];
 
 function download(blob, name) {
   const url = URL.createObjectURL(blob);
@@ -34,6 +35,9 @@ class Editor {
   get state() { return this.history.state; }
 
   say(text) { byId("status").textContent = text; }
+
+  // The edit script as text, as it is saved.
+  script() { return editScript(this.history.edits); }
 
   // ---------------------------------------------------------------- edits
 
@@ -117,13 +121,16 @@ class Editor {
 
   savePicture() {
     const name = `${this.scene.save_as}_edited.png`;
-    byId("picture").toBlob((blob) => download(blob, name), "image/png");
-    this.say(`Picture saved as ${name}`);
+    byId("picture").toBlob((blob) => {
+      // Null where the browser has too little memory for the file.
+      if (blob !== null) download(blob, name);
+      this.say(blob === null ? "The picture cannot be saved" : `Picture saved as ${name}`);
+    }, "image/png");
   }
 
   saveScript() {
     const name = `${this.scene.save_as}_edits.json`;
-    download(new Blob([editScript(this.history.edits)], { type: "application/json" }), name);
+    download(new Blob([this.script()], { type: "application/json" }), name);
     this.say(`Edit script saved as ${name}`);
   }
 
@@ -315,13 +322,17 @@ class Editor {
     }
     const bracket = { "[": "{", "]": "}" }; // keyboards on which Shift leaves the bracket as it is
     const action = KEYS[event.shiftKey ? bracket[key] ?? key : key];
+    // A key held down saves once: Chromium drops downloads beyond ten a second without a word, then
+    // also the next one that the user asks for.
+    const repeated = key === "Enter" ? event.target.dataset.action : action;
+    if (event.repeat && SAVES.includes(repeated)) return true;
     if (action === undefined) return false;
     this.perform(action);
     return true;
   }
 }
 
-decodeScene(JSON.parse(byId("scene").textContent)).then(
+const opened = decodeScene(JSON.parse(byId("scene").textContent)).then(
   (scene) => new Editor(scene),
   (error) => { byId("status").textContent = `The scene cannot be shown: ${error.message}`; }
 );

@@ -40,6 +40,7 @@ SYSTEM = System(
         "completion": {"KINS": {"Supervised": 94.81}, "COCOA": {"Supervised": 82.53}},
         "predicted_modal": {"KINS": {"Supervised": 87.29}},
     },
+    since="0.1",
     exports={
         "AmodalUNet": _("network.AmodalUNet"),
         "AmodalUNetMapper": _("mapper.AmodalUNetMapper"),

@@ -31,6 +31,7 @@ SYSTEM = System(
     contents={"telea": _rule("steps.build_telea", text="OpenCV's inpainting")},
     rows=ROWS,
     published=PUBLISHED,
+    since="0.1",
     exports={
         "ConvexCompletion": _("steps.ConvexCompletion"),
         "HeuristicOrdering": _("steps.HeuristicOrdering"),

@@ -26,6 +26,7 @@ SYSTEM = System(
     trainings=(
         Training("modal_unet", config="modal_unet_{family}", labels="modal", evaluated=True),
     ),
+    since="0.1",
     exports={
         "ModalPrediction": _("segmenter.ModalPrediction"),
         "ModalSegmentationEvaluator": _("evaluator.ModalSegmentationEvaluator"),

@@ -72,8 +72,8 @@ class ModalSegmenter:
             )
         # The paper's protocol is about what is done with its masks.
         runner = NetworkRunner.from_config(cfg, model, protocol=False)
-        options = cfg.INPUT.PARTIAL_COMPLETION
-        return cls(runner, patch_size=options.PATCH_SIZE, enlarge=options.ENLARGE_BOX)
+        options = cfg.INPUT.INSTANCE_CROP
+        return cls(runner, patch_size=options.SIZE, enlarge=options.ENLARGE)
 
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[ModalPrediction]:
         """Predict the masks of scenes. All of them share the network's batches.

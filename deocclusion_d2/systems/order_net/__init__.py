@@ -37,6 +37,7 @@ SYSTEM = System(
             "COCOA": {"OrderNet^M": 81.7, "OrderNet^{M+I}": 88.3},
         }
     },
+    since="0.1",
     exports={
         "OrderNet": _("network.OrderNet"),
         "OrderNetMapper": _("mapper.OrderNetMapper"),

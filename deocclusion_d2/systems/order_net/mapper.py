@@ -19,10 +19,8 @@ def build_train_loader(cfg) -> DrawTrainLoader:
     Raises:
         UserError: the data sets hold no such pair, or an image whose order is not known.
     """
-    options = cfg.INPUT.PARTIAL_COMPLETION
-    pairs = PairTable(
-        train_records(cfg), min_square=options.MIN_SQUARE, enlarge=options.ENLARGE_BOX
-    )
+    options = cfg.INPUT.INSTANCE_CROP
+    pairs = PairTable(train_records(cfg), min_square=options.MIN_SQUARE, enlarge=options.ENLARGE)
     if not len(pairs):
         raise UserError(
             f"DATASETS.TRAIN = {list(cfg.DATASETS.TRAIN)}: no pair of neighbours with a true order "

@@ -33,6 +33,7 @@ SYSTEM = System(
         needs_images=lambda cfg: True,
     ),
     contents={"pcnet_c": Step(_("steps.build_content"), text="PCNet-C")},
+    since="0.1",
     exports={
         "ContentCompletion": _("steps.ContentCompletion"),
         "ContentMapper": _("mapper.ContentMapper"),

@@ -107,10 +107,10 @@ class PCNetC(InstanceNetwork):
     @classmethod
     def from_config(cls, cfg) -> dict:
         options = cfg.MODEL.PCNET_C
-        side = cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE
+        side = cfg.INPUT.INSTANCE_CROP.SIZE
         if side % PartialConvUNet.SIZE_DIVISIBILITY:
             raise UserError(
-                f"INPUT.PARTIAL_COMPLETION.PATCH_SIZE = {side}: PCNetC halves patches "
+                f"INPUT.INSTANCE_CROP.SIZE = {side}: PCNetC halves patches "
                 f"{PartialConvUNet.LEVELS} times; use a multiple of "
                 f"{PartialConvUNet.SIZE_DIVISIBILITY}"
             )

@@ -87,11 +87,11 @@ def build_runner(cfg, model: InstanceNetwork | None = None) -> NetworkRunner:
 
 def build_content(cfg, runner: NetworkRunner) -> ContentCompletion:
     """The content "pcnet_c"."""
-    options = cfg.INPUT.PARTIAL_COMPLETION
+    options = cfg.INPUT.INSTANCE_CROP
     return ContentCompletion(
         runner,
-        patch_size=options.PATCH_SIZE,
-        enlarge=options.ENLARGE_BOX,
+        patch_size=options.SIZE,
+        enlarge=options.ENLARGE,
         context=cfg.DEOCCLUSION.CONTENT_CONTEXT,
     )
 
@@ -101,7 +101,7 @@ def build_hole_filler(cfg, model: InstanceNetwork | None = None) -> HoleFiller:
     return HoleFiller(
         ContentCompletion.from_config(cfg, model),
         ErasingSettings.from_config(cfg),
-        min_square=cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE,
+        min_square=cfg.INPUT.INSTANCE_CROP.MIN_SQUARE,
     )
 
 

@@ -75,6 +75,7 @@ SYSTEM = System(
         "MODEL.PCNET_M.PIXEL_STD": "MODEL.INSTANCE.PIXEL_STD",
     },
     sweeps=SWEEPS,
+    since="0.1",
     exports={
         "DualCompletion": _("ordering.DualCompletion"),
         "ENOUGH_IMAGES": _("prior_fitting.ENOUGH_IMAGES"),

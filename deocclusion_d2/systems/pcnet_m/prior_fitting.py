@@ -132,7 +132,7 @@ def deciding_settings(cfg) -> list:
     """The config's values that decide the prior of a network and a data set."""
     options = cfg.DEOCCLUSION
     settings = [options.ORDER_THRESHOLD, options.DILATION, options.PRECISION]
-    return [*settings, cfg.INPUT.PARTIAL_COMPLETION.dump()]
+    return [*settings, cfg.INPUT.INSTANCE_CROP.dump(), cfg.INPUT.PARTIAL_COMPLETION.dump()]
 
 
 def fit_prior(

@@ -13,6 +13,7 @@ from pycocotools.coco import COCO
 from deocclusion_d2.data.datasets import (
     ensure_registered,
     register_amodal_dataset,
+    register_builtin_datasets,
     register_modal_dataset,
 )
 from deocclusion_d2.errors import UserError
@@ -76,6 +77,7 @@ def kins_json(tmp_path: Path) -> str:
 def test_builtin(name: str) -> None:
     evaluator_type, json_file, image_root = BUILTIN[name]
     modal_only = evaluator_type in ("modal", "kitti_mots_dev")
+    register_builtin_datasets()
     for full_name in (name,) if modal_only else (name, f"{name}_modal"):
         assert full_name in DatasetCatalog
         metadata = MetadataCatalog.get(full_name)
@@ -84,6 +86,14 @@ def test_builtin(name: str) -> None:
         assert metadata.image_root == os.path.join(ROOT, image_root)
         assert metadata.view == ("modal" if modal_only or full_name != name else "amodal")
         assert ensure_registered(full_name) == full_name
+
+
+def test_builtin_leaves_alone_what_is_there() -> None:
+    register_builtin_datasets()
+    before = MetadataCatalog.get("kins_val").annotation_json
+    register_builtin_datasets.cache_clear()
+    register_builtin_datasets()
+    assert MetadataCatalog.get("kins_val").annotation_json == before
 
 
 def test_views_on_the_fly(kins_json: str) -> None:

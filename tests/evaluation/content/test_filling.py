@@ -180,8 +180,8 @@ def test_numbers_come_from_the_config():
     with pytest.raises(UserError, match="'PCNetM'; use a config of PCNetC"):
         build_hole_filler(cfg, torch.nn.Identity())
     cfg.MODEL.META_ARCHITECTURE = "PCNetC"
-    cfg.INPUT.PARTIAL_COMPLETION.PATCH_SIZE = 128
-    cfg.INPUT.PARTIAL_COMPLETION.MIN_SQUARE = 60.0
+    cfg.INPUT.INSTANCE_CROP.SIZE = 128
+    cfg.INPUT.INSTANCE_CROP.MIN_SQUARE = 60.0
     cfg.DEOCCLUSION.PATCHES_PER_BATCH = 5
     cfg.DEOCCLUSION.PRECISION = "float32"
     cfg.DEOCCLUSION.PAPER_PROTOCOL = True  # which is about masks

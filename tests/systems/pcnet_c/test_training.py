@@ -132,7 +132,7 @@ def test_two_processes_stay_alike(tmp_path):
 
 def test_patches_that_do_not_fit_are_refused(kins, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        train(arguments(kins, tmp_path, "INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "96"))
+        train(arguments(kins, tmp_path, "INPUT.INSTANCE_CROP.SIZE", "96"))
     assert "PATCH_SIZE = 96" in capsys.readouterr().err
 
 

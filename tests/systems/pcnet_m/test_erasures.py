@@ -22,7 +22,7 @@ from tests.helpers import random_model
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = str(ROOT / "configs" / "quick_schedules" / "pcnet_m_kins_quick.yaml")
 DRAWS = 30
-SMALL = ["INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32", "DATALOADER.NUM_WORKERS", "0"]
+SMALL = ["INPUT.INSTANCE_CROP.SIZE", "32", "DATALOADER.NUM_WORKERS", "0"]
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from .annotation_format import CocoStyleFormat, ImageInfo, register_format
-from .cocoa import visible_part
+from .base import CocoStyleFormat, ImageInfo, ParsedAnnotation, register_format
+from .cocoa import REPLACED_KEYS, visible_mask_as_given, visible_part
 
 
 @register_format
@@ -13,9 +14,15 @@ class CocoaCls(CocoStyleFormat):
     """``visible_mask`` and ``invisible_mask`` may both be absent: nothing is hidden then."""
 
     name = "cocoa_cls"
+    telling_keys = frozenset({"visible_mask", "invisible_mask", "occlude_rate"})
+    telling_rank = 20
     amodal_key = "segmentation"
     amodal_bbox_key = "bbox"
     extra_keys = ("occlude_rate",)
+    replaced_keys = REPLACED_KEYS
+
+    def modal_as_given(self, parsed: ParsedAnnotation) -> Any:
+        return visible_mask_as_given(parsed)
 
     def _modal(
         self, raw_item: Mapping, image: ImageInfo, where: str, amodal: dict | None, iscrowd: bool

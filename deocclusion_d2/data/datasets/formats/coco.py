@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .annotation_format import CocoStyleFormat, register_format
+from .base import CocoStyleFormat, register_format
 
 
 @register_format
@@ -10,9 +10,9 @@ class ModalCoco(CocoStyleFormat):
     """``segmentation`` and ``bbox`` are modal; ``track_id`` is kept where there is one."""
 
     name = "coco"
-    knows_amodal = False
+    telling_keys = frozenset({"segmentation"})
+    telling_rank = 90
     modal_key = "segmentation"
     modal_bbox_key = "bbox"
     extra_keys = ("track_id",)
     coco_views = frozenset({"modal"})
-    evaluator_type = "modal"

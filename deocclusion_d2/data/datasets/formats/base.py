@@ -1,22 +1,27 @@
-"""What every annotation format has in common, and the registry of formats.
+"""What every annotation format has in common, and where formats are found.
 
 A format reads *one raw item at a time* (an element of the file's ``annotations`` list), so that a
 file of any size can be streamed; of the whole document it needs only ``categories`` and ``images``.
+Whatever is peculiar to a format its class says: no other module asks for formats by name.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import Any, Literal
 
-from ...errors import UserError
-from .segmentation import InvalidAnnotation, box_of, is_empty, to_rle
+from ....registry import Registry
+from ..segmentation import InvalidAnnotation, box_of, is_empty, to_rle
 
 View = str  # "amodal" or "modal"
 VIEWS = ("amodal", "modal")
+# What conversion has made of an annotation: its amodal mask, box and area, the mask of its hidden
+# part, the hidden share of its area.
+Replacement = Literal["segmentation", "bbox", "area", "hidden", "occlusion_rate"]
 
 
 @dataclass(frozen=True)
@@ -82,22 +87,43 @@ class ParsedAnnotation:
 class AnnotationFormat(ABC):
     """How one kind of JSON writes images, instances and their masks.
 
+    A format has to say its ``name``, its ``telling_keys`` and how to ``parse`` an item. All else
+    has a default, that of a COCO-like JSON with one instance per item; ``CocoStyleFormat`` also
+    parses where only the names of keys are other ones.
+
     Attributes:
         name: key in ``ANNOTATION_FORMATS``.
+        telling_keys: keys of which any one in an item shows this format.
+        telling_rank: where an item has keys of two formats, the lower rank wins. 0: what conversion
+            writes, which keeps the keys of its input; 10: keys that only this format has; 20: keys
+            that items of others may have too; 90: COCO's own.
         knows_amodal: whether amodal masks are in the file.
+        has_categories: whether instances have categories; else all have category 1, "object".
         has_images_key: whether a file must have an ``images`` list.
         one_item_per_image: whether an item holds all instances of its image.
+        fits_any_photo: whether a file of one image belongs to whatever photo it is given with,
+            as its image is known only by the address it came from.
+        replaced_keys: keys of an annotation that tell the *true* amodal mask, or follow from it,
+            beside ``segmentation``, ``bbox`` and ``area``: what conversion puts there, so that no
+            file holds an object's true and pseudo-amodal mask under keys that read alike.
         coco_views: the views of which the file itself is COCO ground truth: pycocotools reads
             the view's masks and boxes under ``segmentation`` and ``bbox``.
         evaluator_type: what registers as ``MetadataCatalog.get(name).evaluator_type``.
     """
 
     name: str
+    telling_keys: frozenset[str] = frozenset()
+    telling_rank: int = 10
     knows_amodal: bool = True
+    has_categories: bool = True
     has_images_key: bool = True
     one_item_per_image: bool = False
+    fits_any_photo: bool = False
+    replaced_keys: Mapping[str, Replacement] = {}
     coco_views: frozenset[View] = frozenset()
     evaluator_type: str = "amodal"
+
+    # ---------------------------------------------------------------- the document
 
     def categories(self, document: Mapping) -> list[dict]:
         """COCO categories (``id``, ``name``), sorted by id.
@@ -105,6 +131,8 @@ class AnnotationFormat(ABC):
         Args:
             document: the parsed JSON, or any mapping that has its ``categories``.
         """
+        if not self.has_categories:
+            return [{"id": 1, "name": "object", "supercategory": "object"}]
         categories = list_of(document, "categories")
         ids = set()
         for category in categories:
@@ -148,6 +176,28 @@ class AnnotationFormat(ABC):
                 )
         return ImageInfo(image_id, int(raw_image["height"]), int(raw_image["width"]), file_name)
 
+    def is_lone_item(self, document: Mapping) -> bool:
+        """Whether a document is one item by itself, instead of a list of items."""
+        return False
+
+    def open_document(
+        self, document: object, image_root: str, json_file: str
+    ) -> tuple[list[ImageInfo], list[Mapping]]:
+        """Images and raw items of a whole parsed JSON.
+
+        Args:
+            document: the parsed JSON.
+            image_root, json_file: where it stands; items of a file without ``images`` may take
+                their image from there.
+
+        Raises:
+            InvalidAnnotation: when ``images`` or ``annotations`` is missing, an image is not sound.
+        """
+        images = [self.images_of(raw) for raw in list_of(document, "images")]
+        return images, list_of(document, "annotations")
+
+    # ---------------------------------------------------------------- one item
+
     def image_id_of(self, raw_item: Mapping) -> int | str:
         """Image id of a raw item, to look up its ``ImageInfo``.
 
@@ -176,6 +226,48 @@ class AnnotationFormat(ABC):
             InvalidAnnotation: naming image and annotation (the caller adds the file).
         """
 
+    def salvage(
+        self,
+        raw_item: Mapping,
+        image: ImageInfo,
+        error: InvalidAnnotation,
+        skip: Callable[[str], None],
+    ) -> Iterator[ParsedAnnotation | dict]:
+        """What can be used of an item that cannot be used as a whole.
+
+        Args:
+            raw_item, image: as for ``parse``.
+            error: why it cannot.
+            skip: called with the message of each instance that is given up.
+
+        Yields:
+            Its instances; a dict is an annotation that stays as it is.
+        """
+        skip(str(error))
+        yield dict(raw_item)
+
+    def modal_as_given(self, parsed: ParsedAnnotation) -> Any:
+        """The modal mask as the item writes it, or as RLE where it only follows from other keys."""
+        return parsed.modal
+
+    def is_stuff(self, annotation: Mapping) -> bool:
+        """Whether a region is no thing but stuff, such as sky.
+
+        Args:
+            annotation: of a dataset dict: it has the ``extras`` of the parsed one.
+        """
+        return False
+
+    # ---------------------------------------------------------------- items of several instances
+
+    def count_instances(self, raw_item: Mapping) -> int:
+        """How many instances an item holds, told without parsing them.
+
+        Raises:
+            InvalidAnnotation: naming the item.
+        """
+        return 1
+
     def depth_constraints(
         self, raw_item: Mapping, image: ImageInfo
     ) -> list[tuple[int, int]] | None:
@@ -185,27 +277,34 @@ class AnnotationFormat(ABC):
         """
         return None
 
-    def open_document(
-        self, document: object, image_root: str, json_file: str
-    ) -> tuple[list[ImageInfo], list[Mapping]]:
-        """Images and raw items of a whole parsed JSON.
+    def about_image(self, raw_item: Mapping) -> dict[str, Any]:
+        """What an item that holds all instances of its image says of the image as a whole.
+
+        Conversion adds it to the image's record.
+        """
+        return {}
+
+    def entry_image(self, raw_item: Mapping, image_root: str, alternative: str = "") -> ImageInfo:
+        """The image of an item that stands without an ``images`` list.
+
+        Asked only where ``has_images_key`` is False.
 
         Args:
-            document: the parsed JSON.
-            image_root, json_file: where it stands; COCOA entries may take their image from there.
+            image_root: folder of the images.
+            alternative: name of the JSON without its ending; empty for none.
 
         Raises:
-            InvalidAnnotation: when ``images`` or ``annotations`` is missing, an image is not sound.
+            InvalidAnnotation: naming the item.
         """
-        images = [self.images_of(raw) for raw in list_of(document, "images")]
-        return images, list_of(document, "annotations")
+        raise NotImplementedError(f"format {self.name}: its files need a list 'images'")
 
 
 class CocoStyleFormat(AnnotationFormat):
     """Formats with one instance per annotation, which differ in the names of the keys.
 
     Attributes:
-        modal_key, amodal_key: where the masks are; ``amodal_key`` None when there is none.
+        modal_key, amodal_key: where the masks are; ``amodal_key`` None when there is none. From
+            that follow ``knows_amodal`` and ``evaluator_type``, "amodal" or "modal".
         modal_bbox_key, amodal_bbox_key: where the boxes are, if they are given.
         extra_keys: keys that are kept in ``extras`` when present.
     """
@@ -215,6 +314,14 @@ class CocoStyleFormat(AnnotationFormat):
     modal_bbox_key: str | None = None
     amodal_bbox_key: str | None = None
     extra_keys: tuple[str, ...] = ()
+
+    @property
+    def knows_amodal(self) -> bool:
+        return self.amodal_key is not None
+
+    @property
+    def evaluator_type(self) -> str:
+        return "amodal" if self.knows_amodal else "modal"
 
     def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
         where = locate(image, raw_item.get("id"))
@@ -246,6 +353,9 @@ class CocoStyleFormat(AnnotationFormat):
                 amodal_bbox=read_box(raw_item, self.amodal_bbox_key, where),
             )
         ]
+
+    def modal_as_given(self, parsed: ParsedAnnotation) -> Any:
+        return parsed.raw[self.modal_key]
 
     def _modal(
         self, raw_item: Mapping, image: ImageInfo, where: str, amodal: dict | None, iscrowd: bool
@@ -306,15 +416,15 @@ def _check_id(value: object, where: str) -> None:
         raise InvalidAnnotation(f"{where}: an id must be an integer or a text, not {value!r}")
 
 
-# -------------------------------------------------------------------- registry
+# -------------------------------------------------------------------- where formats are found
 
-ANNOTATION_FORMATS: dict[str, AnnotationFormat] = {}
+# Formats of other packages are entry points of this group, each the name of a class.
+ENTRY_POINTS = "deocclusion_d2.formats"
 
-
-def register_format(format_class: type[AnnotationFormat]) -> type[AnnotationFormat]:
-    """Class decorator: put an instance of the format into ``ANNOTATION_FORMATS``."""
-    ANNOTATION_FORMATS[format_class.name] = format_class()
-    return format_class
+ANNOTATION_FORMATS: Registry[AnnotationFormat] = Registry(
+    "annotation format", AnnotationFormat, ENTRY_POINTS, __package__
+)
+register_format = ANNOTATION_FORMATS.register
 
 
 def get_format(name: str) -> AnnotationFormat:
@@ -323,26 +433,24 @@ def get_format(name: str) -> AnnotationFormat:
     Raises:
         UserError: naming the formats there are.
     """
-    if name not in ANNOTATION_FORMATS:
-        known = ", ".join(sorted(ANNOTATION_FORMATS))
-        raise UserError(f"unknown annotation format {name!r}; the known ones are {known}")
-    return ANNOTATION_FORMATS[name]
+    return ANNOTATION_FORMATS.find(name)
 
 
-# Keys by which an annotation shows its format, the most telling first.
-_TELLING_KEYS = (
-    ("pseudo_amodal", {"modal_segmentation"}),
-    ("cocoa", {"regions"}),
-    ("kins", {"inmodal_seg"}),
-    ("kins2020", {"i_segm", "a_segm"}),
-    ("cocoa_cls", {"visible_mask", "invisible_mask", "occlude_rate"}),
-    ("coco", {"segmentation"}),
-)
+def default_format() -> AnnotationFormat:
+    """The format of a file that has no annotation to tell it by: COCO, in which all others write
+    their images and categories.
+    """
+    return ANNOTATION_FORMATS["coco"]
 
 
 def detect_format(annotation: Mapping) -> AnnotationFormat | None:
     """The format that the keys of an annotation show; None when they show none."""
-    for name, keys in _TELLING_KEYS:
-        if keys & annotation.keys():
-            return ANNOTATION_FORMATS[name]
+    for known in sorted(ANNOTATION_FORMATS.values(), key=lambda f: (f.telling_rank, f.name)):
+        if known.telling_keys & annotation.keys():
+            return known
     return None
+
+
+def is_lone_item(document: Mapping) -> bool:
+    """Whether a document is one item of some format by itself, instead of a list of items."""
+    return any(known.is_lone_item(document) for known in ANNOTATION_FORMATS.values())

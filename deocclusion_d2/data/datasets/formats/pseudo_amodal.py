@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from .annotation_format import CocoStyleFormat, ImageInfo, register_format
+from .base import CocoStyleFormat, ImageInfo, register_format
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,8 @@ class PseudoAmodal(CocoStyleFormat):
     """
 
     name = "pseudo_amodal"
+    telling_keys = frozenset({"modal_segmentation"})
+    telling_rank = 0
     modal_key = "modal_segmentation"
     amodal_key = "segmentation"
     modal_bbox_key = "modal_bbox"

@@ -1,0 +1,114 @@
+"""COCOA's entries: all regions of an image in one item, with or without a list of images."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from deocclusion_d2.data.datasets.formats import ImageInfo, InvalidAnnotation, get_format
+
+COCOA = get_format("cocoa")
+IMAGE = ImageInfo(7, 2, 3, "a.png")
+LEFT = {"size": [2, 3], "counts": [0, 2, 4]}
+
+
+def region(**others) -> dict:
+    return {"segmentation": LEFT, "name": "mug", **others}
+
+
+def entry(*regions, **others) -> dict:
+    return {"id": 5, "image_id": 7, "url": "http://x/y/a.png", "regions": list(regions), **others}
+
+
+def test_what_an_entry_says_of_its_image() -> None:
+    raw = entry(region(), author="A", depth_constraint="1-2")
+    assert COCOA.about_image(raw) == {
+        "cocoa": {
+            "id": 5,
+            "image_id": 7,
+            "url": "http://x/y/a.png",
+            "author": "A",
+            "depth_constraint": "1-2",
+        }
+    }
+
+
+def test_instances_are_counted_without_parsing() -> None:
+    assert COCOA.count_instances(entry(region(), "no region")) == 2
+    with pytest.raises(InvalidAnnotation) as caught:
+        COCOA.count_instances({"id": 5, "image_id": 7})
+    assert str(caught.value) == "entry 5: it has no list 'regions'"
+
+
+@pytest.mark.parametrize(("value", "stuff"), [(1, True), (0, False), (None, False)])
+def test_stuff(value: int | None, stuff: bool) -> None:
+    (parsed,) = COCOA.parse(entry(region(isStuff=value)), IMAGE)
+    assert COCOA.is_stuff(parsed.extras) is stuff
+    assert not COCOA.is_stuff({})
+
+
+class TestImageOfAnEntry:
+    def test_size_from_a_mask(self) -> None:
+        assert COCOA.entry_image(entry(region()), "nowhere") == ImageInfo(7, 2, 3, "a.png")
+
+    def test_size_from_the_image(self, tmp_path: Path) -> None:
+        Image.new("RGB", (9, 4)).save(tmp_path / "a.png")
+        outline = {"segmentation": [0, 0, 2, 0, 2, 2]}
+        found = COCOA.entry_image(entry(outline), str(tmp_path))
+        assert (found.height, found.width, found.file_name) == (4, 9, "a.png")
+
+    def test_image_named_like_the_json(self, tmp_path: Path) -> None:
+        Image.new("RGB", (9, 4)).save(tmp_path / "scene.jpg")
+        assert COCOA.entry_image(entry(region()), str(tmp_path), "scene").file_name == "scene.jpg"
+
+    @pytest.mark.parametrize(
+        ("raw", "message"),
+        [
+            ({"id": 5}, "an entry has no key 'image_id'"),
+            ({"id": 5, "image_id": 7}, "image 7, entry 5: it has neither 'file_name' nor 'url'"),
+            (
+                entry({"segmentation": [0, 0, 2, 0, 2, 2]}),
+                "image 7, entry 5: no mask of it tells the image's size, and there is no image "
+                "a.png in the image root 'nowhere'",
+            ),
+        ],
+    )
+    def test_no_image(self, raw: dict, message: str) -> None:
+        with pytest.raises(InvalidAnnotation) as caught:
+            COCOA.entry_image(raw, "nowhere")
+        assert str(caught.value) == message
+
+
+def salvage(raw: dict) -> tuple[list, list[str]]:
+    told: list[str] = []
+    with pytest.raises(InvalidAnnotation) as caught:
+        COCOA.parse(raw, IMAGE)
+    return list(COCOA.salvage(raw, IMAGE, caught.value, told.append)), told
+
+
+def test_regions_that_can_be_used_keep_their_ids() -> None:
+    bad = region(segmentation=[1, 2], name="cup")
+    found, told = salvage(entry(region(), bad, 5, region(order=4)))
+    # Region p of entry 5 has id 5000 + p. The number 5 is no annotation, so nothing stands for it.
+    first, second, last = found
+    assert (first.id, last.id, last.extras["order"]) == (5001, 5004, 4)
+    assert second == {**bad, "id": 5002, "image_id": 7, "category_id": 1, "iscrowd": 0}
+    assert told == [
+        "image 7 (a.png), annotation 5002: 'segmentation': a polygon of 2 numbers has fewer than "
+        "3 points (6 numbers)",
+        "image 7 (a.png), annotation 5003: a region is a int, not an object",
+    ]
+
+
+def test_an_entry_without_regions_stays_as_it_is() -> None:
+    raw = {"id": 5, "image_id": 7}
+    assert salvage(raw) == (
+        [raw],
+        ["image 7 (a.png), annotation 5: it has no list 'regions'"],
+    )
+
+
+def test_an_entry_whose_id_is_a_text() -> None:
+    found, told = salvage(entry(region(), id="five"))
+    assert found == [entry(region(), id="five")]
+    assert len(told) == 2 and all("ids of regions are made from an integer id" in t for t in told)

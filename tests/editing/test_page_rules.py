@@ -1,0 +1,368 @@
+"""The rules of the HTML page, in V8 alone: order, history and pixels against the Python program.
+
+No browser is needed, so these tests run everywhere; what only a browser has, such as buttons, the
+canvas and files, is in test_page_in_browser.py.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from py_mini_racer import MiniRacer
+
+from deocclusion_d2.editing import SceneEditor, apply_edits, read_edit_script
+from deocclusion_d2.editing.composition import OPAQUE, foremost, front_to_back
+from deocclusion_d2.structures import LayeredScene, ObjectLayer
+from tests.editing.page_rules import PageRules, start_v8
+from tests.editing.scenes import (
+    box,
+    boxes_and_beams,
+    circle,
+    layered_scene,
+    row_of_cars,
+    tangle,
+)
+from tests.editing.slow_composition import EditedScene, slow_order
+
+
+def soft_tangle() -> LayeredScene:
+    """Alpha on both sides of what counts as solid."""
+    scene, _ = tangle(2)
+    random = np.random.default_rng(0)
+    for layer in scene.layers:
+        alpha = layer.rgba[..., 3]
+        alpha[:] = np.where(alpha > 0, random.choice([1, 127, 128, 255], alpha.shape), 0)
+    return scene
+
+
+SCENES = {
+    "cars": lambda: row_of_cars()[0],
+    "circle": lambda: circle()[0],
+    "tangle": lambda: tangle(3)[0],
+    "soft": soft_tangle,
+    "boxes": boxes_and_beams,
+}
+
+
+@pytest.fixture(scope="module")
+def v8() -> Iterator[MiniRacer]:
+    started = start_v8()
+    yield started
+    started.close()
+
+
+# ------------------------------------------------------------------ order
+
+
+def test_the_order_of_random_graphs(v8: MiniRacer) -> None:
+    """Cycles among them, and every preference."""
+    random = np.random.default_rng(0)
+    names = [f"n{i}" for i in range(9)]
+    for density in np.linspace(0.05, 0.6, 40):
+        edges = [
+            pair if random.random() < 0.7 else pair[::-1]
+            for pair in itertools.combinations(names, 2)
+            if random.random() < density
+        ]
+        preference = random.permutation(names).tolist()
+        hides = [[a, [y for x, y in edges if x == a]] for a in names]
+        place = (
+            "((hides, names) => placement(new Map(hides.map(([a, b]) => [a, new Set(b)])), names))"
+        )
+        stack = v8.call(place, hides, preference)
+        assert stack == front_to_back(edges, preference) == slow_order(set(edges), preference)
+        assert v8.call(place, hides, stack) == stack
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_first_state(v8: MiniRacer, name: str) -> None:
+    scene = SCENES[name]()
+    page, editor = PageRules(v8, scene), SceneEditor(scene)
+    assert page.stack == editor.names == EditedScene(scene).stack
+    assert page.edges == editor.state.edges and page.by_hand == set()
+    assert page.edits == [] and not page.can_undo and not page.can_redo
+
+
+# ------------------------------------------------------------------ picture
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_unedited_picture_is_the_photo(v8: MiniRacer, seed: int) -> None:
+    scene, photo = tangle(seed)
+    np.testing.assert_array_equal(PageRules(v8, scene).pixels, photo)
+
+
+def test_blending_and_leaving_the_image(v8: MiniRacer) -> None:
+    """Against the slow drawing; two objects have soft edges."""
+    scene = boxes_and_beams()
+    page, slow = PageRules(v8, scene), EditedScene(scene)
+    for edit in (
+        {"op": "move", "object": "box-0", "dx": -40, "dy": 50},
+        {"op": "move", "object": "beam-2", "dx": 30, "dy": -40},
+        {"op": "hide", "object": "beam-1"},
+        {"op": "in_front", "object": "box-0"},
+        {"op": "move", "object": "beam-2", "dx": 10**9, "dy": 0},
+    ):
+        before = page.pixels
+        page.edit(edit)
+        np.testing.assert_array_equal(page.pixels, slow.apply([edit]).draw(), str(edit))
+        if edit["op"] != "in_front":
+            assert (page.pixels != before).any()
+
+
+def test_an_order_set_by_hand_counts_for_more_than_the_photo(v8: MiniRacer) -> None:
+    """a hides b already; set by hand, it does so also where the photo shows b."""
+    scene, photo = circle()
+    page = PageRules(v8, scene)
+    page.edit({"op": "in_front", "object": "a", "of": "b"})
+    assert page.by_hand == {("a", "b")} <= page.edges
+    a, b = (layer.amodal_mask.to_array(24, 40) for layer in scene.layers[:2])
+    changed = (page.pixels != photo).any(axis=2)
+    assert changed.sum() > 20 and not (changed & ~(a & b)).any()
+    page.undo()
+    np.testing.assert_array_equal(page.pixels, photo)
+
+
+# ------------------------------------------------------------------ edits
+
+
+# How often a random test does each of these; the deletions leave at least one object.
+ACTIONS = {"move": 10, "in_front": 6, "behind": 6, "toggle": 4, "delete": 2}
+ACTIONS |= {"undo": 8, "redo": 5, "reset": 1}
+
+
+def random_edit(op: str, page: PageRules, random: np.random.Generator) -> dict:
+    name = str(random.choice(page.stack))
+    if op == "move":
+        dx, dy = (int(d) for d in random.integers(-6, 7, 2))
+        return {"op": "move", "object": name, "dx": dx, "dy": dy}
+    if op == "toggle":
+        return {"op": "show" if page.placed[name]["hidden"] else "hide", "object": name}
+    others = [other for other in page.stack if other != name]
+    if op == "delete" or random.random() < 0.3 or not others:
+        return {"op": op, "object": name}
+    return {"op": op, "object": name, "of": str(random.choice(others))}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", SCENES)
+def test_random_edits(v8: MiniRacer, name: str, seed: int) -> None:
+    scene = SCENES[name]()
+    page, editor = PageRules(v8, scene), SceneEditor(scene)
+    random = np.random.default_rng(seed)
+    for action in random.permutation(np.repeat(list(ACTIONS), list(ACTIONS.values()))).tolist():
+        if action == "undo":
+            assert page.can_undo == editor.undo()
+            if page.can_undo:
+                page.undo()
+        elif action == "redo":
+            assert page.can_redo == editor.redo()
+            if page.can_redo:
+                page.redo()
+        elif action == "reset":
+            page.reset()
+            editor.reset()
+        else:
+            edit = random_edit(action, page, random)
+            page.edit(edit)
+            apply_edits(editor, [edit])
+        where = str(page.edits)
+        state = editor.state
+        assert page.stack == editor.names, where
+        assert (page.edges, page.by_hand) == (state.edges, state.by_hand), where
+        assert page.placed == {
+            n: {"x": item.x, "y": item.y, "hidden": item.hidden}
+            for n, item in state.objects.items()
+        }
+        # Drawn upon the picture before, and only where something changed.
+        np.testing.assert_array_equal(page.pixels, editor.compose(), where)
+        from_script = SceneEditor(scene)
+        apply_edits(from_script, page.edits)
+        assert from_script.names == page.stack, where
+        np.testing.assert_array_equal(page.pixels, from_script.compose(), where)
+        np.testing.assert_array_equal(page.owner, rows_seen(scene, editor), where)
+
+
+def rows_seen(scene: LayeredScene, editor: SceneEditor) -> np.ndarray:
+    """(H, W) int: the row of the object whose solid pixel is seen, -1 where there is none."""
+    state = editor.state
+    solid = []
+    for sprite in state.sprites():
+        rgba = sprite.rgba.copy()
+        rgba[rgba[..., 3] < OPAQUE] = 0
+        solid.append(replace(sprite, rgba=rgba))
+    places = foremost((scene.height, scene.width), solid, state.edges, state.by_hand)
+    row_of = {layer.name: row for row, layer in enumerate(scene.layers)}
+    return np.array([*(row_of[sprite.name] for sprite in solid), -1])[places]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_who_is_in_front_of_whom(v8: MiniRacer, seed: int) -> None:
+    """For the list and its buttons: by the edge, else by what is seen of the pixels in common."""
+    random = np.random.default_rng(seed)
+    edits = []
+    if seed < 4:
+        scene, _ = circle()
+        for name in "abc":  # none leaves the image
+            dx, dy = (int(d) for d in random.integers(-2, 3, 2))
+            edits.append({"op": "move", "object": name, "dx": dx, "dy": dy})
+    else:
+        scene, _ = tangle(seed)
+        scene.graph.graph.clear_edges()  # only the photo knows
+    page = PageRules(v8, scene)
+    page.edit(*edits)
+    related = {name: page.ask("relatedObjects", name) for name in page.stack}
+    contents = {layer.name: shown_alone(layer, page) for layer in scene.layers}
+    for first, second in itertools.permutations(page.stack, 2):
+        hide = [{"op": "hide", "object": n} for n in page.stack if n not in (first, second)]
+        picture = EditedScene(scene).apply([*edits, *hide]).draw()
+        common = (contents[first][..., 3] > 0) & (contents[second][..., 3] > 0)
+        mine, others = (
+            int((common & (picture == contents[name][..., :3]).all(axis=2)).sum())
+            for name in (first, second)
+        )
+        assert mine + others == common.sum() > 0
+        assert page.ask("commonPixels", first, second) == [mine, others]
+        assert page.ask("overlap", first, second)
+        if seed < 4:
+            in_front = (first, second) in page.edges
+        elif mine != others:
+            in_front = mine > others
+        else:
+            in_front = page.stack.index(first) < page.stack.index(second)
+        assert page.ask("isInFront", first, second) == in_front
+        assert (first in related[second]["occluders"]) == in_front
+        assert (first in related[second]["occludees"]) == (not in_front)
+
+
+def test_without_an_edge_the_one_that_the_photo_shows_is_in_front(v8: MiniRacer) -> None:
+    scene, photo = row_of_cars()
+    scene.graph.graph.clear_edges()
+    page = PageRules(v8, scene)
+    np.testing.assert_array_equal(page.pixels, photo)
+    assert page.stack == ["car-2", "car-1", "car-0"]  # by their lower edges, against the photo
+    assert page.ask("isInFront", "car-0", "car-1") and not page.ask("isInFront", "car-1", "car-0")
+    assert page.ask("relatedObjects", "car-1") == {"occluders": ["car-0"], "occludees": ["car-2"]}
+    # Moved, nothing speaks against the stack.
+    page.edit({"op": "move", "object": "car-0", "dx": 1, "dy": 0})
+    assert page.ask("isInFront", "car-1", "car-0") and not page.ask("isInFront", "car-0", "car-1")
+
+
+def shown_alone(layer: ObjectLayer, page: PageRules) -> np.ndarray:
+    """(H, W, 4) uint8: an object where it stands now, wholly inside the image."""
+    h, w = layer.rgba.shape[:2]
+    x, y = page.placed[layer.name]["x"], page.placed[layer.name]["y"]
+    whole = np.zeros((*page.size, 4), np.uint8)
+    whole[y : y + h, x : x + w] = layer.rgba
+    return whole
+
+
+def test_a_pair_that_the_graph_orders_is_related_while_it_touches(v8: MiniRacer) -> None:
+    """Its hidden part may be too small to have been completed."""
+    masks = {"a": box(2, 4, 10, 12), "b": box(10, 4, 20, 12)}
+    top = np.full((24, 40), -1)
+    for row, mask in enumerate(masks.values()):
+        top[mask] = row
+    page = PageRules(v8, layered_scene(masks, top, [("b", "a")])[0])
+    assert page.ask("relatedObjects", "a") == {"occluders": ["b"], "occludees": []}
+    assert page.ask("relatedObjects", "b") == {"occluders": [], "occludees": ["a"]}
+    page.edit({"op": "move", "object": "b", "dx": 1, "dy": 0})
+    assert page.ask("relatedObjects", "a") == {"occluders": [], "occludees": []}
+
+
+def test_the_nearest_of_those_that_hide_an_object_comes_last(v8: MiniRacer) -> None:
+    """The buttons Forward and Backward take that one."""
+    scene, _ = row_of_cars()
+    page = PageRules(v8, scene)
+    page.edit(
+        {"op": "move", "object": "car-0", "dx": 10, "dy": 2},
+        {"op": "move", "object": "car-2", "dx": -10, "dy": 0},
+    )
+    assert page.stack == ["car-0", "car-1", "car-2"]
+    assert page.ask("relatedObjects", "car-2")["occluders"] == ["car-0", "car-1"]
+    assert page.ask("relatedObjects", "car-0")["occludees"] == ["car-2", "car-1"]
+    page.edit({"op": "hide", "object": "car-1"})
+    assert page.ask("relatedObjects", "car-2")["occluders"] == ["car-0"]
+
+
+# ------------------------------------------------------------------ history, script
+
+
+def test_undo_redo_reset(v8: MiniRacer) -> None:
+    scene, photo = row_of_cars()
+    page = PageRules(v8, scene)
+    move = {"op": "move", "object": "car-0", "dx": 5, "dy": 0}
+    delete = {"op": "delete", "object": "car-2"}
+    page.edit(move, delete)
+    assert (page.can_undo, page.can_redo) == (True, False)
+    assert page.undo() == "car-2 deleted" and page.edits == [move]
+    assert page.undo() == "car-0 moved" and page.edits == []
+    np.testing.assert_array_equal(page.pixels, photo)
+    assert (page.can_undo, page.can_redo) == (False, True)
+    assert page.redo() == "car-0 moved" and page.redo() == "car-2 deleted"
+    assert page.edits == [move, delete] and not page.can_redo
+    page.reset()
+    np.testing.assert_array_equal(page.pixels, photo)
+    assert page.edits == []
+    assert page.undo() == "reset" and page.edits == [move, delete]
+    page.undo()
+    page.edit({"op": "hide", "object": "car-1"})  # a new edit forgets what was undone
+    assert page.edits == [move, {"op": "hide", "object": "car-1"}] and not page.can_redo
+
+
+def test_a_key_held_down_is_one_step(v8: MiniRacer) -> None:
+    page = PageRules(v8, row_of_cars()[0])
+    up, right = ({"op": "move", "object": "car-0", "dx": x, "dy": y} for x, y in ((0, -1), (1, 0)))
+    page.edit(up, right)
+    page.edit(right, right, joined=True)
+    assert page.edits == [{**up, "dx": 3}]
+    page.undo()
+    assert page.edits == [up]
+    # Another object, or another edit before it, begins a new step.
+    other = {**right, "object": "car-1"}
+    page.edit(other, joined=True)
+    page.edit({"op": "hide", "object": "car-1"})
+    page.edit(other, joined=True)
+    assert page.undo() == "car-1 moved" and page.undo() == "car-1 hidden"
+    assert page.undo() == "car-1 moved" and page.edits == [up]
+
+
+def test_the_script_joins_moves_and_leaves_out_those_that_end_where_they_began(
+    v8: MiniRacer, tmp_path: Path
+) -> None:
+    page = PageRules(v8, row_of_cars()[0])
+    move = {"op": "move", "object": "car-0", "dx": 3, "dy": -2}
+    back = {**move, "dx": -3, "dy": 2}
+    other = {**move, "object": "car-1"}
+    page.edit(move, other, move, back, other, {"op": "hide", "object": "car-1"}, other)
+    expected = [move, {**other, "dx": 6, "dy": -4}, {"op": "hide", "object": "car-1"}, other]
+    assert page.edits == expected
+    path = tmp_path / "edits.json"
+    path.write_text(page.script, "utf-8")
+    assert read_edit_script(path) == expected and page.script.endswith("}\n")
+
+
+# ------------------------------------------------------------------ outlines
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_outlines_run_around_the_mask(v8: MiniRacer, seed: int) -> None:
+    """A pixel is inside where an odd number of the path's upright lines lie to its left."""
+    random = np.random.default_rng(seed)
+    mask = random.random((7, 9)) < 0.2 + 0.15 * seed
+    inside = "((rows) => outlinePath(9, 7, (x, y) => rows[y][x]))"
+    path = v8.call(inside, mask.tolist())
+    crossed = np.zeros((7, 10), int)
+    for part in path.removesuffix("Z").replace("M", "").split("Z"):
+        points = [tuple(map(int, point.split())) for point in part.split("L")]
+        for (x0, y0), (x1, y1) in zip(points, points[1:] + points[:1], strict=True):
+            assert (x0 == x1) != (y0 == y1)
+            crossed[min(y0, y1) : max(y0, y1), x0] += x0 == x1
+    np.testing.assert_array_equal(crossed.cumsum(axis=1)[:, :9] % 2, mask)
+    edges = np.pad(mask, ((0, 0), (1, 1))).astype(int)
+    np.testing.assert_array_equal(crossed, abs(np.diff(edges, axis=1)))
