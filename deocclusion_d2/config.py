@@ -272,16 +272,18 @@ def find_config(name: str) -> Path:
     """The file of a config: a path, or a name of this package's configs.
 
     A name is that of a file in ``configs/`` or ``configs/quick_schedules/``, with or without
-    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick".
+    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick". A file of that
+    path or name in the working folder comes first.
 
     Raises:
         UserError: there is no such file.
     """
-    if os.path.isfile(name):
-        return Path(name)
     wanted = Path(name)
     if wanted.suffix not in (".yaml", ".yml"):
         wanted = wanted.with_name(f"{wanted.name}.yaml")
+    for own in (Path(name), wanted):
+        if own.is_file():
+            return own
     if not wanted.is_absolute():
         parts = wanted.parts[1:] if wanted.parts[0] == "configs" else wanted.parts
         for folder in CONFIG_FOLDERS:

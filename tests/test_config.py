@@ -33,7 +33,8 @@ def test_configs_are_found_by_name(tmp_path, monkeypatch):
     # A file of one's own comes first.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pcnet_m_kins.yaml").write_text("SEED: 7\n")
-    assert find_config("pcnet_m_kins.yaml").resolve() == tmp_path / "pcnet_m_kins.yaml"
+    for name in ("pcnet_m_kins", "pcnet_m_kins.yaml"):
+        assert find_config(name).resolve() == tmp_path / "pcnet_m_kins.yaml"
     with pytest.raises(UserError, match=r"config file 'pcnet_m_kin' does not exist"):
         find_config("pcnet_m_kin")
 

@@ -60,6 +60,9 @@ _MODAL = [
     Column("mIoU", "modal_segmentation", "mIoU"),
 ]
 
+# Of all tables; each shows those that its rows have.
+COLUMNS = (*_ORDERING, *_COMPLETION, *_MODAL, *_DETECTION, *_RELIABILITY)
+
 
 def ordering(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
     """Table 1: pair-wise order accuracy."""
