@@ -270,10 +270,11 @@ def renamed_keys() -> dict[str, str]:
 
 
 def find_config(name: str) -> Path:
-    """The file of a config: a path, or a name of this package's configs.
+    """The file of a config: a path, or a name of this package's configs or of a system's.
 
     A name is that of a file in ``configs/`` or ``configs/quick_schedules/``, with or without
-    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick".
+    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick". Systems of
+    others bring a folder of their own (``System.configs``).
 
     Raises:
         UserError: there is no such file.
@@ -285,7 +286,8 @@ def find_config(name: str) -> Path:
         wanted = wanted.with_name(f"{wanted.name}.yaml")
     if not wanted.is_absolute():
         parts = wanted.parts[1:] if wanted.parts[0] == "configs" else wanted.parts
-        for folder in CONFIG_FOLDERS:
+        of_others = [Path(s.configs) for s in systems().values() if s.configs is not None]
+        for folder in (*CONFIG_FOLDERS, *of_others):
             for sub in _SUBFOLDERS:
                 path = folder.joinpath(sub, *parts)
                 if path.is_file():
