@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import UserError
+from .files import file_sha256
 from .structures import DEFAULT_MIN_SCORE
-from .systems import System, register_models, systems
+from .systems import AUTO, System, register_models, systems
 
 if TYPE_CHECKING:  # importing this loads neither torch nor Detectron2; loading a config does
     from detectron2.config import CfgNode
@@ -269,11 +270,12 @@ def renamed_keys() -> dict[str, str]:
 
 
 def find_config(name: str) -> Path:
-    """The file of a config: a path, or a name of this package's configs.
+    """The file of a config: a path, or a name of this package's configs or of a system's.
 
     A name is that of a file in ``configs/`` or ``configs/quick_schedules/``, with or without
-    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick". A file of that
-    path or name in the working folder comes first.
+    ``.yaml``: "pcnet_m_kins", "configs/pcnet_m_kins.yaml", "pcnet_m_kins_quick". Systems of
+    others bring a folder of their own (``System.configs``). A file of that path or name in the
+    working folder comes first.
 
     Raises:
         UserError: there is no such file.
@@ -286,7 +288,8 @@ def find_config(name: str) -> Path:
             return own
     if not wanted.is_absolute():
         parts = wanted.parts[1:] if wanted.parts[0] == "configs" else wanted.parts
-        for folder in CONFIG_FOLDERS:
+        of_others = [Path(s.configs) for s in systems().values() if s.configs is not None]
+        for folder in (*CONFIG_FOLDERS, *of_others):
             for sub in _SUBFOLDERS:
                 path = folder.joinpath(sub, *parts)
                 if path.is_file():
@@ -332,7 +335,7 @@ def use_available_device(cfg: CfgNode) -> None:
 def fingerprint(cfg: CfgNode, system: System, of: Literal["training", "use"]) -> str:
     """A hash of all that a config says about a system's training, or about its use.
 
-    All keys count but those of other systems and those that change nothing; so the keys of a new
+    All keys count but those of other networks and those that change nothing; so the keys of a new
     system neither change it nor escape it. A file that the network was calibrated by counts by its
     content, and weights do not count: whoever uses this knows them by their content.
 
@@ -340,7 +343,9 @@ def fingerprint(cfg: CfgNode, system: System, of: Literal["training", "use"]) ->
         of: "training" (what is learnt) or "use" (what the trained network gives).
     """
     without = _NOT_LEARNT if of == "training" else _NOT_USED
-    foreign = {k for name, keys in _added_keys().items() if name != system.name for k in keys}
+    # Rules, which have no network, serve every system.
+    others = [s for s in systems().values() if s.name != system.name and s.network is not None]
+    foreign = {key for other in others for key in own_keys(other)}
     kept = {
         key: value
         for key, value in flatten(cfg)
@@ -349,8 +354,11 @@ def fingerprint(cfg: CfgNode, system: System, of: Literal["training", "use"]) ->
     calibration = system.network.calibration if system.network is not None else None
     if calibration is not None and of == "use":
         key = f"DEOCCLUSION.{calibration.key}"
-        if kept.get(key) and Path(kept[key]).is_file():
-            kept[key] = hashlib.sha256(Path(kept[key]).read_bytes()).hexdigest()
+        file = kept.get(key)
+        if file == AUTO:
+            file = os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), calibration.file)
+        if file and os.path.isfile(file):
+            kept[key] = file_sha256(Path(file))
     text = json.dumps({"system": system.name, "of": of, "keys": kept}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

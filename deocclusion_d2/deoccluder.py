@@ -335,8 +335,10 @@ def use_fingerprint(cfg: CfgNode) -> str:
     parts = [fingerprint(cfg, system_of(cfg), "use")]
     for kind in ("ordering", "completion"):
         step = _ChosenStep.of(cfg, kind)
+        if step.is_foreign or step.system is not system_of(cfg):
+            parts.append(fingerprint(step.cfg, step.system, "use"))
         if step.is_foreign:
-            parts += [fingerprint(step.cfg, step.system, "use"), step.weights_sha256()]
+            parts.append(step.weights_sha256())
     return parts[0] if len(parts) == 1 else "+".join(parts)
 
 

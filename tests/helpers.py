@@ -113,9 +113,7 @@ def random_order_net(use_rgb: bool = False, seed: int = 0) -> OrderNet:
 def step_config(tmp_path, text: str):
     """A config of "META_ARCHITECTURE ORDERING COMPLETION"."""
     path = tmp_path / "c.yaml"
-    path.write_text(
-        "INPUT: {INSTANCE_CROP: {SIZE: 32}}\nMODEL: {DEVICE: cpu, WEIGHTS: ''}\n"
-    )
+    path.write_text("INPUT: {INSTANCE_CROP: {SIZE: 32}}\nMODEL: {DEVICE: cpu, WEIGHTS: ''}\n")
     keys = ("MODEL.META_ARCHITECTURE", "DEOCCLUSION.ORDERING", "DEOCCLUSION.COMPLETION")
     return load_config(
         str(path), [v for pair in zip(keys, text.split(), strict=True) for v in pair]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from detectron2.modeling import build_model
 
 from deocclusion_d2 import Deoccluder, load_config
@@ -45,38 +45,35 @@ class Network:
         torch.save({"model": model.state_dict()}, self.weights)
 
 
-def make_network(folder: Path, config: str, *more: str) -> Network:
+def make_network(folder: Path, config: str, more: dict) -> Network:
     made = Network(folder / f"{config}.yaml", folder / f"{config}.pth")
-    made.yaml.write_text("\n".join([f"_BASE_: {find_config(config)}", *more]) + "\n")
+    made.yaml.write_text(yaml.safe_dump({"_BASE_": str(find_config(config)), **more}))
     return made
 
 
 @pytest.fixture
 def pcnet_m(tmp_path) -> Network:
-    small = "MODEL: {DEVICE: cpu, PCNET_M: {WIDTH: 0.25}}"
-    made = make_network(
-        tmp_path, "pcnet_m_kins", "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}", small
-    )
+    model = {"DEVICE": "cpu", "PCNET_M": {"WIDTH": 0.25}}
+    small = {"MODEL": model, "INPUT": {"INSTANCE_CROP": {"SIZE": 32}}}
+    made = make_network(tmp_path, "pcnet_m_kins", small)
     made.save(random_model())
     return made
 
 
 @pytest.fixture
 def amodal_unet(tmp_path) -> Network:
-    small = "MODEL: {DEVICE: cpu, AMODAL_UNET: {WIDTH: 0.25}}"
-    made = make_network(
-        tmp_path, "amodal_unet_kins", "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 32}}", small
-    )
+    model = {"DEVICE": "cpu", "AMODAL_UNET": {"WIDTH": 0.25}}
+    small = {"MODEL": model, "INPUT": {"INSTANCE_CROP": {"SIZE": 32}}}
+    made = make_network(tmp_path, "amodal_unet_kins", small)
     made.save(randomise(AmodalUNet(network=UNet(1, 0.25))))
     return made
 
 
 @pytest.fixture
 def pcnet_c(tmp_path) -> Network:
-    small = "MODEL: {DEVICE: cpu, PCNET_C: {WIDTH: 0.0625, ADVERSARIAL_WEIGHT: 0.0, PERCEPTUAL_WEIGHT: 0.0, STYLE_WEIGHT: 0.0}}"
-    made = make_network(
-        tmp_path, "pcnet_c_kins", "INPUT: {PARTIAL_COMPLETION: {PATCH_SIZE: 128}}", small
-    )
+    model = {"DEVICE": "cpu", "PCNET_C": {"WIDTH": 0.0625}}
+    small = {"MODEL": model, "INPUT": {"INSTANCE_CROP": {"SIZE": 128}}}
+    made = make_network(tmp_path, "pcnet_c_kins_quick", small)
     made.save(build_model(made.config()))
     return made
 
@@ -163,26 +160,31 @@ def test_the_method_is_stronger_than_the_config(pcnet_m, amodal_unet):
     nog = ("DEOCCLUSION.COMPLETION", "nog")
     assert completion(None, pcnet_m, *nog) == "nog"
     assert completion("pcnet", pcnet_m, *nog) == "og"
-    # What was said for the completion that the config had goes with it.
-    recentre = f"{pcnet_m.yaml.read_text()}DEOCCLUSION: {{RECENTRE: 2}}\n"
-    plus = Network(pcnet_m.yaml.with_name("plus.yaml"), pcnet_m.weights)
-    plus.yaml.write_text(recentre)
-    assert completion("raw", plus) == "raw"
+    # What was said for the completion that the config had goes with it; what the user says stays.
+    saying(pcnet_m, RECENTRE=2)
+    assert completion("raw", pcnet_m) == "raw"
     with pytest.raises(UserError, match=r"RECENTRE = 2: neither"):
-        completion("raw", plus, "DEOCCLUSION.RECENTRE", "2")
-    shared = (
-        *("DEOCCLUSION.COMPLETION", "amodal_unet"),
-        *("DEOCCLUSION.COMPLETION_CONFIG", amodal_unet.source),
-    )
-    assert completion(None, pcnet_m, *shared) == "amodal_unet"
-    two = Network(pcnet_m.yaml.with_name("two.yaml"), pcnet_m.weights)
-    two.yaml.write_text(
-        f"{pcnet_m.yaml.read_text()}DEOCCLUSION:\n  COMPLETION: amodal_unet\n"
-        f"  COMPLETION_CONFIG: {amodal_unet.source}\n"
-    )
-    assert completion(None, two) == "amodal_unet"
-    assert completion("pcnet_nog", two) == "nog"
-    assert completion("amodal_unet", two) == "amodal_unet"
+        completion("raw", pcnet_m, "DEOCCLUSION.RECENTRE", "2")
+
+
+def test_the_method_is_stronger_than_a_config_of_two_systems(pcnet_m, amodal_unet):
+    saying(pcnet_m, COMPLETION="amodal_unet", COMPLETION_CONFIG=amodal_unet.source)
+
+    def completion(method: str | None, *opts: str) -> str:
+        cfg = method_config(method, str(pcnet_m.yaml), str(pcnet_m.weights), opts)
+        return Deoccluder.from_config(cfg).describe()["completion"]
+
+    assert completion(None) == completion("amodal_unet") == "amodal_unet"
+    assert completion("pcnet_nog") == "nog"
+    assert completion("convex_r") == "convex_r"
+    with pytest.raises(UserError, match="it is a config of AmodalUNet, but"):
+        completion("pcnet_nog", "DEOCCLUSION.COMPLETION_CONFIG", amodal_unet.source)
+
+
+def saying(network: Network, **options) -> None:
+    """Write keys of DEOCCLUSION into a network's config."""
+    document = yaml.safe_load(network.yaml.read_text())
+    network.yaml.write_text(yaml.safe_dump({**document, "DEOCCLUSION": options}))
 
 
 # -------------------------------------------------------------------- steps of two systems
@@ -241,7 +243,7 @@ def test_what_is_said_about_the_method_holds_for_both_networks(pcnet_m, amodal_u
 
 
 def test_a_source_may_be_a_configs_name(pcnet_m, amodal_unet):
-    small = ("INPUT.PARTIAL_COMPLETION.PATCH_SIZE", "32")
+    small = ("INPUT.INSTANCE_CROP.SIZE", "32")
     named = Network(Path("pcnet_m_kins"), pcnet_m.weights)
     cfg = amodal_unet.config(
         *two_systems(amodal_unet, named, "ORDERING", "dual_completion"), *small
@@ -253,7 +255,7 @@ def test_a_source_may_be_a_configs_name(pcnet_m, amodal_unet):
 
 def test_a_wrong_source_is_one_line(pcnet_m, amodal_unet, tmp_path):
     for source, message in {
-        f"{pcnet_m.yaml}": "MODEL.WEIGHTS is empty",
+        f"{pcnet_m.yaml}": "it names no weights; write YAML@WEIGHTS",
         f"{pcnet_m.yaml}@{tmp_path}/no.pth": "no.pth' does not exist",
         f"{tmp_path}/no.yaml@{pcnet_m.weights}": "no.yaml' does not exist",
         amodal_unet.source: "it is a config of AmodalUNet, but DEOCCLUSION.ORDERING = "
@@ -308,14 +310,14 @@ def test_the_hash_of_use_knows_both_networks(pcnet_m, amodal_unet, tmp_path):
     for other in (
         ("DEOCCLUSION.DILATION", "3"),
         ("DEOCCLUSION.ORDER_THRESHOLD", "0.3"),
-        ("INPUT.PARTIAL_COMPLETION.ENLARGE_BOX", "4"),
+        ("INPUT.INSTANCE_CROP.ENLARGE", "4"),
         ("MODEL.AMODAL_UNET.USE_CATEGORY", "False"),
     ):
         assert use(*other) != before
     pcnet_m.save(random_model(seed=1))
     assert use() != before
     before = use()
-    pcnet_m.yaml.write_text(pcnet_m.yaml.read_text() + "DEOCCLUSION: {ORDER_THRESHOLD: 0.3}\n")
+    saying(pcnet_m, ORDER_THRESHOLD=0.3)
     assert use() != before
 
 
@@ -325,9 +327,7 @@ def test_the_hash_of_use_knows_calibrations_by_content(name, foreign, pcnet_m, a
     file = pcnet_m.weights.with_name("ordering_prior.json" if name == "auto" else name)
     named = name if name == "auto" else str(file)
     if foreign:
-        pcnet_m.yaml.write_text(
-            pcnet_m.yaml.read_text() + f"DEOCCLUSION: {{ORDERING_PRIOR: '{named}'}}\n"
-        )
+        saying(pcnet_m, ORDERING_PRIOR=named)
         steps = two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion")
         cfg = amodal_unet.config(*steps)
     else:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from detectron2.data import MetadataCatalog
 
-from ..config import fingerprint
 from ..conversion import ConversionJob, convert
 from ..data.datasets import DatasetName
 from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
-from ..deoccluder import method_name
+from ..deoccluder import method_name, use_fingerprint, with_steps
 from ..engine.evaluate import Metrics
 from ..evaluation.label_quality import label_quality
 from ..systems import AUTO, Calibration, rows, system_of, trainings
@@ -96,12 +95,10 @@ class Experiment:
 
         Both are made first where they are missing.
         """
-        return self._in_use(name, self.network(name, seed))[0]
+        return self._in_use(name, self.network(name, seed))
 
-    def _in_use(
-        self, name: str, network: Stage | None, opts: Sequence[str] = ()
-    ) -> tuple[CfgNode, str]:
-        """A network's config for using it, and the hash of what decides how it is used."""
+    def _in_use(self, name: str, network: Stage | None, opts: Sequence[str] = ()) -> CfgNode:
+        """A network's config for using it."""
         cfg = self.trainings.config(name, *opts)
         system = system_of(cfg)
         if network is not None:
@@ -111,7 +108,7 @@ class Experiment:
                 fitted = self.calibrate(network, cfg, calibration)
                 path = fitted.folder / fitted.result["file"]
                 cfg.DEOCCLUSION[calibration.key] = str(path)
-        return cfg, fingerprint(cfg, system, "use")
+        return cfg
 
     # ---------------------------------------------------------------- methods
 
@@ -134,16 +131,14 @@ class Experiment:
         """
         name = rows()[row].training
         network = self.network(name, seed, train_opts) if name else None
-        cfg, settings = self._in_use(
-            name or reference_training(), network, (*train_opts, *test_opts)
-        )
+        cfg = self._in_use(name or reference_training(), network, (*train_opts, *test_opts))
         test = self.data.test
         if predictions:
             results = predictions.folder / predictions.result["file"]
             test = str(DatasetName.predicted(str(results), test))
         inputs = {
             "method": row,
-            "settings": settings,
+            "settings": _use_of(row, cfg),
             "network": network.key if network else None,
             "test": data_fingerprint(self.data.test),
             "predictions": predictions.key if predictions else None,
@@ -181,7 +176,8 @@ class Experiment:
         about["input"] = Path(train.annotation_json)
         inputs: dict = {"method": method, "train": data_fingerprint(self.data.train_modal)}
         if network:
-            cfg, inputs["settings"] = self._in_use(source.training, network)
+            cfg = self._in_use(source.training, network)
+            inputs["settings"] = _use_of(row, cfg)
             inputs["network"] = network.key
             overrides = ["DEOCCLUSION.ORDERING", source.ordering]
             calibration = system_of(cfg).network.calibration
@@ -233,6 +229,11 @@ class Experiment:
         images = MetadataCatalog.get(self.data.train).image_root
         json_file = labels.folder / labels.result["file"]
         return str(DatasetName(PseudoAmodal.name, str(json_file), str(images)))
+
+
+def _use_of(row: str, cfg: CfgNode) -> str:
+    """The hash of how a row's steps use a config: their networks too, where others serve them."""
+    return use_fingerprint(with_steps(cfg, rows()[row].ordering, rows()[row].completion))
 
 
 def mask_training() -> str:

@@ -73,10 +73,15 @@ def systems() -> Mapping[str, System]:
             system.
     """
     found: dict[str, System] = {}
+    origins: dict[str, str] = {}
     for origin, declared in sorted(_declared(), key=lambda pair: pair[1].name):
+        if declared.name in found:
+            raise UserError(
+                f"two systems are named {declared.name!r}: {origins[declared.name]} and {origin}"
+            )
         for other in found.values():
-            _refuse_twice(declared, other, origin)
-        found[declared.name] = declared
+            _refuse_twice(declared, other)
+        found[declared.name], origins[declared.name] = declared, origin
     return found
 
 
@@ -98,7 +103,8 @@ def system_of(cfg: CfgNode) -> System:
     architecture of Detectron2's own that no system declares is served as Mask R-CNN is.
 
     Raises:
-        UserError: an unknown system, one without a network, or with another than the config's.
+        UserError: an unknown system, one without a network, or with another than the config's; or
+            several that have it, of which none is the default.
     """
     wanted = cfg.MODEL.META_ARCHITECTURE
     if cfg.MODEL.SYSTEM:
@@ -116,7 +122,13 @@ def system_of(cfg: CfgNode) -> System:
     if not declared:
         declared = [s for s in with_network if s.network.serves_others]
     if len(declared) > 1:
+        names = ", ".join(s.name for s in declared)
         declared = [s for s in declared if s.network.is_default]
+        if len(declared) != 1:
+            raise UserError(
+                f"MODEL.META_ARCHITECTURE = {wanted!r} is the network of {names}: name one in "
+                "MODEL.SYSTEM"
+            )
     return declared[0]
 
 
@@ -235,9 +247,7 @@ def _declared() -> Iterator[tuple[str, System]]:
         yield where, found
 
 
-def _refuse_twice(new: System, known: System, origin: str) -> None:
-    if new.name == known.name:
-        raise UserError(f"two systems are named {new.name!r}, one of them from {origin}")
+def _refuse_twice(new: System, known: System) -> None:
     pairs = {kind: (_names(new, kind), _names(known, kind)) for kind in STEP_KINDS}
     pairs["training"] = ({t.name for t in new.trainings}, {t.name for t in known.trainings})
     pairs["row"] = ({r.name for r in new.rows}, {r.name for r in known.rows})

@@ -255,6 +255,7 @@ class System:
         renamed_keys: old name of a config key -> its name now; old configs keep loading.
         sweeps: config keys and values that ``tools/sweep.py`` tries when nothing else is asked for.
         since: the version of this package that its keys came with; "" for later ones than 0.1.
+        configs: folder of its configs, where they are not among this package's.
         exports: public name -> what it stands for, importable from ``deocclusion_d2``.
     """
 
@@ -270,6 +271,7 @@ class System:
     renamed_keys: Mapping[str, str] = field(default_factory=dict)
     sweeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     since: str = ""
+    configs: str | None = None
     exports: Mapping[str, Lazy] = field(default_factory=dict)
 
     def steps(self, kind: str) -> Mapping[str, Step]:

@@ -110,9 +110,11 @@ class TinyTrainings:
         return self._done[config]
 
     def _start(self, config: str) -> str:
-        known = {quick_config(name): training for name, (training, _) in trainings().items()}
-        before = known[config].starts_from if config in known else ""
-        return str(self(quick_config(before)).weights) if before else ""
+        before = {t.starts_from for t, _ in trainings().values() if quick_config(t.name) == config}
+        # A config may be that of a first training and of one that goes on from it.
+        if not before or "" in before:
+            return ""
+        return str(self(quick_config(before.pop())).weights)
 
 
 def quick_config(training: str) -> str:
