@@ -118,6 +118,17 @@ def test_changes_make_new_stages_of_what_they_concern(tiny_kins, tmp_path, comma
     assert commands == []
 
 
+def test_what_a_rule_reads_makes_a_new_stage(tiny_kins, tmp_path):
+    """Its keys belong to no network."""
+    chosen = settings("ordering", tiny_kins, methods=("Area",))
+    accuracies = []
+    for value in ("True", "False"):
+        run(replace(chosen, opts=(*SMALL, "DEOCCLUSION.LARGER_IN_FRONT", value)), tmp_path)
+        row = results(tmp_path)["tables"]["ordering"]["rows"]["Area"][0]
+        accuracies.append(row["ordering"]["Acc"])
+    assert accuracies[0] == pytest.approx(100 - accuracies[1]) != accuracies[1]
+
+
 def everything_is_the_object(path: Path) -> None:
     """A ModalUNet that finds the object on every pixel of its patch."""
     cfg = load_config("modal_unet_kins_quick", ["MODEL.MODAL_UNET.WIDTH", "0.25"])
