@@ -355,8 +355,8 @@ def fingerprint(cfg: CfgNode, system: System, of: Literal["training", "use"]) ->
         key = f"DEOCCLUSION.{calibration.key}"
         file = kept.get(key)
         if file == AUTO:
-            file = os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), calibration.file)
-        if file and os.path.isfile(file):
+            file = Path(cfg.MODEL.WEIGHTS).parent / calibration.file
+        if file and Path(file).is_file():
             kept[key] = file_sha256(Path(file))
     text = json.dumps({"system": system.name, "of": of, "keys": kept}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
