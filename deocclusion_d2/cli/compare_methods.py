@@ -1,4 +1,4 @@
-"""Evaluate PCNet-M and all baselines on a data set, and print one Markdown table.
+"""Evaluate a network and the rules on a data set, and print one Markdown table.
 
 Example, real street scenes of which depth and amodal boxes are known:
 

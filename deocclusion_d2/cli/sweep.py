@@ -1,7 +1,8 @@
-"""Sweep config keys of PCNet-M: one table and one row of plots for each key.
+"""Sweep config keys of a network: one table and one row of plots for each key.
 
-Without --sweep: the order and amodal thresholds, the eraser's dilation, gamma (the share of case 1)
-and the loss weight inside the eraser.
+The network is one that learns from modal labels (--method). Without --sweep the keys are PCNet-M's:
+the order and amodal thresholds, the eraser's dilation, gamma (the share of case 1) and the loss
+weight inside the eraser.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draw what de-occlusion makes of a data set: scene, masks, occlusion graph, amodal masks, truth.
 
 Examples:
-    With a trained PCNet-M, every eighth frame of sequence 0000:
+    With a trained network, every eighth frame of sequence 0000:
         visualize_deocclusion.py --config-file CONFIG --weights model_final.pth \
             --dataset coco:kitti_mots/dev.json@kitti_mots/images --filter 0000/ --frames ::8 \
             --output DIR

@@ -1,4 +1,7 @@
-"""The critic of PCNet-C: which patches of an image look real, given a mask (supplement A)."""
+"""A critic of filled-in colours: which patches of an image look real, given a mask.
+
+It is that of PCNet-C (supplement A of "Self-Supervised Scene De-occlusion").
+"""
 
 from __future__ import annotations
 

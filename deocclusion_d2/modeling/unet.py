@@ -1,4 +1,4 @@
-"""The U-Net of PCNet-M.
+"""The U-Net of PCNet-M and of other networks over patches.
 
 Shape shorthand: N: patches, C: channels, S: side of the patch in pixels (a multiple of 16).
 """

@@ -1,6 +1,6 @@
-"""The square around an instance that PCNet looks at, and the way back into the image.
+"""The square around an instance that networks look at, and the way back into the image.
 
-Every patch of the method, in training and in inference, is a square around the modal box of an
+Every patch, in training and in inference, is a square around the modal box of an
 instance, resized to S x S pixels. This module is the only place that knows its geometry.
 """
 

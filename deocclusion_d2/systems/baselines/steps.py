@@ -1,6 +1,6 @@
 """Methods without a network: orderings Area, Y-axis, Convex; completions Raw, Convex, Convex^R.
 
-They are the baselines of Tables 1, 2 and 4 of the paper, behind the interface of the method itself:
+They are the baselines of Tables 1, 2 and 4 of the paper, behind the protocols of all steps:
 an ordering maps scenes to graphs; a completion maps scenes and graphs to amodal masks.
 """
 
