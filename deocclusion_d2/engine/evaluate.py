@@ -33,11 +33,11 @@ def build_test_loader(cfg, dataset_name: str) -> Iterable:
     return build_scene_test_loader(cfg, dataset_name, load_images=images_needed(cfg))
 
 
-def build_predictor(cfg, model: nn.Module | None = None) -> Callable:
+def build_predictor(cfg, model: nn.Module) -> Callable:
     """What maps the batches of the test loader to what the evaluators take.
 
     Args:
-        model: the trained network; None to load it.
+        model: the trained network.
     """
     network = system_of(cfg).network
     if network.predictor is not None:

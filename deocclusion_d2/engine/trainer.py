@@ -54,9 +54,8 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def test(cls, cfg, model, evaluators=None) -> dict:
-        if system_of(cfg).network.test_loader is None:
-            model = build_predictor(cfg, getattr(model, "module", model))
-        return super().test(cfg, model, evaluators)
+        predictor = build_predictor(cfg, getattr(model, "module", model))
+        return super().test(cfg, predictor, evaluators)
 
     def train(self) -> dict | None:
         """Train; returns the results of the last evaluation, None where there was none."""
