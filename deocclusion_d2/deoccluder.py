@@ -408,17 +408,21 @@ class _Runners:
 
     def __init__(self, cfg: CfgNode, model: torch.nn.Module | None) -> None:
         self._cfg, self._model = cfg, model
-        self._own: NetworkRunner | None = None
+        # Where a network comes from, "" for the config's own -> what runs it.
+        self._built: dict[str, NetworkRunner] = {}
 
     def of(self, step: _ChosenStep) -> NetworkRunner:
-        if step.is_foreign:
+        key = step.kind.upper()
+        source = self._cfg.DEOCCLUSION[f"{key}_CONFIG"]
+        if source not in self._built:
             try:
-                return _build_runner(step.system, step.cfg, None)
+                model = None if source else self._model
+                self._built[source] = _build_runner(step.system, step.cfg, model)
             except UserError as error:
-                raise UserError(f"{_where(self._cfg, step.kind.upper())}: {error}") from error
-        if self._own is None:
-            self._own = _build_runner(step.system, self._cfg, self._model)
-        return self._own
+                if not source:
+                    raise
+                raise UserError(f"{_where(self._cfg, key)}: {error}") from error
+        return self._built[source]
 
 
 def _build_runner(declared: System, cfg: CfgNode, model: torch.nn.Module | None) -> NetworkRunner:

@@ -18,6 +18,7 @@ from deocclusion_d2.deoccluder import build_content, method_config, use_fingerpr
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.files import file_sha256
 from deocclusion_d2.inference.content import TeleaFiller
+from deocclusion_d2.inference.weights import load_model
 from deocclusion_d2.modeling import UNet
 from deocclusion_d2.systems import system_of
 from deocclusion_d2.systems.amodal_unet.network import AmodalUNet
@@ -242,6 +243,21 @@ def test_what_is_said_about_the_method_holds_for_both_networks(pcnet_m, amodal_u
     assert said["paper_protocol"] and said["ordering_network"]["paper_protocol"]
 
 
+def test_a_network_of_both_steps_is_loaded_once(pcnet_m, amodal_unet, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "deocclusion_d2.inference.network_runner.load_model",
+        lambda cfg: read.append(cfg.MODEL.WEIGHTS) or load_model(cfg),
+    )
+    both = [
+        *two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion"),
+        *two_systems(amodal_unet, pcnet_m, "COMPLETION", "og"),
+    ]
+    found = amodal_unet.config(*both)
+    assert shapes(found) == shapes(pcnet_m.config())
+    assert read == [str(pcnet_m.weights)] * 2  # once in each of the two
+
+
 def test_a_source_may_be_a_configs_name(pcnet_m, amodal_unet):
     small = ("INPUT.INSTANCE_CROP.SIZE", "32")
     named = Network(Path("pcnet_m_kins"), pcnet_m.weights)
@@ -285,6 +301,7 @@ def test_colours_of_another_system(pcnet_m, pcnet_c):
     assert isinstance(content, ContentCompletion)
     # The network's own patches, the method's context.
     assert (content.patch_size, content.context) == (128, 0.5)
+    assert build_content(pcnet_m.config(*context)).context == 0.5
     with pytest.raises(UserError, match=r"CONTENT_CONFIG = .*'telea' runs no network"):
         build_content(pcnet_m.config(*source))
 

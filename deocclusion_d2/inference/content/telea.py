@@ -20,7 +20,13 @@ class TeleaFiller(ContentFiller):
     """Fills holes without a network, by OpenCV's inpainting after Telea.
 
     An object is continued from its own visible pixels, the background from its own.
+
+    Args:
+        context: see ``ContentFiller``.
     """
+
+    def __init__(self, context: float = ContentFiller.context) -> None:
+        self.context = context
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
         return [at_full_resolution(hole, self._patch(hole), soft_seam=True) for hole in holes]

@@ -137,6 +137,4 @@ def build_convex(refined: bool, cfg, runner: None = None) -> ConvexCompletion:
 
 def build_telea(cfg, runner: None = None) -> TeleaFiller:
     """The content "telea"."""
-    filler = TeleaFiller()
-    filler.context = cfg.DEOCCLUSION.CONTENT_CONTEXT
-    return filler
+    return TeleaFiller(cfg.DEOCCLUSION.CONTENT_CONTEXT)
