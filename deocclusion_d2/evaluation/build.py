@@ -7,6 +7,7 @@ from collections.abc import Callable
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 
+from ..errors import UserError
 from .amodal_box import AmodalBoxEvaluator
 from .completion import AmodalCompletionEvaluator
 from .ordering import OrderingEvaluator
@@ -43,18 +44,18 @@ def build_evaluators(
         hidden_bins: bins of the hidden share by which completion is split; a divisor of 100.
 
     Raises:
-        ValueError: the data set names no ``evaluator_type``, an unknown one, or "modal": labels
+        UserError: the data set names no ``evaluator_type``, an unknown one, or "modal": labels
             that know nothing of what is hidden.
     """
     evaluator_type = MetadataCatalog.get(dataset_name).get("evaluator_type")
     if evaluator_type in EVALUATORS:
         return DatasetEvaluators(EVALUATORS[evaluator_type](output_dir, hidden_bins))
     if evaluator_type == "modal":
-        raise ValueError(
+        raise UserError(
             f"data set {dataset_name!r} cannot be evaluated: its labels are modal and know neither "
             "order nor hidden parts; name one with amodal labels in DATASETS.TEST"
         )
-    raise ValueError(
+    raise UserError(
         f"data set {dataset_name!r} cannot be evaluated: its evaluator_type is {evaluator_type!r}; "
         f"register it with one of {sorted(EVALUATORS)}"
     )

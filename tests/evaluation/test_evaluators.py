@@ -14,6 +14,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluators, print_csv_format
 from detectron2.evaluation.testing import flatten_results_dict
 
+from deocclusion_d2.errors import UserError
 from deocclusion_d2.evaluation import (
     EVALUATORS,
     AmodalBoxEvaluator,
@@ -191,7 +192,7 @@ def test_types_without_evaluators_give_one_clear_line(evaluator_type, message):
     name = f"evaluation_test_no_{evaluator_type}"
     if evaluator_type is not None:
         MetadataCatalog.get(name).evaluator_type = evaluator_type
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(UserError, match=message) as error:
         build_evaluators(name)
     assert name in str(error.value)
     assert "\n" not in str(error.value)
