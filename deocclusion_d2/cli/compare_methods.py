@@ -2,12 +2,12 @@
 
 Example, real street scenes of which depth and amodal boxes are known:
 
-  tools/compare_methods.py --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
+  %(prog)s --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
       --dataset kitti_mots_dev MODEL.WEIGHTS output/pcnet_m_kitti_mots_quick/model_final.pth
 
 The modal masks that a network predicted for KINS, against its true amodal masks (Table 3):
 
-  tools/compare_methods.py --config-file configs/pcnet_m_kins.yaml \\
+  %(prog)s --config-file configs/pcnet_m_kins.yaml \\
       --dataset predicted:coco_instances_results.json@kins_val MODEL.WEIGHTS pcnet_m.pth
 """
 

@@ -1,8 +1,8 @@
 """The whole way on a small synthetic KINS: modal masks -> PCNet-M -> labels -> amodal Mask R-CNN.
 
 Prints every command before it runs it, ends with tables, and names a folder of pictures. What was
-done stays done: a second run goes on where the first one stopped. tools/run_experiment.py runs the
-same steps at the size of the paper's experiments.
+done stays done: a second run goes on where the first one stopped. Experiments (run_experiment.py,
+or deocclusion-d2 experiment) run the same steps at the size of the paper's.
 """
 
 from __future__ import annotations

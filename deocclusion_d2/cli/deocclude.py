@@ -1,20 +1,20 @@
 """Take photos apart into complete objects, the background behind them, and who hides whom.
 
 Of every photo a folder is written, which deocclusion_d2.decomposition.load_layered_scene reads and
-tools/edit_scene.py edits: layers/NAME.png (RGBA), background.png, graph.json (order, boxes,
-categories, masks as RLE) and overview.png.
+edit_scene.py (deocclusion-d2 edit) edits: layers/NAME.png (RGBA), background.png, graph.json
+(order, boxes, categories, masks as RLE) and overview.png.
 
 Examples:
   With trained networks:
-    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers \\
+    %(prog)s --image photo.jpg --masks coco.json --output photo_layers \\
         --config-file configs/pcnet_m_cocoa.yaml --weights pcnet_m.pth \\
         --content-config configs/pcnet_c_cocoa.yaml --content-weights pcnet_c.pth
   Without any: Convex^R and OpenCV's inpainting:
-    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers
+    %(prog)s --image photo.jpg --masks coco.json --output photo_layers
   And a page in which it is edited, in any browser, without a server:
-    tools/deocclude.py --image photo.jpg --masks coco.json --output photo_layers --html scene.html
+    %(prog)s --image photo.jpg --masks coco.json --output photo_layers --html scene.html
   A folder of photos, whose objects a detector finds:
-    tools/deocclude.py --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
+    %(prog)s --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
         --output layers
 """
 

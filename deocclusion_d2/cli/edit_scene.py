@@ -4,15 +4,15 @@ By an edit script, or in a browser.
 
 Examples:
     What is in it, from front to back, and who hides whom:
-        edit_scene.py --scene FOLDER --list
+        %(prog)s --scene FOLDER --list
     Edit it, and keep the result as a picture and as a scene:
-        edit_scene.py --scene FOLDER --script edits.json --output edited.png --save-scene FOLDER2
+        %(prog)s --scene FOLDER --script edits.json --output edited.png --save-scene FOLDER2
     Edit it in a browser, on any computer; the page needs no other file:
-        edit_scene.py --scene FOLDER --html scene.html
+        %(prog)s --scene FOLDER --html scene.html
     Its button "Save script" saves PHOTO_edits.json, which gives the page's picture again:
-        edit_scene.py --scene FOLDER --script PHOTO_edits.json --output edited.png
+        %(prog)s --scene FOLDER --script PHOTO_edits.json --output edited.png
     Go on in a browser where a script ends; what that page saves is for FOLDER2, not for FOLDER:
-        edit_scene.py --scene FOLDER --script edits.json --save-scene FOLDER2 --html scene2.html
+        %(prog)s --scene FOLDER --script edits.json --save-scene FOLDER2 --html scene2.html
 
 An edit script (positions and distances in whole pixels, y downwards; an object stands on the bottom
 centre of its window):

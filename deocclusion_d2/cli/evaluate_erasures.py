@@ -5,7 +5,7 @@ Markdown table of one row per checkpoint.
 
 Example, two trainings on KITTI MOTS, by the sequences of which neither has learnt:
 
-  tools/evaluate_erasures.py --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
+  %(prog)s --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
       --dataset kitti_mots_dev --weights output/a/model_final.pth output/b/model_final.pth
 """
 

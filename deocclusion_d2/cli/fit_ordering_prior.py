@@ -7,7 +7,7 @@ unsure. Training with "auto", as the pcnet_m_plus configs do, fits it by itself.
 
 Example:
 
-  tools/fit_ordering_prior.py --config-file configs/pcnet_m_kins.yaml \\
+  %(prog)s --config-file configs/pcnet_m_kins.yaml \\
       --weights output/pcnet_m_kins/model_final.pth --dataset kins_train_modal
 """
 

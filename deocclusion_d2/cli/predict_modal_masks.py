@@ -5,7 +5,7 @@ the annotation whose box it was given (annotation_id).
 
 Example:
 
-  tools/predict_modal_masks.py --config-file configs/modal_unet_kins.yaml \\
+  %(prog)s --config-file configs/modal_unet_kins.yaml \\
       --weights output/modal_unet_kins/model_final.pth --dataset kins_val --output modal_val.json
 """
 

@@ -15,33 +15,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..errors import one_line_errors
-from ..experiments import (
-    EXPERIMENTS,
-    KNOWN_NAMES,
-    PRESETS,
-    ExperimentSettings,
-    run_experiment,
-)
+from ..experiments import EXPERIMENTS, ExperimentSettings, run_experiment
 from ..systems import trainings
+from .experiment_arguments import add_experiment_arguments, parse_settings
 
 EPILOG = f"""\
 examples:
   # on two CPU cores: a synthetic KINS
   datasets/prepare_synthetic_kins.py --height 128 --width 416 --train 1000 --val 300
-  tools/run_experiment.py --experiment completion --dataset synthetic_kins --seeds 0 1
+  %(prog)s --experiment completion --dataset synthetic_kins --seeds 0 1
   # the paper's table, at the paper's schedules
-  tools/run_experiment.py --experiment ordering --dataset kins --preset paper --num-gpus 8
+  %(prog)s --experiment ordering --dataset kins --preset paper --num-gpus 8
   # real street scenes without amodal masks: boxes and depth; supervised rows learn from other data
-  tools/run_experiment.py --experiment completion --dataset kitti_mots \\
+  %(prog)s --experiment completion --dataset kitti_mots \\
       --supervised-train synthetic_kins_train
   # your own data: training set, test set
-  tools/run_experiment.py --experiment ordering --dataset kins:train.json@images \\
+  %(prog)s --experiment ordering --dataset kins:train.json@images \\
       --test kins:val.json@images
   # some rows only; another length of one network's training
-  tools/run_experiment.py --experiment label_conversion --dataset synthetic_kins \\
+  %(prog)s --experiment label_conversion --dataset synthetic_kins \\
       --methods GT Raw OG --opts mask_rcnn.SOLVER.MAX_ITER 2000
 
 OUTPUT/EXPERIMENT-DATASET gets report.md, results.json, plots (PNG) and the curve's numbers (CSV).
@@ -60,48 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS))
     parser.add_argument(
-        "--dataset",
-        required=True,
-        metavar="NAME",
-        help=f"{', '.join(KNOWN_NAMES)}; or a training set, registered or FORMAT:JSON[@IMAGE_ROOT]",
-    )
-    parser.add_argument(
-        "--test", metavar="NAME", help="test set (default: that of the known data set)"
-    )
-    parser.add_argument(
         "--supervised-train",
         metavar="NAME",
         help="amodal labels for the supervised networks (default: the training set's own)",
     )
     parser.add_argument(
-        "--preset",
-        choices=list(PRESETS),
-        default="quick",
-        help="quick: minutes to an hour on CPUs; paper: its schedules, for GPUs (default: quick)",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        nargs="+",
-        default=[0],
-        metavar="N",
-        help="train everything once per seed; several give mean and deviation (default: 0)",
-    )
-    parser.add_argument(
         "--methods", nargs="+", metavar="M", help="rows of the table (default: all)"
     )
-    parser.add_argument("--output", type=Path, default=Path("output/experiments"), metavar="DIR")
-    parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="for training")
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        default=[],
-        metavar="KEY VALUE",
-        help="config overrides, last",
-    )
-    settings = vars(parser.parse_args(argv))
-    output = settings.pop("output")
-    for name in ("seeds", "methods", "opts"):
-        settings[name] = None if settings[name] is None else tuple(settings[name])
+    add_experiment_arguments(parser)
+    settings, output = parse_settings(parser, argv)
     with one_line_errors():
         print(run_experiment(ExperimentSettings(**settings), output))

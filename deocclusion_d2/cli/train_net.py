@@ -3,18 +3,18 @@
 Examples:
 
   # PCNet-M on KINS, paper's schedule, 8 GPUs
-  tools/train_net.py --config-file configs/pcnet_m_kins.yaml --num-gpus 8
+  %(prog)s --config-file configs/pcnet_m_kins.yaml --num-gpus 8
 
   # the same in minutes on a laptop's CPU
-  tools/train_net.py --config-file configs/quick_schedules/pcnet_m_kins_quick.yaml
+  %(prog)s --config-file configs/quick_schedules/pcnet_m_kins_quick.yaml
 
   # any JSON, without registering it: FORMAT:JSON[@IMAGE_ROOT]
-  tools/train_net.py --config-file configs/quick_schedules/pcnet_m_kins_quick.yaml \\
+  %(prog)s --config-file configs/quick_schedules/pcnet_m_kins_quick.yaml \\
       DATASETS.TRAIN "('coco:my_masks.json',)" DATASETS.TEST "()"
 
   # go on after an interruption; evaluate only
-  tools/train_net.py --config-file CONFIG --resume
-  tools/train_net.py --config-file CONFIG --eval-only MODEL.WEIGHTS output/model_final.pth
+  %(prog)s --config-file CONFIG --resume
+  %(prog)s --config-file CONFIG --eval-only MODEL.WEIGHTS output/model_final.pth
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 Examples:
     With a trained network, every eighth frame of sequence 0000:
-        visualize_deocclusion.py --config-file CONFIG --weights model_final.pth \
-            --dataset coco:kitti_mots/dev.json@kitti_mots/images --filter 0000/ --frames ::8 \
+        %(prog)s --config-file CONFIG --weights model_final.pth \\
+            --dataset coco:kitti_mots/dev.json@kitti_mots/images --filter 0000/ --frames ::8 \\
             --output DIR
     Without a model:
-        visualize_deocclusion.py --method convex_r --dataset kins_val --max-images 20 --output DIR
+        %(prog)s --method convex_r --dataset kins_val --max-images 20 --output DIR
     What conversion has written:
-        visualize_deocclusion.py --converted amodal.json --image-root images --output DIR
+        %(prog)s --converted amodal.json --image-root images --output DIR
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draw training samples as a config's training loader makes them (Fig. 3 of the paper).
 
 Example:
-    visualize_training_samples.py --config-file CONFIG --output samples.png --num-samples 32 \
+    %(prog)s --config-file CONFIG --output samples.png --num-samples 32 \\
         DATASETS.TRAIN "('coco:kitti_mots/train.json',)"
 """
 
