@@ -69,6 +69,29 @@ def test_overrides_of_older_names():
         load_config("pcnet_m_kins", ["INPUT.PARTIAL_COMPLETION.PATCHSIZE", "5"])
 
 
+def test_a_config_for_gpus_is_one_for_cpus_where_there_is_none(monkeypatch):
+    wanted = ["MODEL.DEVICE", "cuda", "SOLVER.AMP.ENABLED", "True"]
+    for found, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=found: there)
+        cfg = load_config("pcnet_m_kins", wanted)
+        assert (device, found) == (cfg.MODEL.DEVICE, cfg.SOLVER.AMP.ENABLED)
+
+
+def test_the_hash_of_0_1_is_what_0_1_noted():
+    """Calculated by version 0.1: of its defaults, and of other values, by its names of the keys."""
+    other = {
+        "MODEL.META_ARCHITECTURE": "PCNetM",
+        "MODEL.PCNET_M.PIXEL_MEAN": "(0.1, 0.2, 0.3)",
+        "INPUT.PARTIAL_COMPLETION.PATCH_SIZE": "64",
+    }
+    for opts, noted in (
+        ({}, "261c07a439b4c344b65328b46384e20d6cf7ae96f6db1ac64d30794003e090e4"),
+        (other, "1385d51a0eae9865a8a3f24a831f3b84e98accc789e692cbd95a6b455f506146"),
+    ):
+        cfg = load_config(None, [text for pair in opts.items() for text in pair])
+        assert config_hash_of_0_1(cfg) == noted
+
+
 def test_the_hash_of_0_1_knows_what_0_1_knew():
     """All keys of then count, under whatever name; the new ones don't."""
     before = config_hash_of_0_1(load_config("pcnet_m_kins"))

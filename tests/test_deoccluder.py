@@ -13,8 +13,14 @@ from detectron2.modeling import build_model
 
 from deocclusion_d2 import Deoccluder, load_config
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
-from deocclusion_d2.config import find_config
-from deocclusion_d2.deoccluder import build_content, method_config, use_fingerprint, with_steps
+from deocclusion_d2.config import find_config, fingerprint
+from deocclusion_d2.deoccluder import (
+    build_content,
+    images_needed,
+    method_config,
+    use_fingerprint,
+    with_steps,
+)
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.files import file_sha256
 from deocclusion_d2.inference.content import TeleaFiller
@@ -147,9 +153,6 @@ def test_a_key_that_no_step_honours_is_refused(key, value, amodal_unet):
     cfg = amodal_unet.config(f"DEOCCLUSION.{key}", value)
     with pytest.raises(UserError, match=rf"DEOCCLUSION\.{key} = .*neither 'convex' nor 'amodal_u"):
         Deoccluder.from_config(cfg)
-    # A step that honours it may be the network's of another config.
-    if key == "KEEP_PROBABILITY":
-        assert Deoccluder.from_config(amodal_unet.config("DEOCCLUSION.CONSTRAIN", "False"))
 
 
 def test_the_method_is_stronger_than_the_config(pcnet_m, amodal_unet):
@@ -189,6 +192,12 @@ def saying(network: Network, **options) -> None:
 
 
 # -------------------------------------------------------------------- steps of two systems
+
+
+def test_a_key_may_be_honoured_by_the_network_of_another_config(pcnet_m, amodal_unet):
+    steps = two_systems(amodal_unet, pcnet_m, "COMPLETION", "og")
+    cfg = amodal_unet.config(*steps, "DEOCCLUSION.KEEP_PROBABILITY", "True")
+    assert all(result.probabilities for result in Deoccluder.from_config(cfg)(scenes()))
 
 
 def two_systems(first: Network, second: Network, kind: str, step: str) -> list[str]:
@@ -258,6 +267,16 @@ def test_a_network_of_both_steps_is_loaded_once(pcnet_m, amodal_unet, monkeypatc
     assert read == [str(pcnet_m.weights)] * 2  # once in each of the two
 
 
+def test_a_network_of_another_config_runs_where_the_configs_own_does(pcnet_m, amodal_unet):
+    document = yaml.safe_load(pcnet_m.yaml.read_text())
+    document["MODEL"]["DEVICE"] = "nowhere"
+    pcnet_m.yaml.write_text(yaml.safe_dump(document))
+    with pytest.raises(RuntimeError, match="nowhere"):
+        Deoccluder.from_config(pcnet_m.config())
+    steps = two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion")
+    assert Deoccluder.from_config(amodal_unet.config(*steps))(scenes())[0].graph.edges
+
+
 def test_a_source_may_be_a_configs_name(pcnet_m, amodal_unet):
     small = ("INPUT.INSTANCE_CROP.SIZE", "32")
     named = Network(Path("pcnet_m_kins"), pcnet_m.weights)
@@ -304,6 +323,16 @@ def test_colours_of_another_system(pcnet_m, pcnet_c):
     assert build_content(pcnet_m.config(*context)).context == 0.5
     with pytest.raises(UserError, match=r"CONTENT_CONFIG = .*'telea' runs no network"):
         build_content(pcnet_m.config(*source))
+
+
+@pytest.mark.parametrize("config", ["order_net_m_kins", "order_net_mi_kins"])
+def test_images_are_read_for_a_network_of_another_config(config, amodal_unet):
+    """Only what looks at colours needs them."""
+    weights = amodal_unet.weights  # nobody reads them
+    order = ("DEOCCLUSION.ORDERING", "order_net")
+    source = ("DEOCCLUSION.ORDERING_CONFIG", f"{config}@{weights}")
+    assert images_needed(amodal_unet.config(*order, *source)) == (config == "order_net_mi_kins")
+    assert not images_needed(amodal_unet.config())
 
 
 # -------------------------------------------------------------------- what a result depends on
@@ -357,12 +386,14 @@ def test_the_hash_of_use_knows_calibrations_by_content(name, foreign, pcnet_m, a
 
 
 def test_the_hash_of_use_knows_the_keys_of_rules(pcnet_m):
+    """That of the config alone too, by which it is known if expected results are about it."""
     steps = ["DEOCCLUSION.ORDERING", "area"]
     larger, smaller = (
-        use_fingerprint(pcnet_m.config(*steps, "DEOCCLUSION.LARGER_IN_FRONT", value))
-        for value in ("True", "False")
+        pcnet_m.config(*steps, "DEOCCLUSION.LARGER_IN_FRONT", value) for value in ("True", "False")
     )
-    assert larger != smaller
+    assert use_fingerprint(larger) != use_fingerprint(smaller)
+    own = system_of(larger)
+    assert fingerprint(larger, own, "use") != fingerprint(smaller, own, "use")
 
 
 # -------------------------------------------------------------------- which system

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from detectron2.engine import default_argument_parser
 
 from deocclusion_d2.config import load_config
@@ -233,3 +234,27 @@ def test_expected_results_are_about_the_config_as_it_stands():
         ("DEOCCLUSION.AMODAL_THRESHOLD", "0.5"),
     ):
         assert not _expects_as_it_stands(load_config(config, other), config)
+
+
+def test_what_is_expected_is_checked_of_the_config_as_it_stands(kins, tmp_path):
+    torch.save({"model": random_model().state_dict()}, tmp_path / "model.pth")
+    config = tmp_path / "expecting.yaml"
+    document = {
+        "_BASE_": str(QUICK / "pcnet_m_kins_quick.yaml"),
+        "MODEL": {"WEIGHTS": str(tmp_path / "model.pth"), "PCNET_M": {"WIDTH": 0.25}},
+        "INPUT": {"INSTANCE_CROP": {"SIZE": 32}},
+        "DATASETS": {"TEST": [f"kins:{kins}/instances_val.json"]},
+        # No network reaches it.
+        "TEST": {"EXPECTED_RESULTS": [["completion", "mIoU_sum", 200.0, 1.0]]},
+    }
+    config.write_text(yaml.safe_dump(document))
+
+    def evaluate(*opts: str) -> dict:
+        line = ["--config-file", str(config), "--eval-only", "DATALOADER.NUM_WORKERS", "0"]
+        line += ["OUTPUT_DIR", str(tmp_path / "out")]
+        return train(default_argument_parser().parse_args([*line, *opts]))
+
+    with pytest.raises(SystemExit) as end:
+        evaluate()
+    assert end.value.code == 1
+    assert evaluate("DEOCCLUSION.AMODAL_THRESHOLD", "0.5")["completion"]["instances"] > 0

@@ -13,7 +13,8 @@ from deocclusion_d2.experiments.plots import draw_occlusion_curve, draw_rows, dr
 from deocclusion_d2.experiments.sweep import parse_sweeps
 from deocclusion_d2.experiments.tables import Column, Table
 from deocclusion_d2.experiments.trainings import split_opts
-from deocclusion_d2.systems import default_sweeps
+from deocclusion_d2.systems import default_sweeps, published, rows
+from deocclusion_d2.systems.base import KINDS
 
 
 def table() -> Table:
@@ -42,6 +43,16 @@ def test_markdown_has_means_deviations_and_the_papers_figures():
     # 90 and 93: mean 91.5, sample deviation 3 / sqrt(2) = 2.12.
     assert cells(lines[5]) == ["OG", "91.5 ± 2.1", "92.5"]
     assert (lines[0], lines[-1]) == ("Order:", "A note.")
+
+
+def test_rules_stand_first_and_supervised_rows_last():
+    """In the tables, and the papers' figures in the order of the rows."""
+    for experiment in ("ordering", "completion"):
+        found = rows(experiment)
+        kinds = [row.kind for row in found.values()]
+        assert kinds == sorted(kinds, key=KINDS.index) and set(kinds) == set(KINDS)
+        figures = published(experiment, "KINS")
+        assert list(figures) == [name for name in found if name in figures]
 
 
 def test_only_the_papers_data_has_its_figures():

@@ -18,6 +18,7 @@ from deocclusion_d2 import Deoccluder, config, load_config
 from deocclusion_d2 import systems as registry
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
 from deocclusion_d2.config import find_config, fingerprint
+from deocclusion_d2.conversion.older import config_hash_of_0_1
 from deocclusion_d2.data.loaders import build_scene_test_loader
 from deocclusion_d2.decomposition import DecompositionJob, decompose_photos, load_layered_scene
 from deocclusion_d2.deoccluder import method_names, use_fingerprint
@@ -175,7 +176,8 @@ def test_it_has_rows_in_the_table(own, tiny_kins, tmp_path):
 def test_its_keys_concern_it_alone(own):
     def of_pcnet(*opts: str) -> list[str]:
         cfg = load_config("pcnet_m_kins", opts)
-        return [fingerprint(cfg, system_of(cfg), of) for of in ("training", "use")]
+        hashes = [fingerprint(cfg, system_of(cfg), of) for of in ("training", "use")]
+        return [*hashes, config_hash_of_0_1(cfg)]
 
     def of_own(*opts: str) -> list[str]:
         cfg = load_config("own_kins", opts)
@@ -239,6 +241,26 @@ def test_what_two_systems_bring_is_refused(declared, message):
         load_config(None)
     text = str(error.value)
     assert message in text and "'own'" in text and "'other'" in text and "\n" not in text
+
+
+@pytest.mark.parametrize("kind", registry.STEP_KINDS)
+def test_two_steps_of_one_name_are_refused(kind):
+    """Whichever kind of step it is, and if it is an alias."""
+    name = registry.step_names(kind)[0]
+    for steps in ({name: STEP}, {"x": replace(STEP, aliases=(name,))}):
+        other = replace(OTHER, **{f"{kind}s": steps})
+        with (
+            installed(entry(other)),
+            pytest.raises(UserError, match=f"both bring the {kind} '{name}'"),
+        ):
+            systems()
+
+
+def test_labels_and_kinds_are_known_ones():
+    with pytest.raises(ValueError, match="labels 'masks': use one of modal, "):
+        replace(SYSTEM.network, labels="masks")
+    with pytest.raises(ValueError, match="row Own: kind 'best': use one of rule, "):
+        replace(SYSTEM.rows[0], kind="best")
 
 
 def test_two_systems_of_one_name_are_refused():
