@@ -216,6 +216,8 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
             _merge_file(cfg, path)
     except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
+    except (AttributeError, TypeError) as error:  # a list, a text, nothing at all
+        raise UserError(f"config file {config_file!r}: it holds no keys and values") from error
     try:
         opts = [renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
         cfg.merge_from_list(_numbers_as_floats(cfg, opts))

@@ -34,9 +34,9 @@ def whole_file(path: str | Path, folder: Path | None = None) -> Iterator[Path]:
         if folder is None:
             path.parent.mkdir(parents=True, exist_ok=True)
         # The name is this call's alone: several may write into one folder.
-        name = f".{path.name}.{uuid.uuid4().hex}.tmp"
-        unfinished = (folder or path.parent) / name
-        unfinished.touch(exist_ok=False)
+        growing = (folder or path.parent) / f".{path.name}.{uuid.uuid4().hex}.tmp"
+        growing.touch(exist_ok=False)
+        unfinished = growing
         yield unfinished
         _sync(unfinished)
         os.replace(unfinished, path)
@@ -46,6 +46,22 @@ def whole_file(path: str | Path, folder: Path | None = None) -> Iterator[Path]:
     finally:
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Find what would stop a file from being written when all is done; its folder is made.
+
+    Raises:
+        UserError: the path is a folder, or its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file as --output")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {path.parent} cannot be made: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"the folder {path.parent} is not writable")
 
 
 @contextmanager

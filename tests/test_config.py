@@ -110,3 +110,11 @@ def test_the_hash_of_0_1_knows_what_0_1_knew():
         "DEOCCLUSION.DILATION": "3",
     }.items():
         assert config_hash_of_0_1(load_config("pcnet_m_kins", [key, value])) != before
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "a sentence"])
+def test_a_file_without_keys_is_no_config(tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"a.yaml': it holds no keys and values"):
+        load_config(str(path))

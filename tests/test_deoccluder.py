@@ -410,6 +410,8 @@ def test_the_system_of_a_config(pcnet_m):
         system_of(pcnet_m.config("MODEL.SYSTEM", "baselines"))
     with pytest.raises(UserError, match=r"MODEL.SYSTEM = 'amodal_unet'.*AmodalUNet.*'PCNetM'"):
         system_of(pcnet_m.config("MODEL.SYSTEM", "amodal_unet"))
+    with pytest.raises(UserError, match=r"MODEL.META_ARCHITECTURE = 'RCNN': there is no such"):
+        system_of(pcnet_m.config("MODEL.META_ARCHITECTURE", "RCNN"))
 
 
 def test_configs_of_version_0_1_load(pcnet_m, tmp_path):

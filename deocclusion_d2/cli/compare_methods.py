@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
@@ -24,6 +25,7 @@ from ..config import load_config
 from ..errors import one_line_errors
 from ..experiments import compare_methods, comparison_table
 from ..experiments.compare_methods import default_rows
+from ..files import require_writable, whole_text_file
 from ..launch import launch
 
 
@@ -32,12 +34,15 @@ def run(args: argparse.Namespace) -> None:
         setup_logger(distributed_rank=comm.get_rank())
         # This package's own lines say how many instances are measured, and what is left out.
         setup_logger(distributed_rank=comm.get_rank(), name="deocclusion_d2")
+        if args.output:
+            require_writable(args.output)
         cfg = load_config(args.config_file, args.opts)
         results = compare_methods(cfg, args.dataset, args.methods)
-    if comm.is_main_process():
+        if not comm.is_main_process():
+            return
         print(comparison_table(results))
         if args.output:
-            with open(args.output, "w") as file:
+            with whole_text_file(args.output) as file:
                 json.dump(results, file, indent=1)
 
 
@@ -58,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="M",
         help=f"rows (default: all that the config's network gives; {', '.join(default_rows())})",
     )
-    parser.add_argument("--output", metavar="JSON", help="also write the figures here")
+    parser.add_argument("--output", type=Path, metavar="JSON", help="also write the figures here")
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="or processes, where there is no GPU"
     )

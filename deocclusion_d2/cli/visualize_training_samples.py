@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image
 
 from ..config import load_config
 from ..errors import UserError, one_line_errors
+from ..files import require_writable
 from ..systems import system_of, systems
 
 
@@ -22,7 +24,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config-file", required=True, metavar="YAML")
-    parser.add_argument("--output", required=True, metavar="PNG")
+    parser.add_argument("--output", required=True, type=Path, metavar="PNG")
     parser.add_argument("--num-samples", type=int, default=32, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument(
@@ -34,6 +36,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     with one_line_errors():
+        require_writable(args.output)
+        if args.output.suffix.lower() not in Image.registered_extensions():
+            raise UserError(f"--output {args.output}: name a picture, such as samples.png")
         if args.num_samples < 1:
             raise UserError(f"--num-samples {args.num_samples}: give 1 or more")
         cfg = load_config(args.config_file, args.opts)

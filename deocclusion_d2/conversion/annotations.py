@@ -17,6 +17,7 @@ from ..data.datasets.formats import (
     ParsedAnnotation,
     locate,
 )
+from ..data.images import read_rgb
 from ..errors import UserError
 from ..structures import Deocclusion, Scene, WindowMask
 from .document_index import DocumentIndex
@@ -148,15 +149,12 @@ class ShardReader:
             )
 
     def _pixels(self, info: ImageInfo) -> np.ndarray:
-        from detectron2.data.detection_utils import read_image
-
         path = self.image_root / info.file_name
         where = f"{self.name}: image {info.id!r}"
         try:
-            pixels = read_image(str(path), "RGB")
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise UserError(f"{where}: {path}: {reason}: check --image-root") from None
+            pixels = read_rgb(path)
+        except UserError as error:
+            raise UserError(f"{where}: {error}: check --image-root") from None
         if pixels.shape[:2] != (info.height, info.width):
             raise UserError(
                 f"{where}: {path} is {pixels.shape[1]} x {pixels.shape[0]} pixels, the annotation "

@@ -17,7 +17,7 @@ from ..deoccluder import (
     uses_own_network,
 )
 from ..errors import UserError
-from ..files import file_sha256
+from ..files import file_sha256, require_writable
 from ..structures import DEFAULT_MIN_SCORE
 from .older import config_hash_of_0_1
 
@@ -89,22 +89,13 @@ class ConversionJob:
             raise UserError(
                 "--images-from is for COCO results, which have no --format: leave it out"
             )
+        require_writable(self.output)
         if self.output.exists():
-            if self.output.is_dir():
-                raise UserError(f"{self.output} is a folder: name a file as --output")
             for path in (self.input, self.images_from):
                 if path is not None and os.path.samefile(path, self.output):
                     raise UserError(f"{self.output} is the input: name another file as --output")
             if not self.overwrite:
                 raise UserError(f"{self.output} exists: pass --overwrite to replace it")
-        try:
-            self.output.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"the folder {self.output.parent} cannot be made: {error.strerror}"
-            ) from None
-        if not os.access(self.output.parent, os.W_OK | os.X_OK):
-            raise UserError(f"the folder {self.output.parent} is not writable")
         if self.uses_network:
             cfg = self.load_config()
             if uses_own_network(cfg):

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 from detectron2.config import configurable
-from detectron2.data import detection_utils
 from detectron2.utils import comm
 from torch.utils.data import Dataset, Sampler
 
+from .images import read_rgb
 from .instance_table import InstanceTable
 from .samplers import CropSettings
 
@@ -121,4 +121,4 @@ class InstanceDrawMapper(ABC):
 
     def image(self, index: int) -> np.ndarray:
         """The image of an instance, (H, W, 3) uint8 RGB."""
-        return detection_utils.read_image(self.instances.file_name(index), format="RGB")
+        return read_rgb(self.instances.file_name(index))

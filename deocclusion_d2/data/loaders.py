@@ -74,16 +74,22 @@ def build_draw_loader(cfg, mapper: DrawMapper) -> DrawTrainLoader:
     )
 
 
-def train_records(cfg) -> list[dict]:
-    """The dataset dicts of ``DATASETS.TRAIN``.
+def train_names(cfg) -> list[str]:
+    """The data sets of ``DATASETS.TRAIN``, all of them registered.
 
     Raises:
-        UserError: a name that is not registered and cannot be.
+        UserError: there is none, or a name that is not registered and cannot be.
     """
-    names = list(cfg.DATASETS.TRAIN)
-    for name in names:
-        ensure_registered(name)
-    return get_detection_dataset_dicts(names, filter_empty=False, check_consistency=False)
+    if not cfg.DATASETS.TRAIN:
+        raise UserError("DATASETS.TRAIN is empty: name a data set to learn from")
+    return [ensure_registered(name) for name in cfg.DATASETS.TRAIN]
+
+
+def train_records(cfg) -> list[dict]:
+    """The dataset dicts of ``DATASETS.TRAIN``; see ``train_names``."""
+    return get_detection_dataset_dicts(
+        train_names(cfg), filter_empty=False, check_consistency=False
+    )
 
 
 def train_instances(cfg, columns: Sequence[str] = ()) -> InstanceTable:

@@ -13,6 +13,7 @@ from ..structures import (
     SceneTruth,
     WindowMask,
 )
+from .images import read_rgb
 
 
 def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, SceneTruth]:
@@ -30,7 +31,7 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         modal_masks=[WindowMask.from_rle(a["modal_segmentation"]) for a in annotations],
         category_ids=np.array([a["dataset_category_id"] for a in annotations], dtype=np.int64),
         instance_ids=[a["id"] for a in annotations],
-        image=_read_image(record["file_name"]) if load_image else None,
+        image=read_rgb(record["file_name"]) if load_image else None,
         image_id=record["image_id"],
         file_name=record["file_name"],
     )
@@ -87,12 +88,6 @@ class SceneMapper:
         scene, truth = scene_from_record(dataset_dict, self.load_image)
         kept = ("image_id", "file_name", "height", "width")
         return {**{k: dataset_dict[k] for k in kept}, "scene": scene, "truth": truth}
-
-
-def _read_image(file_name: str) -> np.ndarray:
-    from detectron2.data import detection_utils
-
-    return detection_utils.read_image(file_name, format="RGB")
 
 
 def _truth(record: dict, annotations: list[dict], row_of: dict[int, int]) -> SceneTruth:

@@ -17,6 +17,7 @@ from ..data.datasets import ensure_registered, get_format, read_json
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
 from ..inference.weights import load_model
+from ..systems import system_of
 from .mask_sources import MaskedPhoto, MaskSource
 
 
@@ -62,9 +63,19 @@ class Detector(MaskSource):
         min_score: float,
         needs_category: bool,
     ) -> Detector:
-        """From a config file and trained weights; None for the config's ``MODEL.WEIGHTS``."""
+        """From a config file and trained weights; None for the config's ``MODEL.WEIGHTS``.
+
+        Raises:
+            UserError: also for a network of this package that finds no objects.
+        """
         chosen = ["MODEL.WEIGHTS", weights] if weights else []
-        return cls(load_config(config_file, [*opts, *chosen]), min_score, needs_category)
+        cfg = load_config(config_file, [*opts, *chosen])
+        if system_of(cfg).network.test_loader is None:
+            raise UserError(
+                f"--detector: {cfg.MODEL.META_ARCHITECTURE} finds no objects: name a config of "
+                "instance segmentation"
+            )
+        return cls(cfg, min_score, needs_category)
 
     @torch.inference_mode()
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:

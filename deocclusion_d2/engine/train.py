@@ -29,6 +29,7 @@ def train(args: Namespace) -> Any:
         if not args.config_file:
             raise UserError("--config-file is missing; configs/ holds them")
         cfg = load_config(args.config_file, args.opts or ())
+        system_of(cfg)  # before an output folder is made for nothing
         if not _expects_as_it_stands(cfg, args.config_file):
             cfg.TEST.EXPECTED_RESULTS = []
         # Detectron2 reads the file once more, for the log, and knows no configs by name.

@@ -11,7 +11,6 @@ from detectron2.engine.hooks import EvalHook
 from detectron2.evaluation import DatasetEvaluator
 from torch import nn
 
-from ..data.datasets import ensure_registered
 from ..inference.weights import checkpoint_errors
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from ..systems import AUTO, Calibration, system_of
@@ -40,8 +39,6 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_train_loader(cls, cfg) -> Iterable:
-        for name in cfg.DATASETS.TRAIN:
-            ensure_registered(name)
         return system_of(cfg).network.train_loader(cfg)
 
     @classmethod

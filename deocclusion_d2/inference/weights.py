@@ -64,10 +64,10 @@ def checkpoint_errors(
         ValueError,
         pickle.UnpicklingError,
     ) as error:
-        reason = " ".join(str(error).split()[:20])
-        raise UserError(
-            f"{where}{path!r} is not a readable checkpoint ({type(error).__name__}: {reason})"
-        ) from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split()[:20])}"
+        if isinstance(error, pickle.UnpicklingError):  # torch says at length how to trust it
+            reason = "it is no torch file, or a broken one"
+        raise UserError(f"{where}{path!r} is not a readable checkpoint ({reason})") from error
 
 
 class StrictCheckpointer(DetectionCheckpointer):

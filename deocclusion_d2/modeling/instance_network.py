@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from ..errors import UserError
 from .rgb import pixel_statistic
 
 Batch = dict[str, torch.Tensor]
@@ -87,6 +88,23 @@ def pixel_statistics(cfg) -> dict[str, tuple[float, ...]]:
         "pixel_mean": tuple(cfg.MODEL.INSTANCE.PIXEL_MEAN),
         "pixel_std": tuple(cfg.MODEL.INSTANCE.PIXEL_STD),
     }
+
+
+def require_patch_size(cfg, multiple: int) -> None:
+    """Refuse patches whose side the config's network cannot halve as often as it does.
+
+    Args:
+        multiple: what the side has to be a multiple of, a power of 2.
+
+    Raises:
+        UserError: naming the config key.
+    """
+    side = cfg.INPUT.INSTANCE_CROP.SIZE
+    if side < multiple or side % multiple:
+        raise UserError(
+            f"INPUT.INSTANCE_CROP.SIZE = {side}: {cfg.MODEL.META_ARCHITECTURE} halves patches "
+            f"{multiple.bit_length() - 1} times; use a multiple of {multiple}"
+        )
 
 
 def to_device(batch: Batch, device: torch.device, keys: Iterable[str] | None = None) -> Batch:

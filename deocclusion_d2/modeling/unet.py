@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..errors import UserError
+
 # (y0, y1, x0, x1) in pixels, y1 and x1 exclusive.
 Window = tuple[int, int, int, int]
 
@@ -43,12 +45,15 @@ class UNet(nn.Module):
     """
 
     LEVELS = 4
+    SIZE_DIVISIBILITY = 2**LEVELS
 
     def __init__(self, in_channels: int, width: float = 2.0, num_classes: int = 2) -> None:
         super().__init__()
         channels = [int(c * width) for c in (16, 32, 64, 128, 128)]
         if min(channels) < 4:
-            raise ValueError(f"width {width} leaves a level with fewer than 4 channels")
+            raise UserError(
+                f"width {width} leaves a level with fewer than 4 channels: use 0.25 or more"
+            )
         self.stem = DoubleConv(in_channels, channels[0])
         self.down = nn.ModuleList(
             DoubleConv(channels[i], channels[i + 1]) for i in range(self.LEVELS)

@@ -103,8 +103,8 @@ def system_of(cfg: CfgNode) -> System:
     architecture of Detectron2's own that no system declares is served as Mask R-CNN is.
 
     Raises:
-        UserError: an unknown system, one without a network, or with another than the config's; or
-            several that have it, of which none is the default.
+        UserError: an unknown system or network, a system without one, or with another than the
+            config's; or several that have it, of which none is the default.
     """
     wanted = cfg.MODEL.META_ARCHITECTURE
     if cfg.MODEL.SYSTEM:
@@ -120,6 +120,10 @@ def system_of(cfg: CfgNode) -> System:
     with_network = [s for s in systems().values() if s.network is not None]
     declared = [s for s in with_network if s.network.meta_architecture == wanted]
     if not declared:
+        from detectron2.modeling import META_ARCH_REGISTRY
+
+        if wanted not in META_ARCH_REGISTRY:
+            raise UserError(f"MODEL.META_ARCHITECTURE = {wanted!r}: there is no such network")
         declared = [s for s in with_network if s.network.serves_others]
     if len(declared) > 1:
         names = ", ".join(s.name for s in declared)

@@ -98,7 +98,7 @@ def render_records(
         The path of each file, when it is written.
 
     Raises:
-        UserError, FileNotFoundError: naming the image.
+        UserError: naming the image.
     """
     if scale is not None and scale <= 0:
         raise UserError(f"--scale {scale}: give a positive number")
@@ -108,7 +108,7 @@ def render_records(
     for record in records:
         exists = PathManager.isfile(record["file_name"])
         if needs_image and not exists:
-            raise FileNotFoundError(
+            raise UserError(
                 f"image {record['image_id']}: the model uses colours, but there is no file "
                 f"{record['file_name']}"
             )

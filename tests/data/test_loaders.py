@@ -7,9 +7,10 @@ import pytest
 import torch
 from pycocotools import mask as mask_util
 
+from deocclusion_d2.config import load_config
 from deocclusion_d2.data.draws import Draws, DrawSampler
 from deocclusion_d2.data.instance_table import InstanceTable
-from deocclusion_d2.data.loaders import DrawTrainLoader, comm
+from deocclusion_d2.data.loaders import DrawTrainLoader, comm, train_records
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.data.scenes import SceneMapper, scene_from_record
 from deocclusion_d2.errors import UserError
@@ -175,3 +176,9 @@ def test_scene_and_truth_leave_out_crowds_and_keep_rows_aligned():
     assert mapped["image_id"] == 7 and len(mapped["scene"]) == 3
     bare, nothing = scene_from_record(record([]))
     assert len(bare) == 0 and nothing.amodal_masks is None
+
+
+def test_something_must_be_learned_from():
+    cfg = load_config("pcnet_m_kins.yaml", ["DATASETS.TRAIN", "()"])
+    with pytest.raises(UserError, match=r"DATASETS.TRAIN is empty"):
+        train_records(cfg)

@@ -235,6 +235,11 @@ def test_a_detector_without_masks():
         detect(Path("a.jpg"), IMAGE)
 
 
+def test_a_network_that_finds_nothing_is_no_detector():
+    with pytest.raises(UserError, match="--detector: PCNetM finds no objects"):
+        Detector.from_files("pcnet_m_kins.yaml", None, (), 0.5, False)
+
+
 def test_a_detector_reads_categories_from_a_data_set_that_is_not_loaded(tmp_path):
     document = coco([])
     document["categories"] = [{"id": 9, "name": "bike"}, {"id": 4, "name": "car"}]

@@ -208,6 +208,16 @@ def test_frozen_parts_keep_their_statistics():
 
 
 @pytest.mark.parametrize("config", TRAINED)
+def test_crops_of_a_side_that_halves_thrice(config, tiny_kins, tmp_path, capsys):
+    """They are learned from, or refused by the key."""
+    odd = ("INPUT.INSTANCE_CROP.SIZE", "40", "SOLVER.MAX_ITER", "1", "DATASETS.TEST", "()")
+    try:
+        train(train_arguments(config, tiny_kins, tmp_path, *odd))
+    except SystemExit:
+        assert "error: INPUT.INSTANCE_CROP.SIZE = 40: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", TRAINED)
 def test_a_checkpoint_is_evaluated_as_its_training_was(config, trained, tiny_kins, tmp_path):
     run = trained(config)
     weights = ("MODEL.WEIGHTS", str(run.weights))

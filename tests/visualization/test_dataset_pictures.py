@@ -132,7 +132,7 @@ def test_files_are_named_after_images_and_never_share_a_name(tmp_path, records):
 def test_missing_image_matters_only_to_models_with_colors(tmp_path, records):
     method = by_deoccluder(build_deoccluder("raw"))
     assert len(list(render_records(records[:1], method, tmp_path, "Raw", scale=1.0))) == 1
-    with pytest.raises(FileNotFoundError, match=r"image 7.*000003.png"):
+    with pytest.raises(UserError, match=r"image 7.*000003.png"):
         list(render_records(records[:1], method, tmp_path, "Raw", needs_image=True))
     with pytest.raises(UserError, match="--scale 0"):
         list(render_records(records[:1], method, tmp_path, "Raw", scale=0))

@@ -102,7 +102,7 @@ def read_json(json_file: str) -> object:
     """Parse a JSON file.
 
     Raises:
-        FileNotFoundError, InvalidAnnotation: one line naming the file.
+        UserError: one line naming the file; InvalidAnnotation where it is no JSON.
     """
     local = PathManager.get_local_path(json_file)
     if not os.path.isfile(local):

@@ -25,6 +25,7 @@ import numpy as np
 from pycocotools import mask as mask_api
 from tqdm import tqdm
 
+from ...errors import UserError
 from .categories import kins_categories
 from .render import RenderedObject, RenderedScene, render_scene
 
@@ -59,15 +60,15 @@ class SyntheticKinsConfig:
 
     def __post_init__(self) -> None:
         if self.height < MIN_SIDE or self.width < MIN_SIDE:
-            raise ValueError(
+            raise UserError(
                 f"height and width must be at least {MIN_SIDE}, got {self.height} x {self.width}"
             )
         if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}")
+            raise UserError(f"seed must not be negative, got {self.seed}")
         if self.image_format not in ("jpg", "png"):
-            raise ValueError(f"image_format must be jpg or png, got {self.image_format!r}")
+            raise UserError(f"image_format must be jpg or png, got {self.image_format!r}")
         if not 1 <= self.jpeg_quality <= 100:
-            raise ValueError(f"jpeg_quality must lie in 1 ... 100, got {self.jpeg_quality}")
+            raise UserError(f"jpeg_quality must lie in 1 ... 100, got {self.jpeg_quality}")
 
 
 def split_paths(output: Path, split: str) -> tuple[Path, Path]:
@@ -144,7 +145,7 @@ def _prepare_parts(output: Path, split: str, config: SyntheticKinsConfig, overwr
     note = parts / "settings.json"
     if parts.exists() and (not note.exists() or json.loads(note.read_text()) != settings):
         if not overwrite:
-            raise FileExistsError(
+            raise UserError(
                 f"{parts} holds an unfinished run with other settings; --overwrite discards it"
             )
         shutil.rmtree(parts)
@@ -172,12 +173,12 @@ def _map_images(task: partial, count: int, processes: int) -> Iterator[int]:
 def _check(output: Path, split: str, count: int, overwrite: bool) -> None:
     """Raises what `write_split` says it raises, before anything is written."""
     if split not in _SPLITS:
-        raise ValueError(f"split must be one of {', '.join(_SPLITS)}, got {split!r}")
+        raise UserError(f"split must be one of {', '.join(_SPLITS)}, got {split!r}")
     if not 1 <= count <= MAX_IMAGES:
-        raise ValueError(f"a split has 1 to {MAX_IMAGES} images, got {count}")
+        raise UserError(f"a split has 1 to {MAX_IMAGES} images, got {count}")
     target = split_paths(output, split)[1]
     if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists; give --overwrite to replace it")
+        raise UserError(f"{target} exists; give --overwrite to replace it")
 
 
 def write_splits(
@@ -202,13 +203,12 @@ def write_splits(
         Paths of the JSON files.
 
     Raises:
-        FileExistsError: as `write_split`.
-        ValueError: as `write_split`, or there is no split, or ``processes`` is under 1.
+        UserError: as `write_split`, or there is no split, or ``processes`` is under 1.
     """
     if not counts:
-        raise ValueError("nothing to do: no split has an image")
+        raise UserError("nothing to do: no split has an image")
     if processes < 1:
-        raise ValueError(f"at least 1 process is needed, got {processes}")
+        raise UserError(f"at least 1 process is needed, got {processes}")
     for split, count in counts.items():
         _check(output, split, count, overwrite)
     return [
@@ -242,9 +242,8 @@ def write_split(
         Path of the JSON file.
 
     Raises:
-        FileExistsError: the JSON file (or an unfinished run with other settings) exists and
-            ``overwrite`` is False.
-        ValueError: ``split`` is unknown or ``count`` is not 1 to `MAX_IMAGES`.
+        UserError: ``split`` is unknown, ``count`` is not 1 to `MAX_IMAGES`, or the JSON file (or an
+            unfinished run with other settings) exists and ``overwrite`` is False.
     """
     _check(output, split, count, overwrite)
     images, target = split_paths(output, split)

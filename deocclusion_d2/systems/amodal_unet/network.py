@@ -10,6 +10,7 @@ from torch import nn
 from ...modeling.instance_network import (
     Batch,
     InstanceNetwork,
+    require_patch_size,
 )
 from ...modeling.losses import mask_loss
 from ...modeling.unet import UNet, foreground_probability
@@ -41,6 +42,7 @@ class AmodalUNet(InstanceNetwork):
 
     @classmethod
     def from_config(cls, cfg) -> dict:
+        require_patch_size(cfg, UNet.SIZE_DIVISIBILITY)
         options = cfg.MODEL.AMODAL_UNET
         return {
             "network": UNet(1, width=options.WIDTH),

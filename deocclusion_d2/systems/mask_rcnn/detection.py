@@ -10,11 +10,14 @@ from detectron2.evaluation import COCOEvaluator
 from detectron2.modeling import GeneralizedRCNN
 from detectron2.utils import comm
 
+from ...data.loaders import train_names
+
 __all__ = ["GeneralizedRCNN", "build_evaluator", "build_test_loader", "build_train_loader"]
 
 
 def build_train_loader(cfg) -> Iterable:
     """Detectron2's loader of images and instances."""
+    train_names(cfg)
     return build_detection_train_loader(cfg)
 
 

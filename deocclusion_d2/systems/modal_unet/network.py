@@ -13,6 +13,7 @@ from ...modeling.instance_network import (
     Batch,
     InstanceNetwork,
     pixel_statistics,
+    require_patch_size,
 )
 from ...modeling.losses import mask_loss
 from ...modeling.rgb import normalise_rgb
@@ -52,6 +53,7 @@ class ModalUNet(InstanceNetwork):
 
     @classmethod
     def from_config(cls, cfg) -> dict:
+        require_patch_size(cfg, UNet.SIZE_DIVISIBILITY)
         return {
             "network": UNet(4, width=cfg.MODEL.MODAL_UNET.WIDTH),
             **pixel_statistics(cfg),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from detectron2.config import configurable
-from detectron2.data import detection_utils
 
+from ...data.images import read_rgb
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_records
 from ...data.samplers import CropSettings, draw_crop
 from ...errors import UserError
@@ -83,6 +83,6 @@ class OrderNetMapper:
             "first_in_front": np.int64(front_is_first),
         }
         if self.load_image:
-            image = detection_utils.read_image(self.pairs.file_name(index), format="RGB")
+            image = read_rgb(self.pairs.file_name(index))
             out["image"] = crop.resize_image(image, size, flip)
         return out

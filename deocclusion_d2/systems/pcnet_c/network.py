@@ -9,7 +9,6 @@ from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY
 from torch import nn
 
-from ...errors import UserError
 from ...modeling.discriminator import PatchDiscriminator
 from ...modeling.instance_network import (
     PIXEL_MEAN,
@@ -17,6 +16,7 @@ from ...modeling.instance_network import (
     Batch,
     InstanceNetwork,
     pixel_statistics,
+    require_patch_size,
     to_device,
 )
 from ...modeling.losses import discriminator_loss, looks_real_loss
@@ -107,13 +107,7 @@ class PCNetC(InstanceNetwork):
     @classmethod
     def from_config(cls, cfg) -> dict:
         options = cfg.MODEL.PCNET_C
-        side = cfg.INPUT.INSTANCE_CROP.SIZE
-        if side % PartialConvUNet.SIZE_DIVISIBILITY:
-            raise UserError(
-                f"INPUT.INSTANCE_CROP.SIZE = {side}: PCNetC halves patches "
-                f"{PartialConvUNet.LEVELS} times; use a multiple of "
-                f"{PartialConvUNet.SIZE_DIVISIBILITY}"
-            )
+        require_patch_size(cfg, PartialConvUNet.SIZE_DIVISIBILITY)
         weights = ContentLossWeights(
             valid=options.VALID_WEIGHT,
             hole=options.HOLE_WEIGHT,

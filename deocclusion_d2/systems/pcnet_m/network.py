@@ -13,6 +13,7 @@ from ...modeling.instance_network import (
     Batch,
     InstanceNetwork,
     pixel_statistics,
+    require_patch_size,
     to_device,
 )
 from ...modeling.rgb import normalise_rgb
@@ -66,6 +67,7 @@ class PCNetM(InstanceNetwork):
 
     @classmethod
     def from_config(cls, cfg) -> dict:
+        require_patch_size(cfg, UNet.SIZE_DIVISIBILITY)
         options = cfg.MODEL.PCNET_M
         return {
             "network": UNet(5 if options.USE_RGB else 2, width=options.WIDTH),

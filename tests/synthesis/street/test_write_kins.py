@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from deocclusion_d2.errors import UserError
 from deocclusion_d2.synthesis.street import (
     SyntheticKinsConfig,
     scene_of,
@@ -114,9 +115,9 @@ def test_png_holds_the_rendered_pixels(tmp_path: Path) -> None:
 def test_existing_json_is_replaced_only_on_request(tmp_path: Path) -> None:
     write_split(tmp_path, "train", 1, SMALL, progress=False)
     before = _files(tmp_path)
-    with pytest.raises(FileExistsError, match="--overwrite"):
+    with pytest.raises(UserError, match="--overwrite"):
         write_split(tmp_path, "train", 2, SMALL, progress=False)
-    with pytest.raises(FileExistsError, match="instances_train"):
+    with pytest.raises(UserError, match="instances_train"):
         write_splits(tmp_path, {"val": 1, "train": 1}, SMALL, progress=False)
     assert _files(tmp_path) == before
     other = SyntheticKinsConfig(64, 208, seed=9)
@@ -142,7 +143,7 @@ def test_interrupted_run_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(KeyboardInterrupt):
         write_split(stopped, "train", 3, SMALL, progress=False)
     assert not split_paths(stopped, "train")[1].exists()
-    with pytest.raises(FileExistsError, match="other settings"):
+    with pytest.raises(UserError, match="other settings"):
         write_split(stopped, "train", 3, SyntheticKinsConfig(64, 208, seed=8), progress=False)
     write_split(stopped, "train", 3, SMALL, progress=False)
     assert rendered == [0, 1, 2, 2]
@@ -159,7 +160,7 @@ def test_interrupted_run_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_config_refuses_nonsense(arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         SyntheticKinsConfig(**arguments)
 
 
