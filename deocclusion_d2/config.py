@@ -88,13 +88,15 @@ def add_deocclusion_config(cfg: CfgNode) -> None:
 
 
 def _add_shared_keys(cfg: CfgNode) -> None:
+    from .modeling.instance_network import PIXEL_MEAN, PIXEL_STD
+
     node = type(cfg)
     # The system that is trained, evaluated or used. "": the one of MODEL.META_ARCHITECTURE.
     cfg.MODEL.SYSTEM = ""
     # What all networks over instance crops share: ImageNet statistics of RGB values in [0, 1].
     cfg.MODEL.INSTANCE = node()
-    cfg.MODEL.INSTANCE.PIXEL_MEAN = (0.485, 0.456, 0.406)
-    cfg.MODEL.INSTANCE.PIXEL_STD = (0.229, 0.224, 0.225)
+    cfg.MODEL.INSTANCE.PIXEL_MEAN = PIXEL_MEAN
+    cfg.MODEL.INSTANCE.PIXEL_STD = PIXEL_STD
 
     # ---- data -------------------------------------------------------------------------------
     # Square crops around instances, of all networks over them (numbers of the released runs).
