@@ -1,15 +1,14 @@
-"""Files that appear complete or not at all, JSON files that are there or not, and checksums."""
+"""Files that appear complete or not at all, and checksums."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from .errors import UserError
 
@@ -72,20 +71,6 @@ def whole_text_file(path: str | Path, folder: Path | None = None) -> Iterator[Te
         unfinished.open("w", encoding="ascii", newline="\n") as file,
     ):
         yield file
-
-
-def read_json_file(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        UserError: one line that names the file.
-    """
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a JSON file: {error}") from error
 
 
 def file_sha256(path: Path) -> str:

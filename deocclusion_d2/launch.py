@@ -59,17 +59,17 @@ def launch(
     from detectron2.engine import launch as detectron2_launch
 
     found = torch.cuda.device_count() if on_gpus else 0
-    if processes <= found:
-        detectron2_launch(
-            work, processes, num_machines, machine_rank, dist_url, args=args, timeout=_TIMEOUT
-        )
-        return
-    if found or not cpu_group:
+    if processes > found and (found or not cpu_group):
         raise UserError(f"--num-gpus is {processes}, but this machine has {found}")
-    # Detectron2 0.6 starts several processes only for GPUs.
-    url = f"tcp://127.0.0.1:{_free_port()}" if dist_url == "auto" else dist_url
-    world = processes * num_machines
     try:
+        if processes <= found:
+            detectron2_launch(
+                work, processes, num_machines, machine_rank, dist_url, args=args, timeout=_TIMEOUT
+            )
+            return
+        # Detectron2 0.6 starts several processes only for GPUs.
+        url = f"tcp://127.0.0.1:{_free_port()}" if dist_url == "auto" else dist_url
+        world = processes * num_machines
         torch.multiprocessing.spawn(
             _cpu_worker,
             nprocs=processes,

@@ -68,7 +68,12 @@ what is written (COCO JSON; images and annotations in the order of the input):
   kept; modal_segmentation without the pixels that an entry of a higher score holds.
   Read it as format pseudo_amodal, whatever the format of the input was.
 
-Finished shards wait in OUTPUT.shards/ and go when the output is complete.
+Finished shards wait in OUTPUT.shards/ and go when the output is complete. What had to be assumed or
+dropped in reading is counted at the end. An object without a mask keeps the box and area it has.
+
+exit codes: 0 written; 3 written, with a warning, but no annotation had a visible pixel to work with
+(empty masks, crowd regions, coordinates between 0 and 1); 1 not written, after one line that says
+why; 2 wrong arguments; 130 interrupted
 """
 
 
@@ -89,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--format",
         choices=sorted(ANNOTATION_FORMATS),
         help="how the input is written; 'coco' is any modal COCO JSON (COCO, LVIS, KITTI MOTS), "
-        "'cocoa_cls' also D2SA (default: told from the keys of the first annotation)",
+        "'cocoa_cls' also D2SA (default: told from the keys of the annotations)",
     )
     parser.add_argument(
         "--images-from",

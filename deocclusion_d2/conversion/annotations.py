@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..data.datasets._contract import looks_normalised
 from ..data.datasets.formats import (
     AnnotationFormat,
     ImageInfo,
@@ -17,10 +17,12 @@ from ..data.datasets.formats import (
     ParsedAnnotation,
     locate,
 )
+from ..data.datasets.segmentation import is_empty
 from ..data.images import read_rgb
 from ..errors import UserError
+from ..json_files import dump_json, is_number
 from ..structures import Deocclusion, Scene, WindowMask
-from .document_index import DocumentIndex
+from .document_index import NULL, DocumentIndex
 from .tally import Tally
 
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
@@ -108,6 +110,9 @@ class ShardReader:
             parts[item] = []
             raw = self.index.read_annotation(file, item)
             for parsed in self._parse(raw, info, tally):
+                if isinstance(parsed, ParsedAnnotation):
+                    for sentence in getattr(parsed, "assumed", ()):
+                        tally.assume(sentence, locate(info, parsed.id))
                 if isinstance(parsed, dict):
                     parts[item].append(parsed)
                 elif parsed.iscrowd:
@@ -201,8 +206,12 @@ def convert_shard(
             ]
             for item, parts in image.parts.items():
                 out = [rows[part] if isinstance(part, int) else part for part in parts]
-                yield item, ", ".join(map(json.dumps, out))
+                yield item, ", ".join(_dump(annotation, image.info, tally) for annotation in out)
         progress(count)
+
+
+def _dump(annotation: dict[str, Any], info: ImageInfo, tally: Tally) -> str:
+    return dump_json(annotation, lambda: tally.assume(NULL, locate(info, annotation.get("id"))))
 
 
 def _converted(
@@ -224,6 +233,9 @@ def _converted(
     modal_area, area, added = modal.area, amodal.area, hidden.area
     tally.instances += 1
     tally.hidden += modal.is_empty
+    tally.normalised += modal_area <= 1 and looks_normalised(
+        annotation_format.modal_as_given(source)
+    )
     tally.occluded += bool(occluders)
     if added:
         tally.grown += 1
@@ -245,7 +257,20 @@ def _converted(
                 hidden.to_rle(scene.height, scene.width) if value == "hidden" else ours[value]
             )
     given = {key: value for key, value in source.raw.items() if key not in _NOT_ALWAYS}
+    if modal.is_empty and (source.amodal is None or is_empty(source.amodal)):
+        ours |= _given_boxes(source, tally)
     return {**given, **ours}
+
+
+def _given_boxes(source: ParsedAnnotation, tally: Tally) -> dict[str, Any]:
+    """Box and area of an instance of which no mask tells anything better."""
+    if source.modal_bbox is None or not any(source.modal_bbox[2:]):
+        return {}
+    tally.boxes_kept += 1
+    kept = {"bbox": source.raw.get("bbox", source.modal_bbox), "modal_bbox": source.modal_bbox}
+    if is_number(source.raw.get("area")):
+        kept["area"] = source.raw["area"]
+    return kept
 
 
 def _certainty(scene: Scene, result: Deocclusion, row: int, occluders: list[int]) -> dict[str, Any]:

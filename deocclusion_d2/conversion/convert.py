@@ -7,6 +7,7 @@ when all shards are there, the first process puts them together.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,8 @@ def convert(
         folder.remove()
         print(total.table(time.perf_counter() - start, done_now))
         print(f"written: {job.output}")
+        for line in total.oddities():
+            print(f"warning: {job.input}: {line}", file=sys.stderr)
 
     _together(finish)
     return total
@@ -113,6 +116,8 @@ def _read_input(job: ConversionJob) -> DocumentIndex | PredictedInput | None:
     if job.images_from is None:
         index = read_index(job.input, job.format, job.image_root, job.skip_invalid)
         if main:
+            if index.doubt:
+                print(f"warning: {job.input}: {index.doubt}", file=sys.stderr)
             how = "" if job.format else " (told from its keys)"
             print(f"{job.input}: {len(index.item_places):,} items, format {index.format.name}{how}")
         return index

@@ -13,30 +13,37 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..data.datasets._contract import size_told_by
 from ..data.datasets.formats import (
     AnnotationFormat,
     ImageInfo,
     InvalidAnnotation,
     default_format,
-    detect_format,
     get_format,
     is_lone_item,
     locate,
 )
+from ..data.datasets.told_format import FormatTeller, check_kind
 from ..errors import UserError
-from .json_stream import JsonItem, JsonStream, read_item
+from ..json_files import JsonItem, JsonStream, is_finite, read_item
 from .tally import Tally
 
 KEPT, DROPPED = -1, -2
 
+# What is counted where an annotation that goes out as it is holds such numbers.
+NULL = "NaN or Infinity, which JSON does not know, is written as null"
+
 # pycocotools counts pixels in 32 bits.
 _MAX_PIXELS = 2**31
+# Keys of an annotation that conversion computes, whatever the input has there.
+_COMPUTED = frozenset({"area", "bbox", "modal_bbox", "occlusion_rate", "occluder_confidences"})
+_SIZE_OF_MASKS = "it has no 'height' and 'width': the size of its masks is taken"
+_NOT_FINITE = "holds NaN or Infinity"
 
 
 @dataclass
@@ -57,7 +64,11 @@ class DocumentIndex:
             stays as it is; DROPPED for a further annotator's entry of an image (COCOA), which
             would double every object.
         instances_of_item: (A,) int32.
-        skipped: counts of what cannot be used.
+        skipped: counts of what cannot be used, and of what had to be assumed.
+        encoding: of the file.
+        sizes: height and width of the images that the file gives none for, by the image's row:
+            those of their masks.
+        doubt: what speaks against the format, where the caller has named it; else None.
     """
 
     path: Path
@@ -72,14 +83,18 @@ class DocumentIndex:
     image_of_item: np.ndarray
     instances_of_item: np.ndarray
     skipped: Tally
+    encoding: str
+    sizes: dict[int, tuple[int, int]]
+    doubt: str | None
 
     @property
     def num_images(self) -> int:
         return len(self.image_places) if self.entry_images is None else len(self.entry_images)
 
     def read_image(self, file: BinaryIO, image: int) -> Any:
-        """The raw image record; the file must have a list of images."""
-        return read_item(file, *map(int, self.image_places[image]))
+        """The raw image record, with its size; the file must have a list of images."""
+        record = read_item(file, *map(int, self.image_places[image]), self.encoding)
+        return _with_size(record, self.sizes.get(image))
 
     def image_info(self, file: BinaryIO, image: int) -> ImageInfo:
         if self.entry_images is not None:
@@ -88,7 +103,7 @@ class DocumentIndex:
 
     def read_annotation(self, file: BinaryIO, item: int) -> Any:
         """The raw item."""
-        return read_item(file, *map(int, self.item_places[item]))
+        return read_item(file, *map(int, self.item_places[item]), self.encoding)
 
 
 def read_index(
@@ -97,11 +112,11 @@ def read_index(
     image_root: Path | None = None,
     skip_invalid: bool = False,
 ) -> DocumentIndex:
-    """Read a file once.
+    """Read a file once; twice where its first annotation is no item of the format of the others.
 
     Args:
         path: a COCO-like JSON, or one or several COCOA entries.
-        format_name: key in ``ANNOTATION_FORMATS``; None to tell it from the first annotation.
+        format_name: key in ``ANNOTATION_FORMATS``; None to tell it from all annotations.
         image_root: where the images of a file without list of images are looked for; the file's
             folder when None.
         skip_invalid: set annotations that cannot be used aside instead of raising.
@@ -110,23 +125,21 @@ def read_index(
         UserError: the file as a whole cannot be used; or, unless ``skip_invalid``, one of its
             annotations or images cannot. The first one in the file is named.
     """
-    stream = JsonStream(path, ("images", "annotations"))
-    reader = _Reader(path, get_format(format_name) if format_name else None)
-    for item in stream.items():
-        if item.key == "images":
-            reader.add_image(item)
-        else:
-            reader.add_annotation(item)
-    top, lists = stream.top, stream.found_lists
-    if "annotations" not in lists and is_lone_item(top):
-        reader.add_annotation(JsonItem("", *stream.extent, top))
-        top, lists = {}, lists | {"annotations"}
+    named = get_format(format_name) if format_name else None
+    stream, reader, top, lists = _read(path, named)
     for key in ("images", "annotations"):
         if key in top:
             raise UserError(f"{path}: '{key}' is not a list")
-    if not stream.is_list and "annotations" not in lists:
-        raise UserError(f"{path}: there is no list 'annotations': is this a COCO-like JSON?")
-    annotation_format = reader.format or default_format()
+    try:
+        check_kind(top)
+        if not stream.is_list and "annotations" not in lists:
+            raise InvalidAnnotation("there is no list 'annotations': is this a COCO-like JSON?")
+        annotation_format = named or reader.teller.tell(top.get("info"))
+    except InvalidAnnotation as error:
+        raise UserError(f"{path}: {error}") from None
+    if not _found_alike(annotation_format, reader.format):
+        stream, reader, top, lists = _read(path, annotation_format)
+    reader.format = annotation_format
     if "images" not in lists and annotation_format.has_images_key:
         results = "; COCO results need --images-from" if stream.is_list else ""
         raise UserError(
@@ -141,7 +154,7 @@ def read_index(
         entry_images = None
         if "images" not in lists:
             entry_images = reader.images_of_entries(file, image_root or path.parent)
-        image_of_item = reader.match()
+        image_of_item = reader.match(file)
         skipped = reader.report(file, skip_invalid)
     return DocumentIndex(
         path=path,
@@ -156,6 +169,39 @@ def read_index(
         image_of_item=image_of_item,
         instances_of_item=np.asarray(reader.instances, np.int32),
         skipped=skipped,
+        encoding=stream.encoding,
+        sizes=reader.sizes,
+        doubt=reader.teller.doubt(named, top.get("info")) if named else None,
+    )
+
+
+def _read(
+    path: Path, annotation_format: AnnotationFormat | None
+) -> tuple[JsonStream, _Reader, dict[str, Any], set[str]]:
+    """One pass over a file: the reader, the values beside the long lists, and the lists found."""
+    stream = JsonStream(path, ("images", "annotations"))
+    reader = _Reader(path, annotation_format)
+    try:
+        for item in stream.items():
+            if item.key == "images":
+                reader.add_image(item)
+            else:
+                reader.add_annotation(item)
+        top, lists = stream.top, stream.found_lists
+        if "annotations" not in lists and is_lone_item(top):
+            reader.add_annotation(JsonItem("", *stream.extent, top))
+            top, lists = {}, lists | {"annotations"}
+    except InvalidAnnotation as error:
+        raise UserError(f"{path}: {error}") from None
+    reader.encoding = stream.encoding
+    return stream, reader, top, lists
+
+
+def _found_alike(first: AnnotationFormat, second: AnnotationFormat) -> bool:
+    """Whether two formats find the same ids and numbers of instances in a file."""
+    methods = ("image_id_of", "images_of", "count_instances")
+    return first.one_item_per_image == second.one_item_per_image and all(
+        getattr(type(first), name) is getattr(type(second), name) for name in methods
     )
 
 
@@ -164,7 +210,15 @@ class _Reader:
 
     def __init__(self, path: Path, annotation_format: AnnotationFormat | None) -> None:
         self.path = path
-        self.format = annotation_format
+        self.encoding = "utf-8"
+        self.teller = FormatTeller()
+        # Until all is read, what the first annotation shows.
+        self.format = annotation_format or default_format()
+        self._is_told = annotation_format is not None
+        self.sizes: dict[int, tuple[int, int]] = {}
+        self._unsized: dict[int, str] = {}
+        self._not_finite: dict[int, list[str]] = {}
+        self._assumed: list[tuple[str, str]] = []
         self._images = array("q")
         self._items = array("q")
         self.instances = array("i")
@@ -195,9 +249,18 @@ class _Reader:
     def add_image(self, item: JsonItem) -> None:
         row = len(self._images) // 2
         self._images.extend((item.offset, item.length))
-        annotation_format = self.format or default_format()
+        value, unsized = item.value, _has_no_size(item.value)
+        if unsized:
+            value = _with_size(value, (1, 1))
         try:
-            image_id = check_size(annotation_format.images_of(item.value)).id
+            image = check_size(self.format.images_of(value))
+            image_id = image.id
+            self._assumed += [
+                (sentence, f"image {image.id!r} ({image.file_name})")
+                for sentence in getattr(image, "assumed", ())
+            ]
+            if unsized:
+                self._unsized[row] = f"image {image.id!r} ({image.file_name})"
         except InvalidAnnotation as error:
             self._bad_rows[row] = str(error)
             image_id = item.value.get("id") if isinstance(item.value, Mapping) else None
@@ -215,13 +278,9 @@ class _Reader:
             kind = type(value).__name__
             self._bad_items[number] = f"annotation number {number + 1}: a {kind}, not an object"
             return
-        if self.format is None:
-            self.format = detect_format(value)
-            if self.format is None:
-                raise UserError(
-                    f"{self.path}: the format cannot be told from the keys of the first "
-                    f"annotation ({', '.join(map(str, value))}): pass --format"
-                )
+        self.teller.add(value)
+        if not self._is_told:
+            self.format, self._is_told = self.teller.first, True
         if self.format.one_item_per_image:
             try:
                 self.instances[-1] = self.format.count_instances(value)
@@ -232,8 +291,7 @@ class _Reader:
             self._bad_items[number] = f"annotation number {number + 1}: it has no key 'id'"
             return
         elif item.not_finite:
-            keys = ", ".join(repr(k) for k, v in value.items() if not _is_finite(v))
-            self._bad_items[number] = f"{keys} holds NaN or Infinity"
+            self._not_finite[number] = [k for k, v in value.items() if not is_finite(v)]
         try:
             image_id = self.format.image_id_of(value)
         except InvalidAnnotation as error:
@@ -281,7 +339,7 @@ class _Reader:
             image = None
             if number not in self._bad_items and number not in self._further_entries:
                 try:
-                    entry = read_item(file, *map(int, place))
+                    entry = read_item(file, *map(int, place), self.encoding)
                     image = self.format.entry_image(entry, str(image_root), alternative)
                     image = check_size(image)
                 except InvalidAnnotation as error:
@@ -291,8 +349,13 @@ class _Reader:
             images.append(image)
         return images
 
-    def match(self) -> np.ndarray:
+    def match(self, file: BinaryIO) -> np.ndarray:
         """(A,) int32, the image of each item; -1 for those that cannot be used."""
+        computed = _COMPUTED | self.format.replaced_keys.keys()
+        for number, keys in self._not_finite.items():
+            kept = ", ".join(repr(key) for key in keys if key not in computed)
+            if kept:
+                self._bad_items.setdefault(number, f"{kept} {_NOT_FINITE}")
         ids = np.asarray(self._ids, np.int64)
         order = np.argsort(ids, kind="stable")
         again = order[1:][ids[order[1:]] == ids[order[:-1]]]
@@ -303,12 +366,30 @@ class _Reader:
         images = rows[numbers]  # -1, no image id at all, takes the last one
         for item in np.flatnonzero((images < 0) & (numbers >= 0)).tolist():
             self._bad_items.setdefault(item, "its image_id is not among the images")
+        if self._unsized:
+            self._find_sizes(file, images)
         if self._bad_rows:
             for item in np.flatnonzero(np.isin(images, list(self._bad_rows))).tolist():
                 self._bad_items.setdefault(item, "its image cannot be used")
         images[list(self._bad_items)] = KEPT
         images[self._further_entries] = DROPPED
         return images
+
+    def _find_sizes(self, file: BinaryIO, images: np.ndarray) -> None:
+        """Sizes that images lack, from the masks of their items."""
+        for item in np.flatnonzero(np.isin(images, list(self._unsized))).tolist():
+            row = int(images[item])
+            if row not in self.sizes:
+                size = size_told_by(self._item(file, item))
+                if size is not None:
+                    self.sizes[row] = size
+        for row, place in self._unsized.items():
+            if row in self._bad_rows:
+                continue
+            if row in self.sizes:
+                self._assumed.append((_SIZE_OF_MASKS, place))
+            else:
+                self._bad_rows[row] = f"{place}: it has no key 'height'"
 
     def report(self, file: BinaryIO, skip_invalid: bool) -> Tally:
         """Raise for the first thing in the file that cannot be used, or count all of them."""
@@ -323,8 +404,19 @@ class _Reader:
             if not skip_invalid:
                 raise UserError(f"{self.path}: {message}")
             tally.skip(message)
+        for sentence, place in self._assumed:
+            tally.assume(sentence, place)
+        for item, keys in self._not_finite.items():
+            if self._number_of_item[item] < 0:
+                continue
+            place = self._place(file, item)
+            if item in self._bad_items:
+                tally.assume(NULL, place)
+                continue
+            for key in keys:
+                tally.assume(f"'{key}' {_NOT_FINITE}: computed anew", place)
         for item in self._further_entries:
-            value = read_item(file, *map(int, self.item_places[item]))
+            value = self._item(file, item)
             tally.skip(
                 f"image {value['image_id']!r}, entry {value.get('id')!r}: "
                 "a further annotator's entry of an image, left out"
@@ -334,18 +426,24 @@ class _Reader:
     def _locate(self, file: BinaryIO, item: int) -> str:
         """The message of an item, with image and annotation in it."""
         reason = self._bad_items[item]
-        number = self._number_of_item[item]
-        if number < 0 or reason.startswith(("image ", "annotation ", "entry ")):
+        if self._number_of_item[item] < 0 or reason.startswith(("image ", "annotation ", "entry ")):
             return reason
-        row = self._row_of_number[number]
-        value = read_item(file, *map(int, self.item_places[item]))
+        return f"{self._place(file, item)}: {reason}"
+
+    def _place(self, file: BinaryIO, item: int) -> str:
+        """Image and annotation of an item that has an image id."""
+        row = self._row_of_number[self._number_of_item[item]]
+        value = self._item(file, item)
         annotation_id = value.get("id")
-        if row >= 0 and row not in self._bad_rows and len(self._images):
-            raw_image = read_item(file, *map(int, self.image_places[row]))
-            place = locate(self.format.images_of(raw_image), annotation_id)
-        else:
-            place = f"image {value['image_id']!r}, annotation {annotation_id!r}"
-        return f"{place}: {reason}"
+        if row < 0 or row in self._bad_rows or not len(self._images):
+            return f"image {value['image_id']!r}, annotation {annotation_id!r}"
+        raw_image = read_item(file, *map(int, self.image_places[row]), self.encoding)
+        if _has_no_size(raw_image):
+            raw_image = _with_size(raw_image, self.sizes.get(row, (1, 1)))
+        return locate(self.format.images_of(raw_image), annotation_id)
+
+    def _item(self, file: BinaryIO, item: int) -> Any:
+        return read_item(file, *map(int, self.item_places[item]), self.encoding)
 
 
 def check_size(image: ImageInfo) -> ImageInfo:
@@ -358,11 +456,13 @@ def check_size(image: ImageInfo) -> ImageInfo:
     return image
 
 
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return isfinite(value)
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return True
+def _has_no_size(raw_image: Any) -> bool:
+    return isinstance(raw_image, Mapping) and (
+        raw_image.get("height") is None and raw_image.get("width") is None
+    )
+
+
+def _with_size(raw_image: Any, size: tuple[int, int] | None) -> Any:
+    if size is None:
+        return raw_image
+    return {**raw_image, "height": size[0], "width": size[1]}

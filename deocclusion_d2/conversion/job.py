@@ -30,7 +30,7 @@ class ConversionJob:
         input: COCO-like JSON with modal masks; or, with ``images_from``, COCO results.
         output: JSON to write.
         method: one of ``deoccluder.accepted_methods()``; None for the config's own completion.
-        format: a name of ``ANNOTATION_FORMATS``; None to tell it from the first annotation.
+        format: a name of ``ANNOTATION_FORMATS``; None to tell it from the annotations.
         config_file, weights: of the method's network; weights None for the config's
             ``MODEL.WEIGHTS``. The methods without network need neither.
         opts: alternating config keys and values.
@@ -81,8 +81,12 @@ class ConversionJob:
         if self.shard_size < 1:
             raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
         for path in (self.input, self.images_from):
+            if path is not None and path.is_dir():
+                raise UserError(f"{path}: a folder: name the JSON file in it")
             if path is not None and not path.is_file():
                 raise UserError(f"{path}: there is no such file")
+        if self.image_root is not None and not self.image_root.is_dir():
+            raise UserError(f"--image-root {self.image_root}: there is no such folder")
         if self.images_from is None and self.min_score is not None:
             raise UserError("--min-score is for COCO results: pass --images-from too")
         if self.images_from is not None and self.format is not None:

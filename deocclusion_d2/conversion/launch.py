@@ -11,6 +11,9 @@ from ..launch import is_main_process, launch
 from .convert import convert
 from .job import ConversionJob
 
+# Exit code of a conversion that had nothing to work with: a nightly run should not go on with it.
+NOTHING_DONE = 3
+
 
 def run_conversion(
     job: ConversionJob,
@@ -21,8 +24,9 @@ def run_conversion(
 ) -> NoReturn:
     """Convert with one process per GPU, or per ``num_gpus`` where none is needed, and exit.
 
-    Exit codes: 0 when the output is written; 1 after one line on stderr that says why it is not;
-    130 when the user interrupts.
+    Exit codes: 0 when the output is written; 3 when it is written, but none of the input's
+    annotations has a visible pixel to work with (``Tally.has_done_nothing``); 1 after one line on
+    stderr that says why it is not written; 130 when the user interrupts.
 
     Args:
         job: what to convert.
@@ -66,11 +70,13 @@ def run_conversion(
 def _work(job: ConversionJob) -> None:
     """One process. In a group, the first one speaks for all."""
     try:
-        convert(job)
+        tally = convert(job)
     except UserError as error:
         if is_main_process():
             _fail(error)
         sys.exit(1)
+    if tally.has_done_nothing:  # in the first process alone
+        sys.exit(NOTHING_DONE)
 
 
 def _fail(error: UserError) -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import whole_file
+from ..json_files import dump_json
 from .document_index import DROPPED, KEPT, DocumentIndex
 from .shards import ShardFolder, ShardPlan
 from .writers import Writer
@@ -81,6 +82,6 @@ class MergedShards:
                 if line:
                     yield line
                 elif line is None and index.image_of_item[item] == KEPT:
-                    yield json.dumps(index.read_annotation(file, item))
+                    yield dump_json(index.read_annotation(file, item))
                 else:
                     assert line == "" or index.image_of_item[item] == DROPPED

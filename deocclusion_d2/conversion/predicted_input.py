@@ -11,7 +11,6 @@ Shape shorthand: E: entries of sufficient score, I: images.
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ from ..data.datasets.formats import InvalidAnnotation, default_format, to_rle
 from ..data.datasets.predictions import parse_prediction, prediction_mask
 from ..errors import UserError
 from ..files import whole_text_file
+from ..json_files import JsonStream, dump_json, read_item
 from ..structures import resolve_rle_overlaps
 from .document_index import check_size
-from .json_stream import JsonStream, read_item
 from .tally import Tally
 
 # Keys by which an entry may name itself, the first that it has.
@@ -182,9 +181,9 @@ class PredictedInput:
             self.images.path.open("rb") as images,
             whole_text_file(output) as file,
         ):
-            file.write('{"categories": ' + json.dumps(self.images.categories))
+            file.write('{"categories": ' + dump_json(self.images.categories))
             for key, value in top.items():
-                file.write(f",\n{json.dumps(key)}: {json.dumps(value)}")
+                file.write(f",\n{dump_json(key)}: {dump_json(value)}")
             for key, values in (
                 ("images", (read_item(images, *map(int, p)) for p in self.images.places)),
                 ("annotations", self._annotations(results)),
@@ -192,7 +191,7 @@ class PredictedInput:
                 file.write(f',\n"{key}": [')
                 separator = "\n"
                 for value in values:
-                    file.write(separator + json.dumps(value))
+                    file.write(separator + dump_json(value))
                     separator = ",\n"
                 file.write("]")
             file.write("}\n")

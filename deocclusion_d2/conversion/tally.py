@@ -26,8 +26,13 @@ class Tally:
         cycles: groups of instances that hide each other in a circle.
         mutual: pairs of instances that hide parts of each other.
         low_scores: predictions left out for their score.
+        boxes_kept: instances with an empty modal mask whose given box and area are kept.
+        normalised: instances whose polygons lie between 0 and 1, as shares of the image size do.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
+        assumed: how often something had to be assumed or dropped to read an annotation or image,
+            by what it was.
+        first_assumed: the place of the first of them.
     """
 
     images: int = 0
@@ -41,22 +46,29 @@ class Tally:
     cycles: int = 0
     mutual: int = 0
     low_scores: int = 0
+    boxes_kept: int = 0
+    normalised: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    assumed: Counter[str] = field(default_factory=Counter)
+    first_assumed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Tally:
-        return cls(**{**values, "skipped": Counter(values["skipped"])})
+        counters = {key: Counter(values.get(key, {})) for key in ("skipped", "assumed")}
+        return cls(**{**values, **counters})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self), "skipped": dict(self.skipped)}
+        return {**asdict(self), "skipped": dict(self.skipped), "assumed": dict(self.assumed)}
 
     def add(self, other: Tally) -> None:
-        for name in (f.name for f in fields(self) if f.name not in ("skipped", "examples")):
+        for name in (f.name for f in fields(self) if f.type == "int"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.skipped.update(other.skipped)
+        self.assumed.update(other.assumed)
         self.examples = {**other.examples, **self.examples}
+        self.first_assumed = {**other.first_assumed, **self.first_assumed}
 
     def skip(self, message: str) -> None:
         """Count an annotation that is left as it was.
@@ -68,6 +80,56 @@ class Tally:
         reason = _NUMBER.sub("N", message.partition(": ")[2] or message)
         self.skipped[reason] += 1
         self.examples.setdefault(reason, message)
+
+    def assume(self, sentence: str, place: str) -> None:
+        """Count what had to be assumed or dropped.
+
+        Args:
+            sentence: what, the same for all places.
+            place: "image 3 (a.png), annotation 7".
+        """
+        self.assumed[sentence] += 1
+        self.first_assumed.setdefault(sentence, place)
+
+    @property
+    def has_done_nothing(self) -> bool:
+        """Whether there were annotations, and not one with a visible pixel among them."""
+        there = self.instances + self.crowds + self.low_scores + sum(self.skipped.values())
+        return there > 0 and self.instances == self.hidden + self.normalised
+
+    def oddities(self) -> list[str]:
+        """What is odd about the input as a whole, and what to do, a line each."""
+        lines = []
+        if self.normalised and 2 * self.normalised >= self.instances:
+            lines.append(
+                f"the polygons of {self.normalised:,} of {self.instances:,} instances lie between "
+                "0 and 1: coordinates are pixels, multiply x by the width and y by the height"
+            )
+        elif self.has_done_nothing and self.instances:
+            lines.append(
+                f"the masks of all {self.instances:,} instances are empty: there is nothing to "
+                "de-occlude"
+                + (", only boxes, which are kept: make masks first" if self.boxes_kept else "")
+            )
+        if self.has_done_nothing and not self.instances:
+            lines.append(f"there is no instance to de-occlude: {self._others()}")
+        if not self.has_done_nothing and not self.instances:
+            lines.append("it has no annotations")
+        return lines
+
+    def _others(self) -> str:
+        """What a file without instances has instead."""
+        parts = []
+        if self.crowds:
+            parts.append(
+                f"{self.crowds:,} annotations are crowd regions, which stay as they are (set "
+                "'iscrowd' to 0 where one is a single object)"
+            )
+        if self.low_scores:
+            parts.append(f"{self.low_scores:,} predictions are of a low score (--min-score)")
+        if self.skipped:
+            parts.append(f"{sum(self.skipped.values()):,} annotations cannot be used")
+        return "; ".join(parts)
 
     def table(self, seconds: float, instances_now: int) -> str:
         """The summary a user reads at the end.
@@ -89,10 +151,16 @@ class Tally:
         ]
         if self.mutual:
             rows.append(("pairs that hide each other", f"{self.mutual:,}"))
+        if self.boxes_kept:
+            rows.append(("without a mask, box kept", f"{self.boxes_kept:,}"))
         if self.low_scores:
             rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
         for reason, count in self.skipped.most_common():
             rows.append((f"  {count:,} x", f"{reason} (first: {self.examples[reason]})"))
+        if self.assumed:
+            rows.append(("assumed in reading", f"{sum(self.assumed.values()):,}"))
+        for sentence, count in self.assumed.most_common():
+            rows.append((f"  {count:,} x", f"{sentence} (first: {self.first_assumed[sentence]})"))
         rate = instances_now / seconds if seconds > 0 else 0.0
         rows.append(("time", f"{seconds:.1f} s, {rate:,.1f} instances/s"))
         if instances_now != self.instances:

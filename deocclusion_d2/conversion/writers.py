@@ -7,12 +7,12 @@ shards together. To add one, derive a class from ``Writer`` that has the decorat
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..json_files import dump_json
 from ..registry import Registry
 
 # Writers of other packages are entry points of this group, each the name of a class.
@@ -82,11 +82,11 @@ class CocoWriter(Writer):
 
     def write(self, document: ConvertedDocument, path: Path) -> None:
         with path.open("w", encoding="ascii", newline="\n") as file:
-            file.write('{"info": ' + json.dumps(document.info))
+            file.write('{"info": ' + dump_json(document.info))
             for key, value in [*document.top.items(), ("categories", document.categories)]:
-                file.write(f",\n{json.dumps(key)}: {json.dumps(value)}")
+                file.write(f",\n{dump_json(key)}: {dump_json(value)}")
             for key, lines in (
-                ("images", map(json.dumps, document.images())),
+                ("images", map(dump_json, document.images())),
                 ("annotations", document.lines()),
             ):
                 file.write(f',\n"{key}": [')

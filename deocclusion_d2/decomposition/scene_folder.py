@@ -25,7 +25,7 @@ from PIL import Image
 
 from ..data.datasets.segmentation import to_rle
 from ..errors import UserError
-from ..files import read_json_file
+from ..json_files import read_json_file
 from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
 
 VERSION = 1

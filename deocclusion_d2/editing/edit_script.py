@@ -24,7 +24,8 @@ from PIL import Image
 
 from ..decomposition import check_replaceable, load_layered_scene, save_layered_scene
 from ..errors import UserError
-from ..files import read_json_file, whole_file
+from ..files import whole_file
+from ..json_files import read_json_file
 from .html_page import scene_page
 from .scene_editor import SCRIPT_VERSION, SceneEditor, describe_objects
 

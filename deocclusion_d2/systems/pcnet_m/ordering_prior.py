@@ -19,6 +19,7 @@ import numpy as np
 
 from ...errors import UserError
 from ...files import file_sha256, whole_file
+from ...json_files import is_number, read_json_file
 from ...structures import Scene
 from ..base import AUTO
 from .pair_features import FEATURES, pair_features
@@ -94,11 +95,9 @@ class OrderingPrior:
         where = f"ordering prior {str(path)!r}"
         hint = "name a JSON of tools/fit_ordering_prior.py, or leave DEOCCLUSION.ORDERING_PRIOR ''"
         try:
-            content = json.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise UserError(f"{where}: {error.strerror}; {hint}") from None
-        except ValueError:
-            raise UserError(f"{where} is not a JSON file; {hint}") from None
+            content = read_json_file(path)
+        except UserError as error:
+            raise UserError(f"{where}: {error}; {hint}") from None
         if not isinstance(content, dict) or content.pop("type", None) != _TYPE:
             raise UserError(f"{where} is another kind of JSON; {hint}")
         features = content.get("features")
@@ -113,11 +112,11 @@ class OrderingPrior:
         coefficients = content.get("coefficients")
         if not isinstance(coefficients, list) or len(coefficients) != len(features):
             raise UserError(f"{where} does not hold one coefficient for each feature; fit it anew")
-        if not all(map(_is_finite, coefficients)):
+        if not all(map(is_number, coefficients)):
             raise UserError(f"{where} holds coefficients that are no numbers; fit it anew")
         dual_weight = content.get("dual_weight")
         # 0 or less would drop or turn round what dual completion says.
-        if not _is_finite(dual_weight) or dual_weight <= 0:
+        if not is_number(dual_weight) or dual_weight <= 0:
             raise UserError(f"{where} has no positive dual_weight; fit it anew")
         if not isinstance(content.get("enabled"), bool):
             raise UserError(f"{where} does not say whether it is enabled; fit it anew")
@@ -176,7 +175,3 @@ def relative_difference(increments: np.ndarray) -> np.ndarray:
     total = increments.sum(axis=1)
     difference = increments[:, 1] - increments[:, 0]
     return np.divide(difference, total, out=np.zeros_like(total), where=total > 0)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -190,7 +190,7 @@ def saved(**changes) -> str:
     ("text", "message"),
     [
         (None, "No such file"),
-        ("not JSON", "is not a JSON file"),
+        ("not JSON", "not a JSON file"),
         ("[1, 2]", "another kind of JSON"),
         ('{"images": [], "annotations": []}', "another kind of JSON"),
         (saved(features=["colour"]), "does not compute .'colour'"),

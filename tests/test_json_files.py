@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from deocclusion_d2.conversion.json_stream import JsonStream, read_item
+from deocclusion_d2.json_files import JsonStream, read_item
 from deocclusion_d2.errors import UserError
 
 DOCUMENT = {
@@ -64,30 +64,30 @@ def test_not_finite_numbers_belong_to_their_item(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not JSON: the file is empty"),
-        (" \n", "not JSON: the file is empty"),
-        ("12", "not a data set: neither an object nor a list"),
-        ("hello", "not JSON: expecting value (line 1, column 1)"),
-        ('{"images": [}', "not JSON: expecting value (line 1, column 13)"),
-        ('{"images":\n [1 2]}', "not JSON: expecting ',' or ']' (line 2, column 5)"),
-        ('{"images": [1,]}', "not JSON: expecting value (line 1, column 15)"),
-        ('{"a": 1,}', "not JSON: expecting a key in double quotes (line 1, column 9)"),
-        ("{'a': 1}", "not JSON: expecting a key in double quotes (line 1, column 2)"),
-        ('{"a" 1}', "not JSON: expecting ':' (line 1, column 6)"),
-        ('{"a": 1', "not JSON: expecting ',' or '}' (line 1, column 8)"),
-        ('{"a": 1} x', "not JSON: text after the end of the document (line 1, column 10)"),
-        ('{"a": 1, "a": 2}', "not JSON: the key 'a' stands twice (line 1, column 13)"),
+        ("", "not a JSON file: the file is empty"),
+        (" \n", "not a JSON file: the file is empty"),
+        ("12", "neither an object nor a list"),
+        ("hello", "not a JSON file: expecting value (line 1, column 1)"),
+        ('{"images": [}', "not a JSON file: expecting value (line 1, column 13)"),
+        ('{"images":\n [1 2]}', "not a JSON file: expecting ',' or ']' (line 2, column 5)"),
+        ('{"images": [1,]}', "not a JSON file: expecting value (line 1, column 15)"),
+        ('{"a": 1,}', "not a JSON file: expecting a key in double quotes (line 1, column 9)"),
+        ("{'a': 1}", "not a JSON file: expecting a key in double quotes (line 1, column 2)"),
+        ('{"a" 1}', "not a JSON file: expecting ':' (line 1, column 6)"),
+        ('{"a": 1', "not a JSON file: expecting ',' or '}' (line 1, column 8)"),
+        ('{"a": 1} x', "not a JSON file: text after the end of the document (line 1, column 10)"),
+        ('{"a": 1, "a": 2}', "not a JSON file: the key 'a' stands twice (line 1, column 13)"),
         (
             '{"annotations": [{"id": "a\n"}]}',
-            "not JSON: invalid control character at (line 1, column 27)",
+            "not a JSON file: invalid control character at (line 1, column 27)",
         ),
         (
             '{"annotations": [{"id": 1}, {"id": 2',
-            "not JSON: expecting ',' delimiter (line 1, column 37)",
+            "not a JSON file: expecting ',' delimiter (line 1, column 37)",
         ),
         (
             '{"annotations": [{"id": "ab',
-            "not JSON: unterminated string starting at (line 1, column 25)",
+            "not a JSON file: unterminated string starting at (line 1, column 25)",
         ),
     ],
 )
@@ -102,7 +102,7 @@ def test_broken_documents(tmp_path, text, message, chunk_size):
 def test_not_utf8(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes('{"a": "é"}'.encode("latin-1"))
-    with pytest.raises(UserError, match=r"a\.json: not JSON: not UTF-8 text near byte 7$"):
+    with pytest.raises(UserError, match=r"a\.json: not a JSON file: not UTF-8 text near byte 7$"):
         read(path)
 
 
