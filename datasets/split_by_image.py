@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deocclusion_d2.data.datasets import read_json
 from deocclusion_d2.errors import UserError, one_line_errors
 from deocclusion_d2.files import whole_text_file
+from deocclusion_d2.json_files import dump_json, read_json_file
 
+_NULL = "warning: NaN or Infinity, which JSON does not know, is written as null"
 _EPILOG = """\
 Every image, with all of its annotations, goes to one of the two files; both keep the order of the
 input and every other key of it. Which images are validated on depends on --seed and their ids, not
@@ -137,14 +138,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with one_line_errors():
         if len({path.resolve() for path in (args.input, *outputs)}) < 3:
             raise UserError("--input, --train-output and --val-output name one file twice")
-        document = read_json(str(args.input))
+        document = read_json_file(args.input)
         parts = split_by_image(
             document, args.val_share, args.seed, str(args.input), args.val_prefix
         )
         # Both appear when both are complete.
         with whole_text_file(outputs[0]) as train_file, whole_text_file(outputs[1]) as val_file:
             for part, file in zip(parts, (train_file, val_file), strict=True):
-                json.dump(part, file)
+                file.write(dump_json(part, lambda: print(_NULL, file=sys.stderr)))
     for path, part in zip(outputs, parts, strict=True):
         print(f"{path}: {len(part['images'])} images, {len(part['annotations'])} annotations")
 

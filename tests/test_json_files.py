@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from deocclusion_d2.json_files import JsonStream, read_item
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.json_files import JsonStream, read_item
 
 DOCUMENT = {
     "info": {"year": 2020, "who": "Jürgen 日本 😀"},

@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
 
-from ..data.datasets import DatasetName, ensure_registered
+from ..data.datasets import DatasetName, ensure_registered, read_json
 from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
+from ..data.datasets.told_format import tell_format
 from ..deoccluder import (
     Deoccluder,
     accepted_methods,
@@ -44,7 +45,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     source.add_argument(
         "--converted", metavar="JSON", help="draw what conversion has written, without a model"
     )
-    parser.add_argument("--format", default="coco", help="format of --input (default: %(default)s)")
+    parser.add_argument("--format", help="format of --input (default: told from its annotations)")
     parser.add_argument("--image-root", metavar="DIR", help="default: the folder of the JSON")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for the PNG files")
     parser.add_argument("--config-file", default="", metavar="YAML", help="of the method's network")
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             method, needs_image = as_converted, False
             title = "Pseudo-amodal masks (hatched: completed hidden part)"
         else:
-            name = args.dataset or str(DatasetName(args.format, args.input, args.image_root or ""))
+            name = args.dataset or _name_of_input(args.input, args.format, args.image_root)
             deoccluder = build_deoccluder(args.method, args.config_file, args.weights, args.opts)
             method, needs_image = by_deoccluder(deoccluder), deoccluder.uses_rgb
             title = f"Amodal masks by {_method(deoccluder)} (hatched: completed hidden part)"
@@ -97,6 +98,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         written = render_records(records, method, args.output, title, needs_image, args.scale)
         count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")
+
+
+def _name_of_input(json_file: str, format_name: str | None, image_root: str | None) -> str:
+    format_name = format_name or tell_format(read_json(json_file), json_file).name
+    return str(DatasetName(format_name, json_file, image_root or ""))
 
 
 def _method(deoccluder: Deoccluder) -> str:

@@ -17,6 +17,7 @@ from ..data.datasets.formats import (
     ParsedAnnotation,
     locate,
 )
+from ..data.datasets.image_files import ImageFinder
 from ..data.datasets.segmentation import is_empty
 from ..data.images import read_rgb
 from ..errors import UserError
@@ -81,6 +82,7 @@ class ShardReader:
         self.name = name or index.path
         self.image_root = image_root
         self.skip_invalid = skip_invalid
+        self._finder = ImageFinder(str(image_root), index.file_names)
         self._category_ids = {category["id"] for category in index.categories}
 
     def read(self, items: np.ndarray) -> SourceShard:
@@ -111,8 +113,8 @@ class ShardReader:
             raw = self.index.read_annotation(file, item)
             for parsed in self._parse(raw, info, tally):
                 if isinstance(parsed, ParsedAnnotation):
-                    for sentence in getattr(parsed, "assumed", ()):
-                        tally.assume(sentence, locate(info, parsed.id))
+                    place = locate(info, parsed.id)
+                    tally.assumed.note(getattr(parsed, "assumed", ()), place)
                 if isinstance(parsed, dict):
                     parts[item].append(parsed)
                 elif parsed.iscrowd:
@@ -127,7 +129,7 @@ class ShardReader:
             [WindowMask.from_rle(p.modal) for p in instances],
             np.array([p.category_id for p in instances], np.int64),
             [p.id for p in instances],
-            image=self._pixels(info) if instances and self.image_root is not None else None,
+            image=self._pixels(info, tally) if instances and self.image_root is not None else None,
             image_id=info.id,
             file_name=info.file_name,
         )
@@ -153,8 +155,9 @@ class ShardReader:
                 "among the categories"
             )
 
-    def _pixels(self, info: ImageInfo) -> np.ndarray:
-        path = self.image_root / info.file_name
+    def _pixels(self, info: ImageInfo, tally: Tally) -> np.ndarray:
+        path, assumed = self._finder.find(info.file_name)
+        tally.assumed.note(assumed, f"image {info.id!r} ({info.file_name})")
         where = f"{self.name}: image {info.id!r}"
         try:
             pixels = read_rgb(path)
@@ -211,7 +214,8 @@ def convert_shard(
 
 
 def _dump(annotation: dict[str, Any], info: ImageInfo, tally: Tally) -> str:
-    return dump_json(annotation, lambda: tally.assume(NULL, locate(info, annotation.get("id"))))
+    place = locate(info, annotation.get("id"))
+    return dump_json(annotation, lambda: tally.assumed.note([NULL], place))
 
 
 def _converted(

@@ -11,7 +11,7 @@ instance).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,6 +100,17 @@ class DocumentIndex:
         if self.entry_images is not None:
             return self.entry_images[image]
         return self.format.images_of(self.read_image(file, image))
+
+    def file_names(self) -> Iterator[str]:
+        """The file names of all images that can be used."""
+        with self.path.open("rb") as file:
+            for image in range(self.num_images):
+                try:
+                    info = self.image_info(file, image)
+                except InvalidAnnotation:
+                    continue
+                if info is not None:
+                    yield info.file_name
 
     def read_annotation(self, file: BinaryIO, item: int) -> Any:
         """The raw item."""
@@ -405,16 +416,15 @@ class _Reader:
                 raise UserError(f"{self.path}: {message}")
             tally.skip(message)
         for sentence, place in self._assumed:
-            tally.assume(sentence, place)
+            tally.assumed.note([sentence], place)
         for item, keys in self._not_finite.items():
             if self._number_of_item[item] < 0:
                 continue
             place = self._place(file, item)
             if item in self._bad_items:
-                tally.assume(NULL, place)
+                tally.assumed.note([NULL], place)
                 continue
-            for key in keys:
-                tally.assume(f"'{key}' {_NOT_FINITE}: computed anew", place)
+            tally.assumed.note((f"'{key}' {_NOT_FINITE}: computed anew" for key in keys), place)
         for item in self._further_entries:
             value = self._item(file, item)
             tally.skip(

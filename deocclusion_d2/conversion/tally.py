@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ..data.datasets.assumptions import Assumptions
+
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -30,9 +32,7 @@ class Tally:
         normalised: instances whose polygons lie between 0 and 1, as shares of the image size do.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
-        assumed: how often something had to be assumed or dropped to read an annotation or image,
-            by what it was.
-        first_assumed: the place of the first of them.
+        assumed: what had to be assumed or dropped to read annotations and images.
     """
 
     images: int = 0
@@ -50,25 +50,28 @@ class Tally:
     normalised: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
-    assumed: Counter[str] = field(default_factory=Counter)
-    first_assumed: dict[str, str] = field(default_factory=dict)
+    assumed: Assumptions = field(default_factory=Assumptions)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Tally:
-        counters = {key: Counter(values.get(key, {})) for key in ("skipped", "assumed")}
-        return cls(**{**values, **counters})
+        assumed = values.get("assumed", {"counts": {}, "first": {}})
+        read = {
+            "skipped": Counter(values["skipped"]),
+            "assumed": Assumptions(Counter(assumed["counts"]), assumed["first"]),
+        }
+        return cls(**{**values, **read})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self), "skipped": dict(self.skipped), "assumed": dict(self.assumed)}
+        assumed = {"counts": dict(self.assumed.counts), "first": self.assumed.first}
+        return {**asdict(self), "skipped": dict(self.skipped), "assumed": assumed}
 
     def add(self, other: Tally) -> None:
         for name in (f.name for f in fields(self) if f.type == "int"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.skipped.update(other.skipped)
-        self.assumed.update(other.assumed)
+        self.assumed.add(other.assumed)
         self.examples = {**other.examples, **self.examples}
-        self.first_assumed = {**other.first_assumed, **self.first_assumed}
 
     def skip(self, message: str) -> None:
         """Count an annotation that is left as it was.
@@ -80,16 +83,6 @@ class Tally:
         reason = _NUMBER.sub("N", message.partition(": ")[2] or message)
         self.skipped[reason] += 1
         self.examples.setdefault(reason, message)
-
-    def assume(self, sentence: str, place: str) -> None:
-        """Count what had to be assumed or dropped.
-
-        Args:
-            sentence: what, the same for all places.
-            place: "image 3 (a.png), annotation 7".
-        """
-        self.assumed[sentence] += 1
-        self.first_assumed.setdefault(sentence, place)
 
     @property
     def has_done_nothing(self) -> bool:
@@ -157,10 +150,9 @@ class Tally:
             rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
         for reason, count in self.skipped.most_common():
             rows.append((f"  {count:,} x", f"{reason} (first: {self.examples[reason]})"))
-        if self.assumed:
-            rows.append(("assumed in reading", f"{sum(self.assumed.values()):,}"))
-        for sentence, count in self.assumed.most_common():
-            rows.append((f"  {count:,} x", f"{sentence} (first: {self.first_assumed[sentence]})"))
+        if self.assumed.counts:
+            rows.append(("assumed in reading", f"{self.assumed.counts.total():,}"))
+        rows += [(f"  {count}", text) for count, text in self.assumed.rows()]
         rate = instances_now / seconds if seconds > 0 else 0.0
         rows.append(("time", f"{seconds:.1f} s, {rate:,.1f} instances/s"))
         if instances_now != self.instances:

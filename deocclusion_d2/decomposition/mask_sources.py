@@ -6,14 +6,17 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import DatasetName, ensure_registered, read_json, register_builtin_datasets
-from ..data.datasets.formats import default_format, detect_format, get_format, is_lone_item
+from ..data.datasets.formats import default_format, get_format
+from ..data.datasets.image_files import last_part, parts_of, plain
+from ..data.datasets.names import split_at
+from ..data.datasets.told_format import tell_format
 from ..data.scenes import scene_from_record
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
@@ -65,7 +68,7 @@ def open_masks(
         UserError: naming the file.
     """
     register_builtin_datasets()
-    json_file, _, images_json = name.partition("@")
+    json_file, images_json = split_at(name, first=True)
     if name in DatasetCatalog or not Path(json_file).is_file():
         if name not in DatasetCatalog and ":" not in name:
             raise UserError(f"--masks {name}: there is no such file, nor a data set of this name")
@@ -75,12 +78,13 @@ def open_masks(
         return ResultMasks(json_file, document, images_json or None, min_score)
     if images_json:
         raise UserError(f"--masks {name}: {json_file} holds no COCO results, leave out '@...'")
-    visible_parts = DatasetName(_told_format(document, json_file), json_file, modal=True)
+    visible_parts = DatasetName(tell_format(document, json_file).name, json_file, modal=True)
     return AnnotatedMasks(ensure_registered(str(visible_parts)), things_only)
 
 
 class AnnotatedMasks(MaskSource):
-    """Masks of a data set. A photo is matched to an image by the end of its path.
+    """Masks of a data set. A photo is matched to an image by the end of its path, in small or
+    capital letters.
 
     A JSON of one image that is known only by the address it came from (one COCOA entry) belongs to
     whatever photo it is given with.
@@ -95,7 +99,7 @@ class AnnotatedMasks(MaskSource):
         self._json = metadata.get("annotation_json", dataset_name)
         self._by_file_name: dict[str, list[dict]] = defaultdict(list)
         for record in records:
-            self._by_file_name[PurePath(record["file_name"]).name].append(record)
+            self._by_file_name[plain(last_part(record["file_name"]))].append(record)
         self._names_are_unique = all(len(group) == 1 for group in self._by_file_name.values())
         name = metadata.get("annotation_format")
         self._format = get_format(name) if name else default_format()
@@ -114,15 +118,21 @@ class AnnotatedMasks(MaskSource):
         return MaskedPhoto(replace(scene, image=image, file_name=str(path)), names)
 
     def _record(self, path: Path) -> dict:
-        candidates = self._by_file_name.get(path.name, [])
+        candidates = self._by_file_name.get(plain(path.name), [])
+        exact = [r for r in candidates if last_part(r["file_name"]) == path.name]
+        candidates = exact or candidates
         if not candidates:
-            raise UserError(f"{path}: there is no image of this name in {self._json}")
+            names = [last_part(group[0]["file_name"]) for group in self._by_file_name.values()]
+            raise UserError(
+                f"{path}: there is no image of this name in {self._json}{_examples(names)}: rename "
+                "the photo, or correct 'file_name'"
+            )
         common = [_common_parts(path, record["file_name"]) for record in candidates]
         best = max(common)
         # Frames of videos have the same names in all folders: their folder has to agree too.
         if (best > 1 or self._names_are_unique) and common.count(best) == 1:
             return candidates[common.index(best)]
-        example = "/".join(PurePath(candidates[0]["file_name"]).parts[-2:])
+        example = "/".join(parts_of(candidates[0]["file_name"])[-2:])
         raise UserError(
             f"{path}: {self._json} has images of this name in other folders, such as {example}: "
             "the photo's folder has to be named as there"
@@ -165,7 +175,7 @@ class ResultMasks(MaskSource):
             images = [coco.images_of(raw) for raw in document.get("images", ())]
         except UserError as error:
             raise UserError(f"{images_json}: {error}") from None
-        self._image_ids = {PurePath(i.file_name).name: str(i.id) for i in images}
+        self._image_ids = {plain(last_part(i.file_name)): str(i.id) for i in images}
 
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
         entries = self._entries_of(path)
@@ -185,9 +195,13 @@ class ResultMasks(MaskSource):
 
     def _entries_of(self, path: Path) -> list:
         if self._image_ids is not None:
-            if path.name not in self._image_ids:
-                raise UserError(f"{path}: there is no image of this name beside {self.json_file}")
-            return self._entries[self._image_ids[path.name]]
+            image_id = self._image_ids.get(plain(path.name))
+            if image_id is None:
+                raise UserError(
+                    f"{path}: there is no image of this name beside {self.json_file}"
+                    f"{_examples(list(self._image_ids))}"
+                )
+            return self._entries[image_id]
         keys = [path.stem, path.stem.lstrip("0"), path.name]
         if len(self._entries) == 1:
             keys += self._entries
@@ -206,31 +220,19 @@ def _is_results(document: object) -> bool:
     )
 
 
-def _told_format(document: object, json_file: str) -> str:
-    """The name of the format that a document's first annotation shows."""
-    annotations = document.get("annotations") if isinstance(document, Mapping) else document
-    if isinstance(document, Mapping) and is_lone_item(document):
-        annotations = [document]
-    if not isinstance(annotations, list):
-        raise UserError(f"{json_file}: it has no list 'annotations'")
-    if not annotations:
-        return default_format().name
-    found = detect_format(annotations[0]) if isinstance(annotations[0], Mapping) else None
-    if found is None:
-        raise UserError(
-            f"{json_file}: the format cannot be told from its first annotation: name it, as in "
-            f"--masks coco:{json_file}"
-        )
-    return found.name
+def _examples(names: Sequence[str]) -> str:
+    """The first of the names that there are instead."""
+    if not names:
+        return ", which has no images"
+    more = ", ..." if len(names) > 3 else ""
+    return f" (its images are {', '.join(names[:3])}{more})"
 
 
 def _common_parts(path: Path, file_name: str) -> int:
     """How many last parts two paths share."""
     count = 0
-    for a, b in zip(
-        reversed(path.absolute().parts), reversed(PurePath(file_name).parts), strict=False
-    ):
-        if a != b:
+    for a, b in zip(reversed(path.absolute().parts), reversed(parts_of(file_name)), strict=False):
+        if plain(a) != plain(b):
             break
         count += 1
     return count

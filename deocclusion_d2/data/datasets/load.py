@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from numbers import Real
 
 from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
 from detectron2.utils.file_io import PathManager
+from pycocotools import mask as mask_util
 
 from ...errors import UserError
+from ...json_files import is_number, read_json_file
+from ._contract import looks_normalised
+from .assumptions import Assumptions
 from .formats import (
     VIEWS,
     AnnotationFormat,
@@ -26,6 +27,8 @@ from .formats import (
     locate,
     read_box,
 )
+from .image_files import ImageFinder
+from .told_format import check_kind, doubt_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +77,14 @@ def load_dataset_dicts(
     check_view(annotation_format, view)
     document = read_json(json_file)
     labels = _read_labels(labels_json) if labels_json is not None else {}
+    assumed = Assumptions()
     try:
+        check_kind(document)
+        doubt = doubt_of(document, annotation_format)
         categories = annotation_format.categories(document)
         images, items = annotation_format.open_document(document, image_root, json_file)
-        by_id = _index_images(images)
-        parsed, constraints = _parse_all(annotation_format, items, by_id, json_file)
+        by_id = _index_images(images, assumed)
+        parsed, constraints = _parse_all(annotation_format, items, by_id, json_file, assumed)
         contiguous = {category["id"]: row for row, category in enumerate(categories)}
         _check_categories(parsed, by_id, contiguous)
     except InvalidAnnotation as error:
@@ -88,30 +94,29 @@ def load_dataset_dicts(
     if dataset_name is not None:
         _set_metadata(dataset_name, json_file, annotation_format, view, categories, items)
 
-    dicts = [
-        _record(
-            image, parsed[image.id], constraints.get(image.id), image_root, view, contiguous, labels
-        )
-        for image in images
-    ]
-    _log_summary(json_file, dicts, sum(map(len, parsed.values())))
+    finder = ImageFinder(image_root, lambda: (image.file_name for image in images))
+    paths = finder.find_all([image.file_name for image in images])
+    dicts = []
+    for image, (path, of_name) in zip(images, paths, strict=True):
+        assumed.note(of_name, f"image {image.id!r} ({image.file_name})")
+        pairs = constraints.get(image.id)
+        dicts.append(_record(image, path, parsed[image.id], pairs, view, contiguous, labels))
+    _log_summary(json_file, dicts, parsed, annotation_format)
+    for line in ([doubt] if doubt else []) + [" ".join(row) for row in assumed.rows()]:
+        logger.warning("%s: %s", json_file, line)
     return dicts
 
 
 def read_json(json_file: str) -> object:
-    """Parse a JSON file.
+    """``read_json_file`` of a file that may also lie where Detectron2's PathManager finds it.
 
     Raises:
-        UserError: one line naming the file; InvalidAnnotation where it is no JSON.
+        UserError: one line naming the file.
     """
     local = PathManager.get_local_path(json_file)
-    if not os.path.isfile(local):
+    if not os.path.exists(local):
         raise UserError(f"{json_file}: there is no such annotation file")
-    try:
-        with open(local, encoding="utf-8") as file:
-            return json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InvalidAnnotation(f"{json_file}: not a JSON file: {error}") from None
+    return read_json_file(local)
 
 
 def check_view(annotation_format: AnnotationFormat, view: View) -> None:
@@ -127,12 +132,13 @@ def check_view(annotation_format: AnnotationFormat, view: View) -> None:
 # -------------------------------------------------------------------- reading
 
 
-def _index_images(images: list[ImageInfo]) -> dict[int | str, ImageInfo]:
+def _index_images(images: list[ImageInfo], assumed: Assumptions) -> dict[int | str, ImageInfo]:
     by_id: dict[int | str, ImageInfo] = {}
     for image in images:
         if image.id in by_id:
             raise InvalidAnnotation(f"image id {image.id!r} occurs twice ({image.file_name})")
         by_id[image.id] = image
+        assumed.note(getattr(image, "assumed", ()), f"image {image.id!r} ({image.file_name})")
     return by_id
 
 
@@ -141,6 +147,7 @@ def _parse_all(
     items: list,
     images: Mapping[int | str, ImageInfo],
     json_file: str,
+    assumed: Assumptions,
 ) -> tuple[dict[int | str, list[ParsedAnnotation]], dict[int | str, list[tuple[int, int]]]]:
     """Annotations and depth constraints by image id."""
     parsed: dict[int | str, list[ParsedAnnotation]] = defaultdict(list)
@@ -164,6 +171,8 @@ def _parse_all(
                     f"annotation id {instance.id!r} occurs twice"
                 )
             seen.add(instance.id)
+            if getattr(instance, "assumed", ()):
+                assumed.note(instance.assumed, locate(images[image_id], instance.id))
         parsed[image_id].extend(instances)
         pairs = annotation_format.depth_constraints(item, images[image_id])
         if pairs is not None:
@@ -215,7 +224,7 @@ def _read_labels(labels_json: str) -> dict[int | str, dict]:
         ):
             if row.get(key) is None:
                 continue
-            if not isinstance(row[key], Real) or not math.isfinite(row[key]):
+            if not is_number(row[key]):
                 raise InvalidAnnotation(f"{where}: '{key}' is {row[key]!r}, not a number")
             label[name] = int(row[key]) if key == "occluded" else float(row[key])
         labels[annotation_id] = label
@@ -227,9 +236,9 @@ def _read_labels(labels_json: str) -> dict[int | str, dict]:
 
 def _record(
     image: ImageInfo,
+    path: str,
     parsed: list[ParsedAnnotation],
     constraints: list[tuple[int, int]] | None,
-    image_root: str,
     view: View,
     contiguous: Mapping[int, int],
     labels: Mapping[int | str, dict],
@@ -242,7 +251,7 @@ def _record(
         rows[position] = len(annotations)
         annotations.append(_annotation(annotation, view, contiguous, labels))
     record = {
-        "file_name": os.path.join(image_root, image.file_name),
+        "file_name": path,
         "image_id": image.id,
         "height": image.height,
         "width": image.width,
@@ -300,7 +309,43 @@ def _set_metadata(
         metadata.json_file = json_file
 
 
-def _log_summary(json_file: str, dicts: list[dict], parsed: int) -> None:
+def _log_summary(
+    json_file: str,
+    dicts: list[dict],
+    parsed: Mapping[int | str, list[ParsedAnnotation]],
+    annotation_format: AnnotationFormat,
+) -> None:
+    instances = [annotation for group in parsed.values() for annotation in group]
     kept = sum(len(record["annotations"]) for record in dicts)
-    hidden = f" ({parsed - kept} without a visible pixel left out)" if kept < parsed else ""
+    left_out = len(instances) - kept
+    hidden = f" ({left_out} without a visible pixel left out)" if left_out else ""
     logger.info("%s: %d images, %d instances%s", json_file, len(dicts), kept, hidden)
+    single = [annotation for annotation in instances if not annotation.iscrowd]
+    areas = [int(mask_util.area(annotation.segmentation("modal"))) for annotation in single]
+    empty = areas.count(0)
+    # Coordinates below 1 fill at most the first pixel.
+    shares = sum(
+        area <= 1 and looks_normalised(annotation_format.modal_as_given(annotation))
+        for annotation, area in zip(single, areas, strict=True)
+    )
+    if instances and not single:
+        logger.warning(
+            "%s: all %d annotations are crowd regions, which no network trains on: set 'iscrowd' "
+            "to 0 where one is a single object",
+            json_file,
+            len(instances),
+        )
+    elif single and empty == len(single):
+        logger.warning(
+            "%s: the masks of all %d instances are empty: are there only boxes in it?",
+            json_file,
+            empty,
+        )
+    elif single and 2 * shares >= len(single):
+        logger.warning(
+            "%s: the polygons of %d of %d instances lie between 0 and 1: coordinates are pixels, "
+            "multiply x by the width and y by the height",
+            json_file,
+            shares,
+            len(single),
+        )

@@ -12,12 +12,40 @@ PATTERN = "FORMAT[.modal]:JSON[@IMAGE_ROOT] or predicted:RESULTS_JSON@DATASET"
 _PREDICTED = "predicted"
 
 
+def split_at(text: str, first: bool = False) -> tuple[str, str]:
+    """Tell ``JSON[@REST]`` apart where paths may hold an ``@`` too; see ``DatasetName``.
+
+    Args:
+        text: what is named.
+        first: whether REST may hold an ``@`` of its own, as the name of a data set does, instead of
+            being a folder.
+
+    Returns:
+        The JSON and the rest, "" for none.
+    """
+    places = [place for place, character in enumerate(text) if character == "@"]
+    if not places:
+        return text, ""
+    splits = [(text[:place], text[place + 1 :]) for place in (places if first else places[::-1])]
+    there = [(file, rest) for file, rest in splits if os.path.isfile(file)]
+    with_folder = [(file, rest) for file, rest in there if first or not rest or os.path.isdir(rest)]
+    if not with_folder and os.path.isfile(text):
+        return text, ""
+    named_so = [(file, rest) for file, rest in splits if file.lower().endswith(".json")]
+    return (with_folder or there or named_so or splits)[0]
+
+
 @dataclass(frozen=True)
 class DatasetName:
     """``FORMAT[.modal]:JSON[@IMAGE_ROOT]``, or ``predicted:RESULTS_JSON@DATASET``.
 
-    ``str`` writes it, ``parse`` reads what ``str`` wrote. Nothing is asked of the disk, and a
-    format need not exist.
+    ``str`` writes it, ``parse`` reads what ``str`` wrote. A format need not exist, nor a file.
+
+    An ``@`` may also stand in a path. Which one separates is told by what exists: the JSON before
+    it is a file, and if there are several such, the image root behind it a folder. Where that does
+    not tell, it is the last one (of predictions the first) behind a name that ends in ".json", or
+    else the last (first) one. A name without image root that is not yet a file can be written
+    with an ``@`` at its end.
 
     Attributes:
         format: name of an annotation format; "predicted" for predicted masks.
@@ -25,9 +53,6 @@ class DatasetName:
         image_root: folder of the images; "" for the JSON's own folder.
         modal: whether the modal view is meant where the format has an amodal one too.
         truth: name of the data set that was predicted for; "" but for predicted masks.
-
-    Raises:
-        UserError: a part holds the "@" by which the next one is told from it.
 
     Example:
         >>> name = DatasetName.parse("kins.modal:d/train.json@d/images")
@@ -45,18 +70,6 @@ class DatasetName:
     modal: bool = False
     truth: str = ""
 
-    def __post_init__(self) -> None:
-        if self.is_predicted and "@" in self.json_file:
-            raise UserError(
-                f"{self.json_file}: a data set of predicted masks cannot be named by a path with "
-                "'@'; move the file"
-            )
-        if "@" in self.image_root:
-            raise UserError(
-                f"{self.image_root}: a data set cannot be named by an image root with '@'; "
-                "register it under a name of its own"
-            )
-
     @classmethod
     def predicted(cls, results_json: str, truth: str) -> DatasetName:
         """The name of a data set with predicted modal masks in place of the true ones."""
@@ -64,7 +77,7 @@ class DatasetName:
 
     @classmethod
     def parse(cls, text: str) -> DatasetName:
-        """Read a name. Of an annotation file the last ``@`` separates, of predictions the first.
+        """Read a name; see the class for an ``@`` in a path.
 
         Raises:
             UserError: it is no such name.
@@ -75,14 +88,14 @@ class DatasetName:
                 f"data set {text!r} is not registered; register it, or name a JSON as {PATTERN}"
             )
         if kind == _PREDICTED:
-            results_json, _, truth = rest.partition("@")
+            results_json, truth = split_at(rest, first=True)
             if not truth:
                 raise UserError(
                     f"data set {text!r}: name the data set with the truth, "
                     "predicted:RESULTS_JSON@DATASET"
                 )
             return cls.predicted(results_json, truth)
-        json_file, _, image_root = rest.rpartition("@") if "@" in rest else (rest, "", "")
+        json_file, image_root = split_at(rest)
         format_name, dot, suffix = kind.partition(".")
         if dot and suffix != "modal":
             raise UserError(f"data set {text!r}: after the format only '.modal' may stand")

@@ -7,15 +7,14 @@ A results JSON is a list of ``{image_id, category_id, segmentation, score}`` wit
 from __future__ import annotations
 
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 from pycocotools import mask as mask_util
 
+from ...json_files import is_number
 from ...structures import DEFAULT_MIN_SCORE, resolve_rle_overlaps
 from .segmentation import InvalidAnnotation, empty_rle, to_rle
 
@@ -71,7 +70,7 @@ def parse_prediction(
         category_ids is not None and category_id not in category_ids
     ):
         raise InvalidAnnotation(f"{where}: category id {category_id!r} is not among the categories")
-    if not isinstance(score, Real) or isinstance(score, bool) or not math.isfinite(score):
+    if not is_number(score):
         raise InvalidAnnotation(f"{where}: 'score' is {score!r}, not a number")
     for key in ("id", "annotation_id"):
         if key in raw and not _is_id(raw[key]):

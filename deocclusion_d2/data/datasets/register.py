@@ -106,16 +106,16 @@ def ensure_registered(name: str) -> str:
         name: ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``, such as
             ``kins.modal:/d/instances_train.json@/d/training/image_2`` or ``coco:my.json``. The
             default image root is the JSON's folder. ``coco`` has only a modal view, with or without
-            ``.modal``. The last ``@`` separates. Or ``predicted:RESULTS_JSON@DATASET``, see
-            ``register_predicted_dataset``: DATASET is any name that this function takes; here the
-            first ``@`` separates.
+            ``.modal``. Or ``predicted:RESULTS_JSON@DATASET``, see ``register_predicted_dataset``:
+            DATASET is any name that this function takes. Paths may hold an ``@``, see
+            ``DatasetName``.
 
     Returns:
         The name.
 
     Raises:
         UserError: for an unknown name or format.
-        UserError: when there is no such JSON.
+        UserError: when there is no such JSON, or no such image root.
     """
     from .builtin import register_builtin_datasets
 
@@ -126,6 +126,8 @@ def ensure_registered(name: str) -> str:
     annotation_format = None if parts.is_predicted else get_format(parts.format)
     if not parts.json_file or not PathManager.isfile(parts.json_file):
         raise UserError(f"data set {name!r}: there is no file {parts.json_file!r}")
+    if parts.image_root and not PathManager.isdir(parts.image_root):
+        raise UserError(f"data set {name!r}: there is no folder {parts.image_root!r}")
     if annotation_format is None:
         register_predicted_dataset(name, parts.json_file, parts.truth)
         return name

@@ -17,7 +17,6 @@ from .formats import (
     InvalidAnnotation,
     default_format,
     detect_format,
-    get_format,
     is_lone_item,
 )
 from .formats.base import ANNOTATION_FORMATS
@@ -175,16 +174,17 @@ def tell_format(document: object, json_file: str) -> AnnotationFormat:
         raise InvalidAnnotation(f"{json_file}: {error}") from None
 
 
-def doubt_of(document: object, named: str) -> str | None:
-    """``FormatTeller.doubt`` of a whole parsed document.
+def doubt_of(document: object, named: AnnotationFormat) -> str | None:
+    """``FormatTeller.doubt`` of a whole parsed document; None where it has no annotations.
 
     Raises:
         InvalidAnnotation: the document is another kind of file, with what it seems to be.
     """
+    items = document.get("annotations") if isinstance(document, Mapping) else document
     teller = FormatTeller()
-    for item in items_of(document):
+    for item in items if isinstance(items, list) else ():
         teller.add(item)
-    return teller.doubt(get_format(named), _info_of(document))
+    return teller.doubt(named, _info_of(document))
 
 
 def items_of(document: object) -> list:
