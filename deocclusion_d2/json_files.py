@@ -101,6 +101,7 @@ class JsonStream:
         self.sha256 = ""
         self.size = 0
         self.encoding = "utf-8"
+        self._is_utf8 = True
         self._chunk_size = max(chunk_size, _TELLING)
         self._not_finite = False
         self._decoder = json.JSONDecoder(parse_constant=self._note_constant)
@@ -140,7 +141,7 @@ class JsonStream:
             raise UserError(f"{self.path}: not a JSON file: the file is empty")
         else:
             self._value()  # its own message when it is no JSON at all
-            raise UserError(f"{self.path}: neither an object nor a list")
+            raise UserError(f"{self.path}: not an object or a list")
 
     def _object(self) -> Iterator[JsonItem]:
         self._pos += 1
@@ -237,23 +238,21 @@ class JsonStream:
             if not chunk.startswith(mark):
                 encoding = encoding.replace("-le", "-be")
         self.encoding = encoding
+        self._is_utf8 = encoding == "utf-8"
         self._decode = codecs.getincrementaldecoder(encoding)().decode
         self._read_bytes = self._mark_byte = len(mark)
         return chunk[len(mark) :]
 
     def _byte(self, position: int) -> int:
         """Byte of the file at which a character of the text begins."""
-        if position >= self._mark:
-            self._mark_byte += self._byte_length(self._text[self._mark : position])
-        else:
-            self._mark_byte -= self._byte_length(self._text[position : self._mark])
+        forward = position >= self._mark
+        piece = self._text[self._mark : position] if forward else self._text[position : self._mark]
+        length = len(piece)
+        if not (self._is_utf8 and piece.isascii()):
+            length = len(piece.encode(self.encoding))
+        self._mark_byte += length if forward else -length
         self._mark = position
         return self._mark_byte
-
-    def _byte_length(self, text: str) -> int:
-        if text.isascii() and self.encoding == "utf-8":
-            return len(text)
-        return len(text.encode(self.encoding))
 
     def _skip_space(self) -> int:
         while True:

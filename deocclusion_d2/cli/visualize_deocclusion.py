@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from detectron2.data import DatasetCatalog
 from tqdm import tqdm
@@ -29,7 +30,7 @@ from ..deoccluder import (
     method_name,
     method_names,
 )
-from ..errors import one_line_errors
+from ..errors import UserError, one_line_errors
 from ..visualization import as_converted, by_deoccluder, render_records, select_records
 
 
@@ -79,6 +80,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     with one_line_errors():
+        if args.image_root and not Path(args.image_root).is_dir():
+            raise UserError(f"--image-root {args.image_root}: there is no such folder")
         if args.converted:
             name = str(DatasetName(PseudoAmodal.name, args.converted, args.image_root or ""))
             method, needs_image = as_converted, False

@@ -237,9 +237,8 @@ def _converted(
     modal_area, area, added = modal.area, amodal.area, hidden.area
     tally.instances += 1
     tally.hidden += modal.is_empty
-    tally.normalised += modal_area <= 1 and looks_normalised(
-        annotation_format.modal_as_given(source)
-    )
+    shares = modal_area <= 1 and looks_normalised(annotation_format.modal_as_given(source))
+    tally.normalised += shares
     tally.occluded += bool(occluders)
     if added:
         tally.grown += 1
@@ -261,14 +260,14 @@ def _converted(
                 hidden.to_rle(scene.height, scene.width) if value == "hidden" else ours[value]
             )
     given = {key: value for key, value in source.raw.items() if key not in _NOT_ALWAYS}
-    if modal.is_empty and (source.amodal is None or is_empty(source.amodal)):
+    if shares or (modal.is_empty and (source.amodal is None or is_empty(source.amodal))):
         ours |= _given_boxes(source, tally)
     return {**given, **ours}
 
 
 def _given_boxes(source: ParsedAnnotation, tally: Tally) -> dict[str, Any]:
     """Box and area of an instance of which no mask tells anything better."""
-    if source.modal_bbox is None or not any(source.modal_bbox[2:]):
+    if source.modal_bbox is None or max(source.modal_bbox[2:]) <= 1:
         return {}
     tally.boxes_kept += 1
     kept = {"bbox": source.raw.get("bbox", source.modal_bbox), "modal_bbox": source.modal_bbox}

@@ -11,7 +11,7 @@ instance).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -266,15 +266,14 @@ class _Reader:
         try:
             image = check_size(self.format.images_of(value))
             image_id = image.id
-            self._assumed += [
-                (sentence, f"image {image.id!r} ({image.file_name})")
-                for sentence in getattr(image, "assumed", ())
-            ]
+            if getattr(image, "assumed", ()):
+                place = f"image {image.id!r} ({image.file_name})"
+                self._assumed += [(sentence, place) for sentence in image.assumed]
             if unsized:
                 self._unsized[row] = f"image {image.id!r} ({image.file_name})"
         except InvalidAnnotation as error:
             self._bad_rows[row] = str(error)
-            image_id = item.value.get("id") if isinstance(item.value, Mapping) else None
+            image_id = item.value.get("id") if isinstance(item.value, dict) else None
             if not isinstance(image_id, (int, str)):
                 return
         self._claim(image_id, row)
@@ -285,7 +284,7 @@ class _Reader:
         self.instances.append(1)
         self._number_of_item.append(-1)
         value = item.value
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             kind = type(value).__name__
             self._bad_items[number] = f"annotation number {number + 1}: a {kind}, not an object"
             return
@@ -467,8 +466,10 @@ def check_size(image: ImageInfo) -> ImageInfo:
 
 
 def _has_no_size(raw_image: Any) -> bool:
-    return isinstance(raw_image, Mapping) and (
-        raw_image.get("height") is None and raw_image.get("width") is None
+    return (
+        isinstance(raw_image, dict)
+        and raw_image.get("height") is None
+        and raw_image.get("width") is None
     )
 
 

@@ -120,7 +120,9 @@ def test_legal_oddities(write, run):
         assert len(out) == 8
         for i in (1, 2):
             assert out[i]["segmentation"] == EMPTY
-            assert (out[i]["bbox"], out[i]["area"], out[i]["occlusion_rate"]) == ([0] * 4, 0, 0.0)
+            # Without a mask, the given box and area are all that is known.
+            assert (out[i]["bbox"], out[i]["area"]) == ([2, 3, 5, 4], 20)
+            assert (out[i]["modal_bbox"], out[i]["occlusion_rate"]) == ([2, 3, 5, 4], 0.0)
         assert out[3]["bbox"] == [0, 0, 1, 1] and out[4]["bbox"] == [26, 16, 4, 4]
         assert out[5]["area"] == out[8]["area"] == HEIGHT * WIDTH
         # The hourglass is two triangles of 25 px each, not the even-odd leftovers of a square.
@@ -304,4 +306,5 @@ def test_summary(write, run, capsys):
         "entirely hidden": "1",
         "crowd regions, untouched": "1",
         "skipped, untouched": "0",
+        "without a mask, box kept": "1",
     }

@@ -16,8 +16,8 @@ def test_unknown_format(write):
     with pytest.raises(UserError) as error:
         read_index(path)
     assert str(error.value) == (
-        f"{path}: the format cannot be told from the keys of the first annotation "
-        "(id, image_id, outline): pass --format"
+        f"{path}: the format cannot be told from the keys of the annotations "
+        "(id, image_id, outline): pass --format, or name it as in coco:FILE.json"
     )
 
 

@@ -111,12 +111,15 @@ def read_json(json_file: str) -> object:
     """``read_json_file`` of a file that may also lie where Detectron2's PathManager finds it.
 
     Raises:
-        UserError: one line naming the file.
+        UserError: one line naming the file; InvalidAnnotation where it is no JSON.
     """
     local = PathManager.get_local_path(json_file)
     if not os.path.exists(local):
         raise UserError(f"{json_file}: there is no such annotation file")
-    return read_json_file(local)
+    try:
+        return read_json_file(local)
+    except UserError as error:
+        raise InvalidAnnotation(str(error)) from None
 
 
 def check_view(annotation_format: AnnotationFormat, view: View) -> None:

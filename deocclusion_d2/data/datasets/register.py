@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.file_io import PathManager
 
@@ -11,6 +13,8 @@ from .formats import View, get_format
 from .load import check_view, load_dataset_dicts
 from .names import DatasetName
 from .predictions import load_predicted_dicts
+
+logger = logging.getLogger(__name__)
 
 
 def register_amodal_dataset(
@@ -115,7 +119,8 @@ def ensure_registered(name: str) -> str:
 
     Raises:
         UserError: for an unknown name or format.
-        UserError: when there is no such JSON, or no such image root.
+        UserError: when there is no such JSON. An image root that is not there is a warning, for
+            what looks at masks alone needs none.
     """
     from .builtin import register_builtin_datasets
 
@@ -127,7 +132,7 @@ def ensure_registered(name: str) -> str:
     if not parts.json_file or not PathManager.isfile(parts.json_file):
         raise UserError(f"data set {name!r}: there is no file {parts.json_file!r}")
     if parts.image_root and not PathManager.isdir(parts.image_root):
-        raise UserError(f"data set {name!r}: there is no folder {parts.image_root!r}")
+        logger.warning("data set %r: there is no folder %r", name, parts.image_root)
     if annotation_format is None:
         register_predicted_dataset(name, parts.json_file, parts.truth)
         return name

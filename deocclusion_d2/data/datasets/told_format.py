@@ -66,11 +66,14 @@ class FormatTeller:
             InvalidAnnotation: it is of another kind of file, which this package does not read.
         """
         self.count += 1
-        if not isinstance(annotation, Mapping):
+        # Of a million annotations, all but a few end here.
+        if annotation.__class__ is dict and tuple(annotation) in self._known:
             return
+        if isinstance(annotation, Mapping):
+            self._look(annotation)
+
+    def _look(self, annotation: Mapping) -> None:
         keys = tuple(annotation)
-        if keys in self._known:
-            return
         # A key whose value is null may show nothing, and show something in another annotation.
         if len(self._known) < _REMEMBERED and None not in annotation.values():
             self._known.add(keys)

@@ -70,8 +70,25 @@ def test_what_is_no_name(text: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_parts_that_cannot_be_told_apart_again() -> None:
-    with pytest.raises(UserError, match="a@b/r.json: .* path with '@'"):
-        DatasetName.predicted("a@b/r.json", "kins_val")
-    with pytest.raises(UserError, match="im@ges: .* image root with '@'"):
-        DatasetName("coco", "a.json", "im@ges")
+def test_an_at_in_a_path(tmp_path, monkeypatch) -> None:
+    """What exists tells which one separates."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("me@home/im@ges", "photos"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("me@home/a.json", "me@home/plain"):
+        (tmp_path / file).write_text("{}")
+    for text, json_file, root in (
+        ("coco:me@home/a.json", "me@home/a.json", ""),
+        ("coco:me@home/a.json@me@home/im@ges", "me@home/a.json", "me@home/im@ges"),
+        ("coco:me@home/plain@photos", "me@home/plain", "photos"),
+        ("coco:me@home/plain", "me@home/plain", ""),
+        # Nothing of this is there: the ending tells, else the last one separates.
+        ("coco:x.json@im@ges", "x.json", "im@ges"),
+        ("coco:x@y", "x", "y"),
+    ):
+        name = DatasetName.parse(text)
+        assert (name.json_file, name.image_root) == (json_file, root), text
+        assert DatasetName.parse(str(name)) == name
+    name = DatasetName.parse("predicted:me@home/a.json@coco:me@home/a.json@photos")
+    assert (name.json_file, name.truth) == ("me@home/a.json", "coco:me@home/a.json@photos")
+    assert DatasetName.parse("predicted:gone@home/r.json@kins_val").truth == "kins_val"
