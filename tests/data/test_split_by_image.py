@@ -134,4 +134,4 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 def test_missing_input_is_one_line(tool, tmp_path, capsys):
     with pytest.raises(SystemExit):
         tool.main(["--input", str(tmp_path / "none.json")])
-    assert "there is no such annotation file" in capsys.readouterr().err
+    assert "there is no such file" in capsys.readouterr().err
