@@ -111,13 +111,13 @@ def check_pixels(height: int, width: int) -> None:
         )
 
 
-def looks_normalised(segmentation: object, height: int, width: int) -> bool:
-    """Whether polygons lie in [0, 1] x [0, 1], as if divided by the image's size, which is larger.
+def looks_normalised(segmentation: object) -> bool:
+    """Whether polygons lie in [0, 1] x [0, 1], as if divided by the image's size.
 
     Args:
         segmentation: as for ``to_rle``, which has taken it.
     """
-    if not isinstance(segmentation, (list, tuple)) or max(height, width) <= 1:
+    if not isinstance(segmentation, (list, tuple)):
         return False
     found, rest = False, [segmentation]
     while rest:

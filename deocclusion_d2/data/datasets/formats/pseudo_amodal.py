@@ -34,6 +34,9 @@ class PseudoAmodal(CocoStyleFormat):
     )
     coco_views = frozenset({"amodal"})
 
+    def is_told_by(self, info: Mapping) -> bool:
+        return isinstance(info.get("deocclusion"), Mapping)
+
     def open_document(
         self, document: object, image_root: str, json_file: str
     ) -> tuple[list[ImageInfo], list[Mapping]]:
