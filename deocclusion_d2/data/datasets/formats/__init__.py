@@ -6,7 +6,7 @@ by its name wherever a format is asked for (``--format NAME``, ``NAME:annotation
 from its keys where none is named.
 """
 
-from ..segmentation import InvalidAnnotation, to_rle
+from ..segmentation import InvalidAnnotation, check_pixels, looks_normalised, shown, to_rle
 from .base import (
     ANNOTATION_FORMATS,
     ENTRY_POINTS,
@@ -23,30 +23,47 @@ from .base import (
     is_lone_item,
     list_of,
     locate,
-    read_box,
+    only_object,
     read_mask,
     register_format,
+)
+from .values import (
+    NO_CATEGORIES,
+    NO_CATEGORY,
+    MissingSize,
+    read_box,
+    read_id,
+    size_told_by,
 )
 
 __all__ = [
     "ANNOTATION_FORMATS",
     "ENTRY_POINTS",
+    "NO_CATEGORIES",
+    "NO_CATEGORY",
     "VIEWS",
     "AnnotationFormat",
     "CocoStyleFormat",
     "ImageInfo",
     "InvalidAnnotation",
+    "MissingSize",
     "ParsedAnnotation",
     "Replacement",
     "View",
+    "check_pixels",
     "default_format",
     "detect_format",
     "get_format",
     "is_lone_item",
     "list_of",
     "locate",
+    "looks_normalised",
+    "only_object",
     "read_box",
+    "read_id",
     "read_mask",
     "register_format",
+    "shown",
+    "size_told_by",
     "to_rle",
 ]

@@ -7,21 +7,52 @@ Whatever is peculiar to a format its class says: no other module asks for format
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, Literal
 
 from ....registry import Registry
-from ..segmentation import InvalidAnnotation, box_of, is_empty, to_rle
+from ..segmentation import (
+    NO_MASK,
+    InvalidAnnotation,
+    box_of,
+    check_pixels,
+    empty_rle,
+    is_empty,
+    shown,
+    to_rle,
+)
+from .values import (
+    NO_CATEGORIES,
+    read_box,
+    read_category,
+    read_category_id,
+    read_id,
+    read_iscrowd,
+    read_side,
+)
 
 View = str  # "amodal" or "modal"
 VIEWS = ("amodal", "modal")
 # What conversion has made of an annotation: its amodal mask, box and area, the mask of its hidden
 # part, the hidden share of its area.
 Replacement = Literal["segmentation", "bbox", "area", "hidden", "occlusion_rate"]
+# What conversion writes into every annotation, or takes from it, whatever stood there.
+_WRITTEN = frozenset(
+    {
+        "segmentation",
+        "bbox",
+        "area",
+        "modal_segmentation",
+        "modal_bbox",
+        "occluder_ids",
+        "occluder_confidences",
+        "mutual_occlusion_ids",
+        "hidden_probability",
+        "occlusion_rate",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +63,14 @@ class ImageInfo:
         id: the file's image id.
         height, width: size in pixels.
         file_name: path below the image root.
+        assumed: what had to be assumed to read it, a constant sentence each.
     """
 
     id: int | str
     height: int
     width: int
     file_name: str
+    assumed: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass
@@ -45,7 +78,8 @@ class ParsedAnnotation:
     """One instance, whatever the format it came in.
 
     Attributes:
-        id: annotation id; unique in its file.
+        id: annotation id; unique in its file. Ids are what they mean, see ``read_id``; as the file
+            writes it, it is ``raw["id"]``.
         image_id: the file's image id.
         category_id: the file's category id; 1 where the format has no categories.
         iscrowd: a region of many instances: neither trained on nor completed.
@@ -55,6 +89,7 @@ class ParsedAnnotation:
         modal_bbox, amodal_bbox: the file's boxes [x, y, w, h] in pixels; None where it has none.
         extras: further facts the format knows (``order``, ``name``, ``occluder_ids`` ...).
         raw: the COCO-style annotation this was, every key untouched.
+        assumed: what had to be assumed or left out to read it, a constant sentence each.
     """
 
     id: int | str
@@ -67,6 +102,7 @@ class ParsedAnnotation:
     raw: dict = field(default_factory=dict)
     modal_bbox: list[float] | None = None
     amodal_bbox: list[float] | None = None
+    assumed: tuple[str, ...] = ()
 
     def segmentation(self, view: View) -> dict:
         """The RLE that a model of this view trains on (a crowd's region has only one)."""
@@ -125,26 +161,42 @@ class AnnotationFormat(ABC):
 
     # ---------------------------------------------------------------- the document
 
-    def categories(self, document: Mapping) -> list[dict]:
+    @property
+    def recomputed_keys(self) -> frozenset[str]:
+        """Keys of an annotation that conversion does not copy: it writes its own values there, or
+        what it has read from there and checked. What they hold need not be fit to be written.
+        """
+        return _WRITTEN | self.replaced_keys.keys()
+
+    def categories(self, document: Mapping, assumed: list[str] | None = None) -> list[dict]:
         """COCO categories (``id``, ``name``), sorted by id.
+
+        Ids are what they mean (``read_id``), names texts; else the categories are as they stand in
+        the document. One without categories, or with an empty list, has one, "object".
 
         Args:
             document: the parsed JSON, or any mapping that has its ``categories``.
+            assumed: gets what had to be assumed, a constant sentence each.
         """
+        assumed = [] if assumed is None else assumed
         if not self.has_categories:
-            return [{"id": 1, "name": "object", "supercategory": "object"}]
-        categories = list_of(document, "categories")
-        ids = set()
-        for category in categories:
-            if not isinstance(category, Mapping) or "id" not in category:
-                raise InvalidAnnotation("a category has no key 'id'")
-            if not _is_int(category["id"]) or not isinstance(category.get("name"), str):
+            return only_object()
+        if isinstance(document, Mapping) and document.get("categories") in (None, []):
+            assumed.append(NO_CATEGORIES)
+            return only_object()
+        given: dict[int, object] = {}
+        categories = []
+        for raw in list_of(document, "categories"):
+            category = read_category(raw, assumed)
+            category_id = category["id"]
+            if category_id in given:
+                if given[category_id] == raw["id"]:
+                    raise InvalidAnnotation(f"category id {category_id} occurs twice")
                 raise InvalidAnnotation(
-                    f"category {category['id']!r}: 'id' must be an integer and 'name' a text"
+                    f"category ids {given[category_id]!r} and {raw['id']!r} mean the same"
                 )
-            if category["id"] in ids:
-                raise InvalidAnnotation(f"category id {category['id']} occurs twice")
-            ids.add(category["id"])
+            given[category_id] = raw["id"]
+            categories.append(category)
         return sorted(categories, key=lambda c: c["id"])
 
     def images_of(self, raw_image: Mapping) -> ImageInfo:
@@ -154,27 +206,30 @@ class AnnotationFormat(ABC):
         ``coco_url``, such as ``train2017/000000391895.jpg``.
 
         Raises:
+            MissingSize: it has no height or width; its masks may tell (``size_told_by``).
             InvalidAnnotation: naming the image.
         """
         if not isinstance(raw_image, Mapping) or "id" not in raw_image:
             raise InvalidAnnotation("an image has no key 'id'")
-        image_id = raw_image["id"]
-        where = f"image {image_id!r}"
-        _check_id(image_id, where)
+        assumed: list[str] = []
+        where = f"image {shown(raw_image['id'])}"
+        image_id = read_id(raw_image["id"], where, "an image's 'id'", assumed)
         file_name = raw_image.get("file_name")
         if file_name is None and isinstance(raw_image.get("coco_url"), str):
             file_name = "/".join(raw_image["coco_url"].split("/")[-2:])
         if not isinstance(file_name, str) or not file_name:
             raise InvalidAnnotation(f"{where}: it has neither 'file_name' nor 'coco_url'")
-        where = f"image {image_id!r} ({file_name})"
-        for key in ("height", "width"):
-            if key not in raw_image:
-                raise InvalidAnnotation(f"{where}: it has no key '{key}'")
-            if not _is_int(raw_image[key]) or raw_image[key] < 1:
-                raise InvalidAnnotation(
-                    f"{where}: '{key}' is {raw_image[key]!r}, not a positive integer"
-                )
-        return ImageInfo(image_id, int(raw_image["height"]), int(raw_image["width"]), file_name)
+        where = f"image {shown(raw_image['id'])} ({file_name})"
+        size = [read_side(raw_image, key, where, assumed) for key in ("height", "width")]
+        try:
+            check_pixels(*size)
+        except InvalidAnnotation as error:
+            raise InvalidAnnotation(f"{where}: {error}") from None
+        return ImageInfo(image_id, *size, file_name, tuple(assumed))
+
+    def is_told_by(self, info: Mapping) -> bool:
+        """Whether a document's ``info`` says that it is of this format, whatever its keys show."""
+        return False
 
     def is_told_by(self, info: Mapping) -> bool:
         """Whether a document's ``info`` says that it is of this format, whatever its keys show."""
@@ -211,9 +266,11 @@ class AnnotationFormat(ABC):
         if not isinstance(raw_item, Mapping):
             raise InvalidAnnotation(f"an annotation is a {type(raw_item).__name__}, not an object")
         if "image_id" not in raw_item:
-            raise InvalidAnnotation(f"annotation {raw_item.get('id')!r}: it has no key 'image_id'")
-        _check_id(raw_item["image_id"], f"annotation {raw_item.get('id')!r}: 'image_id'")
-        return raw_item["image_id"]
+            raise InvalidAnnotation(
+                f"annotation {shown(raw_item.get('id'))}: it has no key 'image_id'"
+            )
+        image_id = raw_item["image_id"]
+        return read_id(image_id, f"annotation {shown(raw_item.get('id'))}: 'image_id'")
 
     @abstractmethod
     def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
@@ -329,44 +386,58 @@ class CocoStyleFormat(AnnotationFormat):
 
     def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
         where = locate(image, raw_item.get("id"))
-        for key in ("id", "category_id"):
-            if key not in raw_item:
-                raise InvalidAnnotation(f"{where}: it has no key '{key}'")
-        _check_id(raw_item["id"], where)
-        if not _is_int(raw_item["category_id"]):
-            raise InvalidAnnotation(
-                f"{where}: 'category_id' is {raw_item['category_id']!r}, not an integer"
-            )
-        iscrowd = raw_item.get("iscrowd", 0)
-        if iscrowd not in (0, 1):
-            raise InvalidAnnotation(f"{where}: 'iscrowd' is {iscrowd!r}, not 0 or 1")
-        amodal = None
-        if self.amodal_key is not None:
-            amodal = read_mask(raw_item, self.amodal_key, image, where)
+        if "id" not in raw_item:
+            raise InvalidAnnotation(f"{where}: it has no key 'id'")
+        assumed: list[str] = []
+        annotation_id = read_id(raw_item["id"], where, "'id'", assumed)
+        if type(raw_item.get("image_id")) is not int and "image_id" in raw_item:
+            read_id(raw_item["image_id"], f"{where}: 'image_id'", "'image_id'", assumed)
+        category_id = read_category_id(raw_item, where, assumed)
+        iscrowd = read_iscrowd(raw_item, where, assumed)
+        amodal = self._amodal(raw_item, image, where, assumed)
+        modal = self._modal(raw_item, image, where, amodal, iscrowd, assumed)
         return [
             ParsedAnnotation(
-                id=raw_item["id"],
+                id=annotation_id,
                 image_id=image.id,
-                category_id=int(raw_item["category_id"]),
-                iscrowd=bool(iscrowd),
-                modal=self._modal(raw_item, image, where, amodal, bool(iscrowd)),
+                category_id=category_id,
+                iscrowd=iscrowd,
+                modal=modal,
                 amodal=amodal,
                 extras={key: raw_item[key] for key in self.extra_keys if key in raw_item},
                 raw=dict(raw_item),
-                modal_bbox=read_box(raw_item, self.modal_bbox_key, where),
-                amodal_bbox=read_box(raw_item, self.amodal_bbox_key, where),
+                modal_bbox=read_box(raw_item, self.modal_bbox_key, where, assumed),
+                amodal_bbox=read_box(raw_item, self.amodal_bbox_key, where, assumed),
+                assumed=tuple(assumed),
             )
         ]
 
     def modal_as_given(self, parsed: ParsedAnnotation) -> Any:
-        return parsed.raw[self.modal_key]
+        given = parsed.raw.get(self.modal_key)
+        return parsed.modal if given is None else given
+
+    def _amodal(
+        self, raw_item: Mapping, image: ImageInfo, where: str, assumed: list[str]
+    ) -> dict | None:
+        if self.amodal_key is None:
+            return None
+        return read_mask(
+            raw_item, self.amodal_key, image, where, assumed, (self.amodal_key, self.modal_key)
+        )
 
     def _modal(
-        self, raw_item: Mapping, image: ImageInfo, where: str, amodal: dict | None, iscrowd: bool
+        self,
+        raw_item: Mapping,
+        image: ImageInfo,
+        where: str,
+        amodal: dict | None,
+        iscrowd: bool,
+        assumed: list[str],
     ) -> dict | None:
         if iscrowd and amodal is not None and self.modal_key not in raw_item:
             return None
-        return read_mask(raw_item, self.modal_key, image, where)
+        keys = (self.modal_key, *([] if self.amodal_key is None else [self.amodal_key]))
+        return read_mask(raw_item, self.modal_key, image, where, assumed, keys)
 
 
 # -------------------------------------------------------------------- helpers for formats
@@ -381,43 +452,43 @@ def list_of(document: object, key: str) -> list:
     return document[key]
 
 
+def only_object() -> list[dict]:
+    """The categories of a file that has none."""
+    return [{"id": 1, "name": "object", "supercategory": "object"}]
+
+
 def locate(image: ImageInfo, annotation_id: object) -> str:
     """The place of an annotation, as messages name it."""
-    return f"image {image.id!r} ({image.file_name}), annotation {annotation_id!r}"
+    return f"image {image.id!r} ({image.file_name}), annotation {shown(annotation_id)}"
 
 
-def read_mask(raw: Mapping, key: str, image: ImageInfo, where: str) -> dict:
-    """``to_rle`` of a key, with its place in the message."""
-    if key not in raw:
-        raise InvalidAnnotation(f"{where}: it has no key '{key}'")
+def read_mask(
+    raw: Mapping,
+    key: str,
+    image: ImageInfo,
+    where: str,
+    assumed: list[str] | None = None,
+    mask_keys: Sequence[str] = (),
+) -> dict:
+    """``to_rle`` of a key, with its place in the message.
+
+    Args:
+        assumed: see ``to_rle``.
+        mask_keys: the keys of all masks of the annotation. Where none of them has a value, the
+            mask is empty; else one without a value cannot be told.
+    """
+    value = raw.get(key)
+    if value is None:
+        if not mask_keys or any(raw.get(k) is not None for k in mask_keys):
+            what = f"'{key}' is null" if key in raw else f"it has no key '{key}'"
+            raise InvalidAnnotation(f"{where}: {what}")
+        if assumed is not None and NO_MASK not in assumed:
+            assumed.append(NO_MASK)
+        return empty_rle(image.height, image.width)
     try:
-        return to_rle(raw[key], image.height, image.width)
+        return to_rle(value, image.height, image.width, assumed)
     except InvalidAnnotation as error:
         raise InvalidAnnotation(f"{where}: '{key}': {error}") from None
-
-
-def read_box(raw: Mapping, key: str | None, where: str) -> list[float] | None:
-    """A box [x, y, w, h] in pixels; None when the key is absent or its value null."""
-    if key is None or raw.get(key) is None:
-        return None
-    box = raw[key]
-    good = (
-        isinstance(box, Sequence)
-        and len(box) == 4
-        and all(isinstance(v, Real) and math.isfinite(v) for v in box)
-    )
-    if not good or box[2] < 0 or box[3] < 0:
-        raise InvalidAnnotation(f"{where}: '{key}' is {box!r}, not [x, y, width, height] in pixels")
-    return [float(v) for v in box]
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _check_id(value: object, where: str) -> None:
-    if not _is_int(value) and not isinstance(value, str):
-        raise InvalidAnnotation(f"{where}: an id must be an integer or a text, not {value!r}")
 
 
 # -------------------------------------------------------------------- where formats are found
@@ -449,10 +520,12 @@ def default_format() -> AnnotationFormat:
 
 def detect_format(annotation: Mapping) -> AnnotationFormat | None:
     """The format that the keys of an annotation show; None when they show none."""
-    for known in sorted(ANNOTATION_FORMATS.values(), key=lambda f: (f.telling_rank, f.name)):
-        if known.telling_keys & annotation.keys():
-            return known
-    return None
+    told = [
+        known
+        for known in ANNOTATION_FORMATS.values()
+        if any(key in annotation for key in known.telling_keys)
+    ]
+    return min(told, key=lambda known: (known.telling_rank, known.name), default=None)
 
 
 def is_lone_item(document: Mapping) -> bool:

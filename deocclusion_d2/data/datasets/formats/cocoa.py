@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..segmentation import InvalidAnnotation, subtract
+from ..segmentation import InvalidAnnotation, check_pixels, shown, subtract
 from .base import (
     AnnotationFormat,
     ImageInfo,
@@ -20,9 +20,11 @@ from .base import (
     read_mask,
     register_format,
 )
+from .values import read_id, size_told_by
 
 # Region ids are entry id * 1000 + position, so an entry must stay below this.
 _MAX_REGIONS = 1000
+MASK_KEYS = ("segmentation", "visible_mask", "invisible_mask")
 _EXTRA_KEYS = ("order", "name", "isStuff", "occlude_rate")
 # Of COCOA-cls too.
 REPLACED_KEYS: Mapping[str, Replacement] = {
@@ -36,8 +38,9 @@ class Cocoa(AnnotationFormat):
     """One element of ``annotations`` holds all ``regions`` of an image.
 
     Regions have no ids and no categories. A region's annotation id is ``entry id * 1000 + p``, with
-    p its 1-based position in ``regions`` (the image id stands in for an entry without id); its
-    category is 1, "object". A file may also be one entry, or a list of entries, without ``images``.
+    p its 1-based position in ``regions`` (the image id stands in for an entry without id), or the
+    text ``ID-p`` where that id is a text; its category is 1, "object". A file may also be one
+    entry, or a list of entries, without ``images``.
     """
 
     name = "cocoa"
@@ -82,19 +85,22 @@ class Cocoa(AnnotationFormat):
         """
         if not isinstance(raw_item, Mapping) or "image_id" not in raw_item:
             raise InvalidAnnotation("an entry has no key 'image_id'")
-        image_id = raw_item["image_id"]
-        where = f"image {image_id!r}, entry {raw_item.get('id')!r}"
-        url = raw_item.get("file_name") or raw_item.get("url") or ""
-        names = [PurePosixPath(str(url)).name if "://" in str(url) else str(url)]
+        image_id = self.image_id_of(raw_item)
+        where = f"image {image_id!r}, entry {shown(raw_item.get('id'))}"
+        url = str(raw_item.get("file_name") or raw_item.get("url") or "")
+        if "://" in url:  # that is how COCOA writes it
+            names = [PurePosixPath(url).name]
+        else:
+            names = list(dict.fromkeys((url, url.replace("\\", "/"))))
         names += [alternative + ending for ending in (".jpg", ".png") if alternative]
         names = [n for n in names if n]
         found = [n for n in names if os.path.isfile(os.path.join(image_root, n))]
         if not names:
             raise InvalidAnnotation(f"{where}: it has neither 'file_name' nor 'url'")
         file_name = (found or names)[0]
-        size = _size_of_masks(raw_item.get("regions"))
+        size = size_told_by(raw_item)
         if size is not None:
-            return ImageInfo(image_id, *size, file_name)
+            return _checked(ImageInfo(image_id, *size, file_name), where)
         if not found:
             raise InvalidAnnotation(
                 f"{where}: no mask of it tells the image's size, and there is no image "
@@ -103,23 +109,34 @@ class Cocoa(AnnotationFormat):
         try:
             with Image.open(os.path.join(image_root, file_name)) as opened:
                 width, height = opened.size
-        except OSError as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InvalidAnnotation(f"{where}: {file_name} cannot be read: {error}") from None
-        return ImageInfo(image_id, height, width, file_name)
+        return _checked(ImageInfo(image_id, height, width, file_name), where)
 
     # ---------------------------------------------------------------- one entry
 
     def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
         regions = _regions(raw_item, image)
-        entry_id = raw_item.get("id", image.id)
-        if not isinstance(entry_id, int) or len(regions) >= _MAX_REGIONS:
+        assumed: list[str] = []
+        entry_id = raw_item.get("id")
+        if entry_id is None:
+            entry_id = image.id
+        entry_id = read_id(entry_id, locate(image, entry_id), "an entry's 'id'", assumed)
+        if raw_item.get("image_id") is not None:
+            read_id(raw_item["image_id"], locate(image, entry_id), "'image_id'", assumed)
+        if isinstance(entry_id, str):
+            ids: list[int | str] = [f"{entry_id}-{p}" for p in range(1, len(regions) + 1)]
+        elif len(regions) < _MAX_REGIONS:
+            ids = [entry_id * _MAX_REGIONS + p for p in range(1, len(regions) + 1)]
+        else:
             raise InvalidAnnotation(
                 f"{locate(image, entry_id)}: ids of regions are made from an integer id and "
                 f"fewer than {_MAX_REGIONS} regions; here are {len(regions)}"
             )
         return [
-            _parse_region(region, entry_id * _MAX_REGIONS + position, image)
-            for position, region in enumerate(regions, start=1)
+            # What was assumed of the entry is said once.
+            _parse_region(region, region_id, image, () if position else tuple(assumed))
+            for position, (region, region_id) in enumerate(zip(regions, ids, strict=True))
         ]
 
     def depth_constraints(
@@ -153,7 +170,7 @@ class Cocoa(AnnotationFormat):
     def count_instances(self, raw_item: Mapping) -> int:
         regions = raw_item.get("regions")
         if not isinstance(regions, list):
-            raise InvalidAnnotation(f"entry {raw_item.get('id')!r}: it has no list 'regions'")
+            raise InvalidAnnotation(f"entry {shown(raw_item.get('id'))}: it has no list 'regions'")
         return len(regions)
 
     def about_image(self, raw_item: Mapping) -> dict[str, Any]:
@@ -208,15 +225,17 @@ class Cocoa(AnnotationFormat):
         return bool(annotation.get("isStuff"))
 
 
-def visible_part(raw: Mapping, amodal: dict, image: ImageInfo, where: str) -> dict:
+def visible_part(
+    raw: Mapping, amodal: dict, image: ImageInfo, where: str, assumed: list[str] | None = None
+) -> dict:
     """Modal mask of a region: ``visible_mask``, else amodal without ``invisible_mask``.
 
     Neither is present where nothing is hidden: the modal mask is the amodal one then.
     """
     if raw.get("visible_mask") is not None:
-        return read_mask(raw, "visible_mask", image, where)
+        return read_mask(raw, "visible_mask", image, where, assumed)
     if raw.get("invisible_mask") is not None:
-        return subtract(amodal, read_mask(raw, "invisible_mask", image, where))
+        return subtract(amodal, read_mask(raw, "invisible_mask", image, where, assumed))
     return amodal
 
 
@@ -226,15 +245,12 @@ def visible_mask_as_given(parsed: ParsedAnnotation) -> Any:
     return parsed.modal if given is None else given
 
 
-def _size_of_masks(regions: object) -> tuple[int, int] | None:
-    """Height and width of an image in pixels, as the first RLE of its regions says them."""
-    for region in regions if isinstance(regions, list) else ():
-        for key in ("visible_mask", "invisible_mask", "segmentation"):
-            mask = region.get(key) if isinstance(region, Mapping) else None
-            size = mask.get("size") if isinstance(mask, Mapping) else None
-            if isinstance(size, list) and [type(v) for v in size] == [int, int] and min(size) > 0:
-                return size[0], size[1]
-    return None
+def _checked(image: ImageInfo, where: str) -> ImageInfo:
+    try:
+        check_pixels(image.height, image.width)
+    except InvalidAnnotation as error:
+        raise InvalidAnnotation(f"{where}: {error}") from None
+    return image
 
 
 def _regions(entry: Mapping, image: ImageInfo) -> list:
@@ -244,19 +260,23 @@ def _regions(entry: Mapping, image: ImageInfo) -> list:
     return regions
 
 
-def _parse_region(region: object, region_id: int, image: ImageInfo) -> ParsedAnnotation:
+def _parse_region(
+    region: object, region_id: int | str, image: ImageInfo, of_entry: tuple[str, ...]
+) -> ParsedAnnotation:
     where = locate(image, region_id)
     if not isinstance(region, Mapping):
         raise InvalidAnnotation(f"{where}: a region is a {type(region).__name__}, not an object")
-    amodal = read_mask(region, "segmentation", image, where)
+    assumed: list[str] = []
+    amodal = read_mask(region, "segmentation", image, where, assumed, MASK_KEYS)
     made = {"id": region_id, "image_id": image.id, "category_id": 1, "iscrowd": 0}
     return ParsedAnnotation(
         id=region_id,
         image_id=image.id,
         category_id=1,
         iscrowd=False,
-        modal=visible_part(region, amodal, image, where),
+        modal=visible_part(region, amodal, image, where, assumed),
         amodal=amodal,
         extras={key: region[key] for key in _EXTRA_KEYS if key in region},
         raw={**region, **made},
+        assumed=(*of_entry, *assumed),
     )

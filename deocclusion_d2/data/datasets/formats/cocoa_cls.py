@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .base import CocoStyleFormat, ImageInfo, ParsedAnnotation, register_format
-from .cocoa import REPLACED_KEYS, visible_mask_as_given, visible_part
+from .base import CocoStyleFormat, ImageInfo, ParsedAnnotation, read_mask, register_format
+from .cocoa import MASK_KEYS, REPLACED_KEYS, visible_mask_as_given, visible_part
 
 
 @register_format
@@ -24,7 +24,18 @@ class CocoaCls(CocoStyleFormat):
     def modal_as_given(self, parsed: ParsedAnnotation) -> Any:
         return visible_mask_as_given(parsed)
 
-    def _modal(
-        self, raw_item: Mapping, image: ImageInfo, where: str, amodal: dict | None, iscrowd: bool
+    def _amodal(
+        self, raw_item: Mapping, image: ImageInfo, where: str, assumed: list[str]
     ) -> dict | None:
-        return visible_part(raw_item, amodal, image, where)
+        return read_mask(raw_item, "segmentation", image, where, assumed, MASK_KEYS)
+
+    def _modal(
+        self,
+        raw_item: Mapping,
+        image: ImageInfo,
+        where: str,
+        amodal: dict | None,
+        iscrowd: bool,
+        assumed: list[str],
+    ) -> dict | None:
+        return visible_part(raw_item, amodal, image, where, assumed)
