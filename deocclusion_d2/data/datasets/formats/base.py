@@ -231,10 +231,6 @@ class AnnotationFormat(ABC):
         """Whether a document's ``info`` says that it is of this format, whatever its keys show."""
         return False
 
-    def is_told_by(self, info: Mapping) -> bool:
-        """Whether a document's ``info`` says that it is of this format, whatever its keys show."""
-        return False
-
     def is_lone_item(self, document: Mapping) -> bool:
         """Whether a document is one item by itself, instead of a list of items."""
         return False
