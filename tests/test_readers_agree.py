@@ -6,7 +6,6 @@ refuse the file for the same reason.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gzip
 import json
@@ -20,7 +19,7 @@ from pycocotools import mask as mask_util
 
 from deocclusion_d2.cli.visualize_deocclusion import _name_of_input
 from deocclusion_d2.conversion import ConversionJob, convert
-from deocclusion_d2.data.datasets import ensure_registered, load_dataset_dicts, read_json
+from deocclusion_d2.data.datasets import ensure_registered, load_dataset_dicts, read_json, to_rle
 from deocclusion_d2.data.datasets.told_format import tell_format
 from deocclusion_d2.data.scenes import scene_from_record
 from deocclusion_d2.decomposition import open_masks
@@ -261,24 +260,15 @@ def without_dots(value: object) -> object:
 
 def by_conversion(path: Path) -> list[dict]:
     output = path.with_name("converted.json")
-    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
-        convert(ConversionJob(path, output, method="raw"))
-    return [
-        mask_util.frPyObjects(m, HEIGHT, WIDTH) if isinstance(m["counts"], list) else m
-        for m in (
-            WindowMask.from_array(_decoded(a["modal_segmentation"])).to_rle(HEIGHT, WIDTH)
-            for a in json.loads(output.read_text())["annotations"]
-            if not a.get("iscrowd")
-        )
+    convert(ConversionJob(path, output, method="raw"))
+    masks = [
+        a.get("modal_segmentation")
+        for a in json.loads(output.read_text())["annotations"]
+        if not a.get("iscrowd")
     ]
-
-
-def _decoded(segmentation: object) -> np.ndarray:
-    from deocclusion_d2.data.datasets import to_rle
-
-    if segmentation is None:
-        return np.zeros((HEIGHT, WIDTH), bool)
-    return mask_util.decode(to_rle(segmentation, HEIGHT, WIDTH)).astype(bool)
+    # The output has them as the input does.
+    decoded = [mask_util.decode(to_rle(m, HEIGHT, WIDTH)).astype(bool) for m in masks]
+    return [rle(array) for array in decoded]
 
 
 def by_loading(path: Path) -> list[dict]:

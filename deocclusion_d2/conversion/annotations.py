@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..data.datasets._contract import looks_normalised
 from ..data.datasets.formats import (
     AnnotationFormat,
     ImageInfo,
@@ -18,7 +17,7 @@ from ..data.datasets.formats import (
     locate,
 )
 from ..data.datasets.image_files import ImageFinder
-from ..data.datasets.segmentation import is_empty
+from ..data.datasets.segmentation import is_empty, looks_normalised
 from ..data.images import read_rgb
 from ..errors import UserError
 from ..json_files import dump_json, is_number
@@ -114,12 +113,12 @@ class ShardReader:
             for parsed in self._parse(raw, info, tally):
                 if isinstance(parsed, ParsedAnnotation):
                     place = locate(info, parsed.id)
-                    tally.assumed.note(getattr(parsed, "assumed", ()), place)
+                    tally.assumed.note(parsed.assumed, place)
                 if isinstance(parsed, dict):
                     parts[item].append(parsed)
                 elif parsed.iscrowd:
                     tally.crowds += 1
-                    parts[item].append(parsed.raw)
+                    parts[item].append({**parsed.raw, **_ids(parsed)})
                 else:
                     parts[item].append(len(instances))
                     instances.append(parsed)
@@ -245,6 +244,7 @@ def _converted(
         tally.added_pixels += added
         tally.grown_modal_pixels += modal_area
     ours = {
+        **_ids(source),
         "segmentation": source.modal if unchanged else amodal.to_rle(scene.height, scene.width),
         "bbox": amodal.xywh,
         "area": area,
@@ -263,6 +263,15 @@ def _converted(
     if shares or (modal.is_empty and (source.amodal is None or is_empty(source.amodal))):
         ours |= _given_boxes(source, tally)
     return {**given, **ours}
+
+
+def _ids(annotation: ParsedAnnotation) -> dict[str, Any]:
+    """Ids as they were read: where the input writes 1 as "1" or 1.0, the output does not."""
+    return {
+        "id": annotation.id,
+        "image_id": annotation.image_id,
+        "category_id": annotation.category_id,
+    }
 
 
 def _given_boxes(source: ParsedAnnotation, tally: Tally) -> dict[str, Any]:

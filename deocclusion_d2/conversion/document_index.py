@@ -10,6 +10,7 @@ instance).
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..data.datasets._contract import size_told_by
 from ..data.datasets.formats import (
     AnnotationFormat,
     ImageInfo,
@@ -27,7 +27,12 @@ from ..data.datasets.formats import (
     get_format,
     is_lone_item,
     locate,
+    read_id,
+    shown,
+    size_told_by,
+    with_only_object,
 )
+from ..data.datasets.missing_sizes import SIZE_OF_MASKS, has_no_size, with_size
 from ..data.datasets.told_format import FormatTeller, check_kind
 from ..errors import UserError
 from ..json_files import JsonItem, JsonStream, is_finite, read_item
@@ -38,11 +43,8 @@ KEPT, DROPPED = -1, -2
 # What is counted where an annotation that goes out as it is holds such numbers.
 NULL = "NaN or Infinity, which JSON does not know, is written as null"
 
-# pycocotools counts pixels in 32 bits.
-_MAX_PIXELS = 2**31
-# Keys of an annotation that conversion computes, whatever the input has there.
-_COMPUTED = frozenset({"area", "bbox", "modal_bbox", "occlusion_rate", "occluder_confidences"})
-_SIZE_OF_MASKS = "it has no 'height' and 'width': the size of its masks is taken"
+# Of the keys that conversion computes, those that reading an annotation judges itself.
+_JUDGED = frozenset({"segmentation", "bbox", "modal_segmentation", "modal_bbox"})
 _NOT_FINITE = "holds NaN or Infinity"
 
 
@@ -94,7 +96,7 @@ class DocumentIndex:
     def read_image(self, file: BinaryIO, image: int) -> Any:
         """The raw image record, with its size; the file must have a list of images."""
         record = read_item(file, *map(int, self.image_places[image]), self.encoding)
-        return _with_size(record, self.sizes.get(image))
+        return with_size(record, self.sizes.get(image))
 
     def image_info(self, file: BinaryIO, image: int) -> ImageInfo:
         if self.entry_images is not None:
@@ -157,8 +159,11 @@ def read_index(
             f"{path}: there is no list 'images', which the format {annotation_format.name} needs"
             f"{results}"
         )
+    of_categories: list[str] = []
     try:
-        categories = annotation_format.categories(top)
+        categories = annotation_format.categories(top, of_categories)
+        if reader.lacks_category:
+            categories = with_only_object(categories)
     except InvalidAnnotation as error:
         raise UserError(f"{path}: {error}") from None
     with path.open("rb") as file:
@@ -167,6 +172,7 @@ def read_index(
             entry_images = reader.images_of_entries(file, image_root or path.parent)
         image_of_item = reader.match(file)
         skipped = reader.report(file, skip_invalid)
+    skipped.assumed.note(of_categories, "'categories'")
     return DocumentIndex(
         path=path,
         sha256=stream.sha256,
@@ -230,6 +236,7 @@ class _Reader:
         self._unsized: dict[int, str] = {}
         self._not_finite: dict[int, list[str]] = {}
         self._assumed: list[tuple[str, str]] = []
+        self.lacks_category = False
         self._images = array("q")
         self._items = array("q")
         self.instances = array("i")
@@ -248,6 +255,12 @@ class _Reader:
         self._further_entries: list[int] = []
 
     @property
+    def _mask_keys(self) -> set[str]:
+        """Keys that replace others, and hold masks or boxes."""
+        replaced = self.format.replaced_keys
+        return {key for key, value in replaced.items() if value in ("segmentation", "bbox")}
+
+    @property
     def image_places(self) -> np.ndarray:
         return np.asarray(self._images, np.int64).reshape(-1, 2)
 
@@ -260,13 +273,13 @@ class _Reader:
     def add_image(self, item: JsonItem) -> None:
         row = len(self._images) // 2
         self._images.extend((item.offset, item.length))
-        value, unsized = item.value, _has_no_size(item.value)
+        value, unsized = item.value, has_no_size(item.value)
         if unsized:
-            value = _with_size(value, (1, 1))
+            value = with_size(value, (1, 1))
         try:
-            image = check_size(self.format.images_of(value))
+            image = self.format.images_of(value)
             image_id = image.id
-            if getattr(image, "assumed", ()):
+            if image.assumed:
                 place = f"image {image.id!r} ({image.file_name})"
                 self._assumed += [(sentence, place) for sentence in image.assumed]
             if unsized:
@@ -316,7 +329,10 @@ class _Reader:
                 self._further_entries.append(number)
                 return
             self._images_with_entry.add(image_id)
-        self._note_id(value.get("id", image_id), number)
+        if value.get("category_id") is None:
+            self.lacks_category = True
+        annotation_id = value.get("id")
+        self._note_id(image_id if annotation_id is None else annotation_id, number)
 
     def _claim(self, image_id: int | str, row: int) -> None:
         number = self._numbers.get(image_id)
@@ -329,6 +345,9 @@ class _Reader:
             self._bad_rows[row] = f"image {image_id!r}: this image id occurs twice"
 
     def _note_id(self, annotation_id: Any, number: int) -> None:
+        if type(annotation_id) is not int:
+            with contextlib.suppress(InvalidAnnotation):
+                annotation_id = read_id(annotation_id, "")
         if isinstance(annotation_id, int) and -(2**63) <= annotation_id < 2**63:
             self._ids.append(annotation_id)
             self._item_of_id.append(number)
@@ -351,7 +370,6 @@ class _Reader:
                 try:
                     entry = read_item(file, *map(int, place), self.encoding)
                     image = self.format.entry_image(entry, str(image_root), alternative)
-                    image = check_size(image)
                 except InvalidAnnotation as error:
                     self._bad_items[number] = str(error)
                 else:
@@ -361,7 +379,7 @@ class _Reader:
 
     def match(self, file: BinaryIO) -> np.ndarray:
         """(A,) int32, the image of each item; -1 for those that cannot be used."""
-        computed = _COMPUTED | self.format.replaced_keys.keys()
+        computed = self.format.recomputed_keys
         for number, keys in self._not_finite.items():
             kept = ", ".join(repr(key) for key in keys if key not in computed)
             if kept:
@@ -397,7 +415,7 @@ class _Reader:
             if row in self._bad_rows:
                 continue
             if row in self.sizes:
-                self._assumed.append((_SIZE_OF_MASKS, place))
+                self._assumed.append((SIZE_OF_MASKS, place))
             else:
                 self._bad_rows[row] = f"{place}: it has no key 'height'"
 
@@ -423,11 +441,12 @@ class _Reader:
             if item in self._bad_items:
                 tally.assumed.note([NULL], place)
                 continue
-            tally.assumed.note((f"'{key}' {_NOT_FINITE}: computed anew" for key in keys), place)
+            said = [key for key in keys if key not in _JUDGED and key not in self._mask_keys]
+            tally.assumed.note((f"'{key}' {_NOT_FINITE}: computed anew" for key in said), place)
         for item in self._further_entries:
             value = self._item(file, item)
             tally.skip(
-                f"image {value['image_id']!r}, entry {value.get('id')!r}: "
+                f"image {shown(value['image_id'])}, entry {shown(value.get('id'))}: "
                 "a further annotator's entry of an image, left out"
             )
         return tally
@@ -445,35 +464,11 @@ class _Reader:
         value = self._item(file, item)
         annotation_id = value.get("id")
         if row < 0 or row in self._bad_rows or not len(self._images):
-            return f"image {value['image_id']!r}, annotation {annotation_id!r}"
+            return f"image {shown(value['image_id'])}, annotation {shown(annotation_id)}"
         raw_image = read_item(file, *map(int, self.image_places[row]), self.encoding)
-        if _has_no_size(raw_image):
-            raw_image = _with_size(raw_image, self.sizes.get(row, (1, 1)))
+        if has_no_size(raw_image):
+            raw_image = with_size(raw_image, self.sizes.get(row, (1, 1)))
         return locate(self.format.images_of(raw_image), annotation_id)
 
     def _item(self, file: BinaryIO, item: int) -> Any:
         return read_item(file, *map(int, self.item_places[item]), self.encoding)
-
-
-def check_size(image: ImageInfo) -> ImageInfo:
-    """The image itself. Raises InvalidAnnotation when it is larger than pycocotools can count."""
-    if image.height * image.width > _MAX_PIXELS:
-        raise InvalidAnnotation(
-            f"image {image.id!r} ({image.file_name}): {image.height} x {image.width} pixels are "
-            f"more than the {_MAX_PIXELS} that masks can have"
-        )
-    return image
-
-
-def _has_no_size(raw_image: Any) -> bool:
-    return (
-        isinstance(raw_image, dict)
-        and raw_image.get("height") is None
-        and raw_image.get("width") is None
-    )
-
-
-def _with_size(raw_image: Any, size: tuple[int, int] | None) -> Any:
-    if size is None:
-        return raw_image
-    return {**raw_image, "height": size[0], "width": size[1]}

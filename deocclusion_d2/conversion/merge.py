@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..data.datasets.formats import InvalidAnnotation
 from ..files import whole_file
 from ..json_files import dump_json
 from .document_index import DROPPED, KEPT, DocumentIndex
@@ -61,10 +63,13 @@ class MergedShards:
             for image in range(index.num_images):
                 if index.entry_images is None:
                     record = index.read_image(file, image)
+                    with contextlib.suppress(InvalidAnnotation):
+                        record = {**record, "id": index.format.images_of(record).id}
                 elif index.entry_images[image] is None:
                     continue
                 else:
                     record = asdict(index.entry_images[image])
+                    del record["assumed"]
                 if image in entries:
                     entry = index.read_annotation(file, entries[image])
                     record.update(index.format.about_image(entry))

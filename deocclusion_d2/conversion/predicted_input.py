@@ -20,13 +20,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from ..data.datasets.formats import InvalidAnnotation, default_format, to_rle
+from ..data.datasets.formats import (
+    InvalidAnnotation,
+    default_format,
+    read_id,
+    shown,
+    to_rle,
+)
 from ..data.datasets.predictions import parse_prediction, prediction_mask
 from ..errors import UserError
 from ..files import whole_text_file
 from ..json_files import JsonStream, dump_json, read_item
 from ..structures import resolve_rle_overlaps
-from .document_index import check_size
 from .tally import Tally
 
 # Keys by which an entry may name itself, the first that it has.
@@ -70,9 +75,9 @@ class ImageTable:
             for item in stream.items():
                 if item.key != "images":
                     continue
-                image = check_size(coco.images_of(item.value))
+                image = coco.images_of(item.value)
                 if image.id in row_of_id:
-                    raise InvalidAnnotation(f"image {image.id!r}: this image id occurs twice")
+                    raise InvalidAnnotation(f"image {shown(image.id)}: this image id occurs twice")
                 row_of_id[image.id] = len(row_of_id)
                 sizes.extend((image.height, image.width))
                 places.extend((item.offset, item.length))
@@ -211,7 +216,14 @@ class PredictedInput:
             raw = read_item(results, *map(int, self.places[row]))
             number = int(self.numbers[row])
             masks.append(to_rle(raw["segmentation"], height, width))
-            raws.append({**raw, "id": raw[self.id_key] if self.id_key else number, "iscrowd": 0})
+            raws.append(
+                {
+                    **raw,
+                    **{key: read_id(raw[key], "") for key in ("image_id", "category_id")},
+                    "id": read_id(raw[self.id_key], "") if self.id_key else number,
+                    "iscrowd": 0,
+                }
+            )
         resolved = resolve_rle_overlaps(masks, [raw["score"] for raw in raws])
         return [{**raw, "segmentation": mask} for raw, mask in zip(raws, resolved, strict=True)]
 
@@ -244,11 +256,14 @@ class _EntryReader:
             self.tally.low_scores += 1
             return
         row = self._images.row_of_id[prediction.image_id]
-        prediction_mask(prediction, *map(int, self._images.sizes[row]))
+        assumed: list[str] = []
+        prediction_mask(prediction, *map(int, self._images.sizes[row]), assumed)
+        self.tally.assumed.note(assumed, where)
         if self.id_key:
-            if raw[self.id_key] in self._seen:
-                raise InvalidAnnotation(f"{where}: {self.id_key} {raw[self.id_key]!r} occurs twice")
-            self._seen.add(raw[self.id_key])
+            own_id = read_id(raw[self.id_key], where)
+            if own_id in self._seen:
+                raise InvalidAnnotation(f"{where}: {self.id_key} {shown(own_id)} occurs twice")
+            self._seen.add(own_id)
         self.places.extend((offset, length))
         self.numbers.append(self.count)
         self.image_rows.append(row)

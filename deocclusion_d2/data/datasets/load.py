@@ -14,9 +14,9 @@ from pycocotools import mask as mask_util
 
 from ...errors import UserError
 from ...json_files import is_number, read_json_file
-from ._contract import looks_normalised
 from .assumptions import Assumptions
 from .formats import (
+    NO_CATEGORY,
     VIEWS,
     AnnotationFormat,
     ImageInfo,
@@ -26,8 +26,12 @@ from .formats import (
     get_format,
     locate,
     read_box,
+    read_id,
+    with_only_object,
 )
 from .image_files import ImageFinder
+from .missing_sizes import with_sizes
+from .segmentation import looks_normalised
 from .told_format import check_kind, doubt_of
 
 logger = logging.getLogger(__name__)
@@ -81,10 +85,15 @@ def load_dataset_dicts(
     try:
         check_kind(document)
         doubt = doubt_of(document, annotation_format)
-        categories = annotation_format.categories(document)
+        of_categories: list[str] = []
+        categories = annotation_format.categories(document, of_categories)
+        assumed.note(of_categories, "'categories'")
+        document = with_sizes(document, annotation_format, assumed)
         images, items = annotation_format.open_document(document, image_root, json_file)
         by_id = _index_images(images, assumed)
         parsed, constraints = _parse_all(annotation_format, items, by_id, json_file, assumed)
+        if NO_CATEGORY in assumed.counts:
+            categories = with_only_object(categories)
         contiguous = {category["id"]: row for row, category in enumerate(categories)}
         _check_categories(parsed, by_id, contiguous)
     except InvalidAnnotation as error:
@@ -141,7 +150,7 @@ def _index_images(images: list[ImageInfo], assumed: Assumptions) -> dict[int | s
         if image.id in by_id:
             raise InvalidAnnotation(f"image id {image.id!r} occurs twice ({image.file_name})")
         by_id[image.id] = image
-        assumed.note(getattr(image, "assumed", ()), f"image {image.id!r} ({image.file_name})")
+        assumed.note(image.assumed, f"image {image.id!r} ({image.file_name})")
     return by_id
 
 
@@ -174,7 +183,7 @@ def _parse_all(
                     f"annotation id {instance.id!r} occurs twice"
                 )
             seen.add(instance.id)
-            if getattr(instance, "assumed", ()):
+            if instance.assumed:
                 assumed.note(instance.assumed, locate(images[image_id], instance.id))
         parsed[image_id].extend(instances)
         pairs = annotation_format.depth_constraints(item, images[image_id])
@@ -212,7 +221,7 @@ def _read_labels(labels_json: str) -> dict[int | str, dict]:
     for row in rows:
         if not isinstance(row, Mapping) or "annotation_id" not in row:
             raise InvalidAnnotation(f"{labels_json}: a label has no key 'annotation_id'")
-        annotation_id = row["annotation_id"]
+        annotation_id = read_id(row["annotation_id"], labels_json)
         where = f"{labels_json}: annotation {annotation_id!r}"
         if annotation_id in labels:
             raise InvalidAnnotation(f"{where} occurs twice")

@@ -16,7 +16,8 @@ from pycocotools import mask as mask_util
 
 from ...json_files import is_number
 from ...structures import DEFAULT_MIN_SCORE, resolve_rle_overlaps
-from .segmentation import InvalidAnnotation, empty_rle, to_rle
+from .formats import read_id
+from .segmentation import InvalidAnnotation, empty_rle, shown, to_rle
 
 logger = logging.getLogger(__name__)
 
@@ -63,33 +64,45 @@ def parse_prediction(
     for key in ("image_id", "category_id", "score", "segmentation"):
         if key not in raw:
             raise InvalidAnnotation(f"{where}: it has no key '{key}'")
-    image_id, category_id, score = raw["image_id"], raw["category_id"], raw["score"]
-    if not _is_id(image_id) or (image_ids is not None and image_id not in image_ids):
-        raise InvalidAnnotation(f"{where}: image id {image_id!r} is not among the images")
-    if not _is_integer(category_id) or (
-        category_ids is not None and category_id not in category_ids
-    ):
-        raise InvalidAnnotation(f"{where}: category id {category_id!r} is not among the categories")
+    score = raw["score"]
+    image_id = _known_id(raw["image_id"], image_ids)
+    if image_id is None:
+        raise InvalidAnnotation(
+            f"{where}: image id {shown(raw['image_id'])} is not among the images"
+        )
+    category_id = _known_id(raw["category_id"], category_ids)
+    if not _is_integer(category_id):
+        raise InvalidAnnotation(
+            f"{where}: category id {shown(raw['category_id'])} is not among the categories"
+        )
     if not is_number(score):
-        raise InvalidAnnotation(f"{where}: 'score' is {score!r}, not a number")
+        raise InvalidAnnotation(f"{where}: 'score' is {shown(score)}, not a number")
     for key in ("id", "annotation_id"):
-        if key in raw and not _is_id(raw[key]):
+        if key in raw and not _is_id(_known_id(raw[key])):
             raise InvalidAnnotation(
-                f"{where}: '{key}' is {raw[key]!r}, not an integer of 64 bits or a text"
+                f"{where}: '{key}' is {shown(raw[key])}, not an integer of 64 bits or a text"
             )
+    annotation_id = _known_id(raw["annotation_id"]) if "annotation_id" in raw else None
     return Prediction(
-        number, image_id, category_id, float(score), raw.get("annotation_id"), raw["segmentation"]
+        number, image_id, category_id, float(score), annotation_id, raw["segmentation"]
     )
 
 
-def prediction_mask(prediction: Prediction, height: int, width: int) -> dict:
+def prediction_mask(
+    prediction: Prediction, height: int, width: int, assumed: list[str] | None = None
+) -> dict:
     """The checked mask: compressed RLE of the image's size, ``counts`` as str.
+
+    Args:
+        prediction: with the mask.
+        height, width: of the image in pixels.
+        assumed: see ``to_rle``.
 
     Raises:
         InvalidAnnotation: naming the entry.
     """
     try:
-        return to_rle(prediction.segmentation, height, width)
+        return to_rle(prediction.segmentation, height, width, assumed)
     except InvalidAnnotation as error:
         raise InvalidAnnotation(f"entry {prediction.number}: 'segmentation': {error}") from None
 
@@ -255,6 +268,15 @@ def _match_by_id(
             raise InvalidAnnotation(f"{where} occurs twice")
         matches[place] = row
     return matches
+
+
+def _known_id(value: object, known: Collection[int | str] | None = None) -> int | str | None:
+    """The id that a value means; None where it means none, or none of those known."""
+    try:
+        meant = read_id(value, "")
+    except InvalidAnnotation:
+        return None
+    return meant if known is None or meant in known else None
 
 
 def _is_id(value: object) -> bool:

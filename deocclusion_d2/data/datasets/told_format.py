@@ -18,6 +18,7 @@ from .formats import (
     default_format,
     detect_format,
     is_lone_item,
+    shown,
 )
 from .formats.base import ANNOTATION_FORMATS
 
@@ -89,7 +90,7 @@ class FormatTeller:
         masks = [key for key in telling if isinstance(annotation[key], (Mapping, list))]
         known = self._shown.get(found.name)
         if known is None or (masks and not known.holds_mask):
-            place = f"number {self.count}" if "id" not in annotation else repr(annotation["id"])
+            place = f"number {self.count}" if "id" not in annotation else shown(annotation["id"])
             self._shown[found.name] = _Shown(
                 found,
                 f"annotation {place}",
@@ -136,8 +137,21 @@ class FormatTeller:
         return told.format
 
     def doubt(self, named: AnnotationFormat, info: object = None) -> str | None:
-        """What speaks against a format that the user has named; None when nothing does."""
+        """What speaks against a format that the user has named; None when nothing does.
+
+        Raises:
+            InvalidAnnotation: no annotation has the visible mask of that format, but masks that
+                would be read as both the visible and the whole one.
+        """
         told = self._ranked()[0] if self._shown else None
+        own_keys = named.telling_keys if isinstance(named, CocoStyleFormat) else ()
+        if told is not None and named.knows_amodal and named.name not in self._shown:
+            missing = getattr(named, "modal_key", None)
+            if missing in own_keys:
+                raise InvalidAnnotation(
+                    f"no annotation has {missing!r}, the visible mask in format {named.name}: "
+                    f"is it of format {told.format.name}?"
+                )
         written = _written_by(info)
         if written is not None:
             found, why = written, "its 'info' says that a conversion has written it"

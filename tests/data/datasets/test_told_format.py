@@ -47,8 +47,8 @@ def test_all_annotations_are_looked_at(annotations, name) -> None:
 
 def test_what_conversion_says_of_a_file_counts() -> None:
     """Its output may hold nothing but crowds, and the keys of its input."""
-    for annotations in ([COCO], [], [KINS, ENTRY]):
-        written = document(*annotations, info={"deocclusion": {"version": "0.2"}})
+    for group in ([COCO], [], [KINS, ENTRY]):
+        written = document(*group, info={"deocclusion": {"version": "0.2"}})
         assert tell_format(written, "x.json").name == "pseudo_amodal"
     assert tell_format(document(COCO, info={"year": 2020}), "x.json").name == "coco"
 

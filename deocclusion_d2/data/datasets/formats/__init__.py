@@ -26,6 +26,7 @@ from .base import (
     only_object,
     read_mask,
     register_format,
+    with_only_object,
 )
 from .values import (
     NO_CATEGORIES,
@@ -66,4 +67,5 @@ __all__ = [
     "shown",
     "size_told_by",
     "to_rle",
+    "with_only_object",
 ]

@@ -453,6 +453,13 @@ def only_object() -> list[dict]:
     return [{"id": 1, "name": "object", "supercategory": "object"}]
 
 
+def with_only_object(categories: list[dict]) -> list[dict]:
+    """Categories sorted by id, with the one that annotations without category get."""
+    if any(category["id"] == 1 for category in categories):
+        return categories
+    return sorted([*categories, *only_object()], key=lambda c: c["id"])
+
+
 def locate(image: ImageInfo, annotation_id: object) -> str:
     """The place of an annotation, as messages name it."""
     return f"image {image.id!r} ({image.file_name}), annotation {shown(annotation_id)}"

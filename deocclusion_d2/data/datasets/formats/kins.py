@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from .base import CocoStyleFormat, register_format
+from collections.abc import Mapping
+
+from .base import CocoStyleFormat, ImageInfo, register_format
+
+NOTHING_HIDES_IT = "it has no 'inmodal_seg': nothing hides it"
 
 
 @register_format
 class Kins(CocoStyleFormat):
-    """First release: amodal under COCO's keys, modal under ``inmodal_seg`` and ``inmodal_bbox``."""
+    """First release: amodal under COCO's keys, modal under ``inmodal_seg`` and ``inmodal_bbox``.
+
+    Files of others may have these only where something is hidden; a file in which no annotation
+    has them is refused as a whole.
+    """
 
     name = "kins"
     telling_keys = frozenset({"inmodal_seg"})
@@ -16,6 +24,22 @@ class Kins(CocoStyleFormat):
     modal_bbox_key = "inmodal_bbox"
     amodal_bbox_key = "bbox"
     coco_views = frozenset({"amodal"})
+
+    def _modal(
+        self,
+        raw_item: Mapping,
+        image: ImageInfo,
+        where: str,
+        amodal: dict | None,
+        iscrowd: bool,
+        assumed: list[str],
+    ) -> dict | None:
+        if raw_item.get(self.modal_key) is None and raw_item.get(self.amodal_key) is not None:
+            if iscrowd:
+                return None
+            assumed.append(NOTHING_HIDES_IT)
+            return amodal
+        return super()._modal(raw_item, image, where, amodal, iscrowd, assumed)
 
 
 @register_format
