@@ -215,7 +215,7 @@ CASES: dict[str, tuple[object, list[int] | str]] = {
     "a box of a huge number": (every(bbox=[0, 0, 10**400, 1]), "'bbox' is"),
     "counts as Python writes bytes": (
         first(segmentation={"size": [HEIGHT, WIDTH], "counts": str(rle(A)["counts"].encode())}),
-        "counts",
+        AREAS,
     ),
     "backslashes": (
         changed(lambda d: d["images"][0].update(file_name="images\\im1.png")),

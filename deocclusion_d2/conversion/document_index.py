@@ -147,7 +147,9 @@ def read_index(
         check_kind(top)
         if not stream.is_list and "annotations" not in lists:
             raise InvalidAnnotation("there is no list 'annotations': is this a COCO-like JSON?")
-        annotation_format = named or reader.teller.tell(top.get("info"))
+        info = top.get("info")
+        doubt = reader.teller.doubt(named, info) if named else None
+        annotation_format = named or reader.teller.tell(info)
     except InvalidAnnotation as error:
         raise UserError(f"{path}: {error}") from None
     if not _found_alike(annotation_format, reader.format):
@@ -188,7 +190,7 @@ def read_index(
         skipped=skipped,
         encoding=stream.encoding,
         sizes=reader.sizes,
-        doubt=reader.teller.doubt(named, top.get("info")) if named else None,
+        doubt=doubt,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import DatasetName, ensure_registered, read_json, register_builtin_datasets
-from ..data.datasets.formats import default_format, get_format
+from ..data.datasets.formats import default_format, get_format, read_id
 from ..data.datasets.image_files import last_part, parts_of, plain
 from ..data.datasets.names import split_at
 from ..data.datasets.told_format import tell_format
@@ -162,7 +162,7 @@ class ResultMasks(MaskSource):
         self.min_score = min_score
         self._entries: dict[str, list] = defaultdict(list)
         for entry in entries:
-            self._entries[str(entry.get("image_id"))].append(entry)
+            self._entries[str(_id_meant(entry.get("image_id")))].append(entry)
         self._names: dict[int, str] = {}
         self._image_ids: dict[str, str] | None = None
         if images_json is not None:
@@ -212,6 +212,14 @@ class ResultMasks(MaskSource):
             f"{path}: {self.json_file} holds results of {len(self._entries)} images and no file "
             f"names: name the COCO file of the images too (--masks {self.json_file}@IMAGES_JSON)"
         )
+
+
+def _id_meant(value: object) -> object:
+    """1 for 1.0 and "1"; what is no id stays as it is, for messages."""
+    try:
+        return read_id(value, "")
+    except UserError:
+        return value
 
 
 def _is_results(document: object) -> bool:

@@ -144,6 +144,9 @@ class FormatTeller:
                 would be read as both the visible and the whole one.
         """
         told = self._ranked()[0] if self._shown else None
+        written = _written_by(info)
+        if written is not None and written.name == named.name:
+            return None
         own_keys = named.telling_keys if isinstance(named, CocoStyleFormat) else ()
         if told is not None and named.knows_amodal and named.name not in self._shown:
             missing = getattr(named, "modal_key", None)
@@ -152,7 +155,6 @@ class FormatTeller:
                     f"no annotation has {missing!r}, the visible mask in format {named.name}: "
                     f"is it of format {told.format.name}?"
                 )
-        written = _written_by(info)
         if written is not None:
             found, why = written, "its 'info' says that a conversion has written it"
         elif told is not None and told.format is not default_format():
