@@ -6,6 +6,7 @@ loading it.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 import sys
@@ -14,7 +15,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import TypeVar
 
-from .errors import UserError
+from .errors import INTERRUPTED, UserError
 
 T = TypeVar("T")
 
@@ -59,22 +60,27 @@ def launch(
     from detectron2.engine import launch as detectron2_launch
 
     found = torch.cuda.device_count() if on_gpus else 0
-    if processes <= found:
-        detectron2_launch(
-            work, processes, num_machines, machine_rank, dist_url, args=args, timeout=_TIMEOUT
-        )
-        return
-    if found or not cpu_group:
+    if processes > found and (found or not cpu_group):
         raise UserError(f"--num-gpus is {processes}, but this machine has {found}")
-    # Detectron2 0.6 starts several processes only for GPUs.
-    url = f"tcp://127.0.0.1:{_free_port()}" if dist_url == "auto" else dist_url
-    world = processes * num_machines
     try:
+        if processes <= found:
+            detectron2_launch(
+                work, processes, num_machines, machine_rank, dist_url, args=args, timeout=_TIMEOUT
+            )
+            return
+        # Detectron2 0.6 starts several processes only for GPUs.
+        url = f"tcp://127.0.0.1:{_free_port()}" if dist_url == "auto" else dist_url
+        world = processes * num_machines
         torch.multiprocessing.spawn(
             _cpu_worker,
             nprocs=processes,
             args=(work, args, world, processes, machine_rank, url),
         )
+    except KeyboardInterrupt:
+        # Else Python waits for them at its end.
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     except torch.multiprocessing.ProcessExitedException as error:
         if error.signal_name is not None:
             raise UserError(
@@ -108,6 +114,8 @@ def _cpu_worker(
         work(*args)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
+    if status == INTERRUPTED:
+        os._exit(status)  # the others are, too, and say nothing more
     # Nobody ends before all is said: the end of one process makes the launcher end the others.
     synchronize()
     sys.stdout.flush()
