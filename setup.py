@@ -34,6 +34,8 @@ INSTALL_REQUIRES = [
     "numpy>=1.26",
     "portalocker>=2.0",
     "pycocotools>=2.0.7",
+    # Weights without a pickle. Required, so that every installation writes and reads them.
+    "safetensors>=0.4",
     # structural_similarity, the SSIM by which filled holes are judged.
     "scikit-image>=0.20",
     # LogisticRegression, which fits the ordering prior; using a fitted one needs numpy alone.

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -207,7 +208,6 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
         UserError: the file does not exist, or it or an override names an unknown key or a value of
             a wrong type.
     """
-    import yaml
     from detectron2.config import get_cfg
 
     path = None if config_file is None else find_config(config_file)
@@ -216,14 +216,18 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
     try:
         if path is not None:
             _merge_file(cfg, path)
-    except (KeyError, ValueError, AssertionError, yaml.YAMLError) as error:
+    except UserError:
+        raise
+    except (KeyError, ValueError, AssertionError) as error:
         raise UserError(f"config file {config_file!r}: {_first_line(error)}") from error
+    except RecursionError as error:
+        raise UserError(f"config file {config_file!r}: nested too deep, or its own base") from error
     except (AttributeError, TypeError) as error:  # a list, a text, nothing at all
         raise UserError(f"config file {config_file!r}: it holds no keys and values") from error
     try:
         opts = [renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
         cfg.merge_from_list(_numbers_as_floats(cfg, opts))
-    except (KeyError, ValueError, AssertionError) as error:
+    except (KeyError, ValueError, AssertionError, MemoryError, RecursionError) as error:
         raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
     use_available_device(cfg)
     return cfg
@@ -231,19 +235,58 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
 
 def _merge_file(cfg: CfgNode, path: Path) -> None:
     """Merge a YAML file, in which keys may have names that they had once."""
-    if not _rename(cfg.load_yaml_with_base(str(path))):
-        cfg.merge_from_file(str(path))
-        return
 
-    class Renaming(type(cfg)):
-        # Called for every file of a chain of bases: whatever names they use, the last one counts.
+    class Plain(type(cfg)):
+        # Called for every file of a chain of bases.
         @classmethod
-        def load_yaml_with_base(cls, *args: Any, **kwargs: Any) -> dict:
-            loaded = super().load_yaml_with_base(*args, **kwargs)
+        def load_yaml_with_base(cls, filename: str, allow_unsafe: bool = False) -> dict:
+            # Whoever calls this: never yaml.unsafe_load, which calls what a tag names.
+            with _errors_of_yaml(filename):
+                return super().load_yaml_with_base(filename, allow_unsafe=False)
+
+    class Renaming(Plain):
+        # Whatever names the files use, the last one counts.
+        @classmethod
+        def load_yaml_with_base(cls, filename: str, allow_unsafe: bool = False) -> dict:
+            loaded = super().load_yaml_with_base(filename)
             _rename(loaded)
             return loaded
 
-    cfg.merge_from_other_cfg(type(cfg)(Renaming.load_yaml_with_base(str(path))))
+    loaded = Plain.load_yaml_with_base(str(path))
+    if not isinstance(loaded, dict):
+        raise TypeError("no keys and values")
+    if _rename(loaded):
+        cfg.merge_from_other_cfg(type(cfg)(Renaming.load_yaml_with_base(str(path))))
+        return
+    # Detectron2's, which also reads configs of its version 1.
+    cfg.merge_from_file(str(path), allow_unsafe=False)
+
+
+@contextlib.contextmanager
+def _errors_of_yaml(filename: str) -> Iterator[None]:
+    """What makes a YAML file unreadable, in one line that names this file, not what builds on it.
+
+    Raises:
+        UserError: it is no YAML, or holds tags, which may name Python objects.
+    """
+    import yaml
+
+    try:
+        yield
+    except yaml.constructor.ConstructorError as error:
+        tag = re.search(r"for the tag '(.*)'", error.problem or "")
+        at = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        if tag is None:
+            raise UserError(f"config file {filename!r}{at}: {error.problem}") from error
+        name = tag[1].replace("tag:yaml.org,2002:", "!!")
+        raise UserError(
+            f"config file {filename!r}{at}: it holds the tag {name!r}, and configs hold plain "
+            "values alone; write the value itself"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"config file {filename!r}: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise UserError(f"config file {filename!r}: {error.strerror or error}") from error
 
 
 def _rename(loaded: dict) -> bool:

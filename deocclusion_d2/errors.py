@@ -1,10 +1,47 @@
-"""Errors that a user can cause and mend."""
+"""Errors that a user can cause and mend, and how tools say them: in one line."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
+import logging
+import multiprocessing
+import os
+import re
 import sys
 from collections.abc import Iterator
+
+# Status of a program that the user stopped, and of one whose reader has gone, as shells count them.
+INTERRUPTED = 130
+READER_GONE = 141
+
+# Control characters, marks that turn the direction of text, line separators, and what is left of
+# bytes that are no text.
+_UNPRINTABLE = (
+    "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f\ud800-\udfff"
+)
+_IN_A_LINE = re.compile(f"[{_UNPRINTABLE}]")
+_IN_TEXT = re.compile(f"(?![\n\t])[{_UNPRINTABLE}]")
+_IN_COLOURED_TEXT = re.compile(f"(\x1b\\[[0-9;]*m)|(?![\n\t])[{_UNPRINTABLE}]")
+
+# What the system says where it names no file, and the user can mend. Others are bugs.
+_OF_THE_SYSTEM = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENAMETOOLONG,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ESTALE,
+}
+# What torch says where Python raises MemoryError.
+_OUT_OF_MEMORY = re.compile(r"not enough memory|can't allocate memory|out of (?:shared )?memory")
 
 
 class UserError(ValueError):
@@ -14,24 +51,177 @@ class UserError(ValueError):
     """
 
 
+def printable(text: object) -> str:
+    r"""A name as a terminal or a page may show it, on one line.
+
+    Escape sequences and other control characters, line ends, marks that turn the direction of text
+    and broken bytes become ``\x1b``, ``\n``, ``\u202e``; every other character stays.
+    """
+    return _IN_A_LINE.sub(_escaped, str(text))
+
+
+def printable_text(text: object) -> str:
+    """As ``printable``, but line ends and tabs stay: of text that is ours, with names in it."""
+    return _IN_TEXT.sub(_escaped, str(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def one_line(error: BaseException) -> str | None:
+    """What there is to say of an error that the user caused and can mend; None for a bug."""
+    text = _own_text(str(error))
+    if isinstance(error, UserError):
+        message: str | None = text
+    elif isinstance(error, OSError):
+        message = _of_system(error, text)
+    elif isinstance(error, MemoryError) or _is_out_of_memory(error, text):
+        message = f"out of memory: {text}" if text else "out of memory"
+    else:
+        message = None
+    return None if message is None else printable(" ".join(message.split()))
+
+
+def _own_text(text: str) -> str:
+    """A message without the traceback that a worker of a loader puts before it."""
+    if "Traceback (most recent call last)" not in text:
+        return text
+    heads = list(re.finditer(r"^(?:\w+\.)*\w*(?:Error|Exception): ", text, re.MULTILINE))
+    return text[heads[-1].end() :] if heads else text
+
+
+def _of_system(error: OSError, text: str) -> str | None:
+    if error.filename is not None:
+        to = f" -> {error.filename2}" if error.filename2 is not None else ""
+        return f"{_as_text(error.filename)}{to}: {error.strerror or text}"
+    said = re.match(r"\[Errno (\d+)\] (.+?)(?:: '(.+)')?$", text.strip())
+    if said and said[3]:
+        return f"{said[3]}: {said[2]}"
+    if said and int(said[1]) in _OF_THE_SYSTEM:
+        return said[2]
+    # Detectron2 and fvcore say in their own words that a file is missing.
+    without_network = getattr(sys.modules.get("urllib.error"), "URLError", ())
+    return text if isinstance(error, (FileNotFoundError, without_network)) else None
+
+
+def _as_text(name: object) -> str:
+    return os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else str(name)
+
+
+def _is_out_of_memory(error: BaseException, text: str) -> bool:
+    return isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(text) is not None
+
+
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """For tools: a user's error ends the program with its message and status 1, no traceback.
 
-    So does a file that cannot be read or written, and one that a library misses. Errors that the
-    package did not foresee keep their traceback: they are bugs.
+    So does a file that cannot be read or written, one that a library misses, a full disk and memory
+    that does not suffice. Ctrl-C ends it with one line and status 130; a reader of the output that
+    has gone (``tool | head``), silently. Errors that the package did not foresee keep their
+    traceback: they are bugs.
+
+    Meanwhile names in log lines are made printable, too (``printable``).
     """
     try:
-        yield
-    except UserError as error:
-        # What a worker of a loader raises comes with its traceback in the text.
-        text = str(error)
-        message = text.rsplit("UserError: ", 1)[-1].strip() if "Traceback" in text else text
-    except OSError as error:
-        if error.filename is None and not isinstance(error, FileNotFoundError):
-            raise
-        message = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
-    else:
+        with _printable_logs(), _any_name_on(sys.stdout):
+            try:
+                yield
+            except SystemExit:
+                sys.stdout.flush()
+                raise
+            # A full disk or a closed pipe is said now, while somebody listens.
+            sys.stdout.flush()
         return
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(1)
+    except KeyboardInterrupt:
+        message, status = "interrupted", INTERRUPTED
+        if multiprocessing.parent_process() is not None:  # the first process speaks for all
+            sys.exit(status)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and not _takes(sys.stdout):
+            sys.exit(READER_GONE)
+        said = one_line(error)
+        if said is None:
+            raise
+        message, status = f"error: {said}", 1
+    _takes(sys.stdout)
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def _takes(stream: io.TextIOBase) -> bool:
+    """Whether a stream takes what is in its buffer; one that doesn't is led to nowhere.
+
+    Python would try once more at the end, and complain.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _any_name_on(stream: io.TextIOBase) -> Iterator[None]:
+    """While it lasts, characters that a stream's encoding lacks are escaped, and no error."""
+    if not isinstance(stream, io.TextIOWrapper) or stream.errors != "strict":
+        yield
+        return
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        # What still is in the buffer may not be writable any more: that is said elsewhere.
+        with contextlib.suppress(OSError, ValueError):
+            stream.reconfigure(errors="strict")
+
+
+@contextlib.contextmanager
+def _printable_logs() -> Iterator[None]:
+    """While it lasts, whatever is logged is printable. Other packages colour what they log."""
+    before = logging.getLogRecordFactory()
+    package = __name__.partition(".")[0]
+
+    def made(*args, **kwargs) -> logging.LogRecord:
+        record = before(*args, **kwargs)
+        ours = record.name.partition(".")[0] == package
+        error = record.exc_info[1] if record.exc_info else None
+        line = None if error is None else one_line(error)
+        with contextlib.suppress(Exception):  # arguments that do not fit: logging says so
+            text = record.getMessage()
+            if line is not None:  # of what ends a training, which Detectron2 logs
+                record.exc_info, record.msg, record.args = None, f"{text} {line}", None
+                text = record.msg
+            clean = (_IN_TEXT if ours else _IN_COLOURED_TEXT).sub(_escaped_or_colour, text)
+            if clean != text:
+                record.msg, record.args = clean, None
+        return record
+
+    logging.setLogRecordFactory(made)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
+
+
+def _escaped_or_colour(match: re.Match[str]) -> str:
+    return match[1] if match.lastindex else _escaped(match)
+
+
+def quiet_interrupts() -> None:
+    """For programs: Ctrl-C while they are still being imported is one line, too."""
+    before = sys.excepthook
+
+    def hook(kind, error, trace) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            if multiprocessing.parent_process() is None:
+                print("interrupted", file=sys.stderr)
+        else:
+            before(kind, error, trace)
+
+    sys.excepthook = hook

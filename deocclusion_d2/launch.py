@@ -6,6 +6,7 @@ loading it.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 import sys
@@ -14,7 +15,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import TypeVar
 
-from .errors import UserError
+from .errors import INTERRUPTED, UserError
 
 T = TypeVar("T")
 
@@ -75,6 +76,11 @@ def launch(
             nprocs=processes,
             args=(work, args, world, processes, machine_rank, url),
         )
+    except KeyboardInterrupt:
+        # Else Python waits for them at its end.
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     except torch.multiprocessing.ProcessExitedException as error:
         if error.signal_name is not None:
             raise UserError(
@@ -108,6 +114,8 @@ def _cpu_worker(
         work(*args)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
+    if status == INTERRUPTED:
+        os._exit(status)  # the others are, too, and say nothing more
     # Nobody ends before all is said: the end of one process makes the launcher end the others.
     synchronize()
     sys.stdout.flush()

@@ -9,7 +9,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from ..errors import quiet_interrupts
 from ..version import __version__
+
+quiet_interrupts()
 
 # Command -> (module of this package, what it is for).
 COMMANDS = {

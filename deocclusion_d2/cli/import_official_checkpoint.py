@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import one_line_errors
+from ..errors import one_line_errors, printable, printable_text
 from ..modeling.released import ReleasedLayout, either
 from ..modeling.released_files import export_released, import_released
 from ..systems import released_layouts
@@ -41,7 +41,10 @@ def build_parser(layouts: Sequence[ReleasedLayout]) -> argparse.ArgumentParser:
     )
     parser.add_argument("input", type=Path, metavar="INPUT", help="checkpoint to read")
     parser.add_argument(
-        "output", type=Path, metavar="OUTPUT", help="file to write; .pth, unless --export is given"
+        "output",
+        type=Path,
+        metavar="OUTPUT",
+        help="file to write: .safetensors or .pth; --export: a file of torch",
     )
     parser.add_argument(
         "--export",
@@ -58,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = build_parser(layouts).parse_args(argv)
         move = export_released if args.export else import_released
         written = move(args.input, args.output, layouts, args.overwrite)
-    print(
-        f"{args.output}: {written.layout.name}, width {written.shape.width:g}, "
-        f"{written.shape.in_channels} input channels, {written.num_tensors} tensors, "
-        f"step {written.step}"
-    )
-    if not args.export:
-        print(written.layout.how_to_use(written.shape, args.output))
+        print(
+            f"{printable(args.output)}: {written.layout.name}, width {written.shape.width:g}, "
+            f"{written.shape.in_channels} input channels, {written.num_tensors} tensors, "
+            f"step {written.step}"
+        )
+        if not args.export:
+            print(printable_text(written.layout.how_to_use(written.shape, args.output)))

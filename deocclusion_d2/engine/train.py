@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.engine import default_setup
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
@@ -13,7 +12,7 @@ from detectron2.utils.logger import setup_logger
 
 from ..config import find_config, fingerprint, load_config
 from ..errors import UserError, one_line_errors
-from ..inference.weights import checkpoint_errors, load_model
+from ..inference.weights import Checkpointer, checkpoint_errors, load_model
 from ..systems import system_of
 from .hooks import ProgressBar
 from .trainer import Trainer, with_own_calibration
@@ -92,7 +91,7 @@ def _evaluate(cfg, resume: bool) -> dict:
         model = load_model(cfg)
     else:
         model = Trainer.build_model(cfg)
-        checkpointer = DetectionCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
+        checkpointer = Checkpointer(model, cfg.OUTPUT_DIR)
         with checkpoint_errors(checkpointer, cfg.MODEL.WEIGHTS, resume):
             checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=resume)
         if resume:

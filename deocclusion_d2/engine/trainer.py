@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterable
 
 import torch
@@ -11,7 +12,7 @@ from detectron2.engine.hooks import EvalHook
 from detectron2.evaluation import DatasetEvaluator
 from torch import nn
 
-from ..inference.weights import checkpoint_errors
+from ..inference.weights import Checkpointer, checkpoint_errors
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from ..systems import AUTO, Calibration, system_of
 from .evaluate import build_evaluator, build_predictor, build_test_loader, evaluation_folder
@@ -78,6 +79,10 @@ class Trainer(DefaultTrainer):
             self._trainer.load_state_dict(state_dict["_trainer"])
 
     def build_hooks(self) -> list:
+        # Detectron2 has just made its own, which runs the code that a pickle holds.
+        self.checkpointer = Checkpointer(
+            self.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
+        )
         hooks = super().build_hooks()
         network = system_of(self.cfg).network
         if self.cfg.VIS_PERIOD > 0 and network.picture is not None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.modeling import build_model
 
 from ..errors import UserError
+from ..files import whole_file, whole_text_file
+from ..modeling.tensor_files import PICKLE, TensorFileError, read_tensor_file
 
 
 def load_model(cfg) -> torch.nn.Module:
@@ -26,7 +30,7 @@ def load_model(cfg) -> torch.nn.Module:
             "MODEL.WEIGHTS is empty: name a trained checkpoint (--weights, or MODEL.WEIGHTS FILE)"
         )
     model = build_model(cfg)
-    checkpointer = StrictCheckpointer(model)
+    checkpointer = Checkpointer(model, strict=True)
     with checkpoint_errors(checkpointer, weights):
         checkpointer.load(weights)
     return model.eval()
@@ -34,7 +38,7 @@ def load_model(cfg) -> torch.nn.Module:
 
 @contextmanager
 def checkpoint_errors(
-    checkpointer: DetectionCheckpointer, weights: str, resume: bool = False
+    checkpointer: Checkpointer, weights: str, resume: bool = False
 ) -> Iterator[None]:
     """While a checkpoint is read: what a missing or broken one makes torch raise, in one line.
 
@@ -53,30 +57,99 @@ def checkpoint_errors(
         raise UserError(f"{where}file {path!r} does not exist")
     try:
         yield
+    except TensorFileError as error:
+        reason = error.reason
     except UserError:
         raise
     except (
         AssertionError,
+        AttributeError,
         EOFError,
         KeyError,
         OSError,
         RuntimeError,
+        TypeError,
         ValueError,
-        pickle.UnpicklingError,
     ) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split()[:20])}"
-        if isinstance(error, pickle.UnpicklingError):  # torch says at length how to trust it
-            reason = "it is no torch file, or a broken one"
-        raise UserError(f"{where}{path!r} is not a readable checkpoint ({reason})") from error
+    else:
+        return
+    raise UserError(f"{where}{path!r} is not a readable checkpoint ({reason})")
 
 
-class StrictCheckpointer(DetectionCheckpointer):
-    """A checkpointer that refuses weights which do not fit, instead of warning.
+class Checkpointer(DetectionCheckpointer):
+    """Detectron2's, which runs no code of the files that it reads, and leaves no halves of them.
 
-    A model with half of its weights runs and gives wrong masks.
+    Args:
+        strict: refuse weights that do not fit, instead of warning: a model with half of its weights
+            runs and gives wrong masks.
     """
 
+    def __init__(
+        self, model: torch.nn.Module, save_dir: str = "", *, strict: bool = False, **more: Any
+    ) -> None:
+        super().__init__(model, save_dir, **more)
+        self._strict = strict
+
+    def get_checkpoint_file(self) -> str:
+        """The last checkpoint of the folder.
+
+        Raises:
+            UserError: the note of it names no file of the folder.
+        """
+        note = os.path.join(self.save_dir, "last_checkpoint")
+        try:
+            path = super().get_checkpoint_file()
+        except ValueError as error:
+            raise UserError(f"{note} is no text; write the name of a checkpoint there") from error
+        if path and os.path.dirname(path) != os.path.dirname(note):
+            raise UserError(f"{note} names {path!r}, which is not in its folder; correct it")
+        return path
+
+    def save(self, name: str, **kwargs: Any) -> None:
+        if not self.save_dir or not self.save_to_disk:
+            return
+        path = Path(self.save_dir, f"{name}.pth")
+        states = {key: value.state_dict() for key, value in self.checkpointables.items()}
+        self.logger.info(f"Saving checkpoint to {path}")
+        try:
+            with whole_file(path, path.parent) as unfinished, unfinished.open("wb") as file:
+                torch.save({"model": self.model.state_dict(), **states, **kwargs}, file)
+        except RuntimeError as error:  # how torch says that the disk is full
+            if "writ" not in str(error):
+                raise
+            raise UserError(f"{path} cannot be written: the disk may be full") from error
+        self.tag_last_checkpoint(path.name)
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        with whole_text_file(os.path.join(self.save_dir, "last_checkpoint")) as file:
+            file.write(last_filename_basename)
+
+    def _load_file(self, filename: str) -> dict[str, Any]:
+        loaded = dict(read_tensor_file(filename))
+        if filename.endswith(PICKLE) and not ("model" in loaded and "__author__" in loaded):
+            # Of Caffe2 or Detectron 1; their ImageNet models have no "blobs".
+            blobs = loaded.get("blobs", loaded)
+            model = {k: v for k, v in blobs.items() if not k.endswith("_momentum")}
+            loaded = {"model": model, "__author__": "Caffe2", "matching_heuristics": True}
+        elif filename.endswith(".pyth"):  # of pycls
+            if "model_state" not in loaded:
+                raise TensorFileError(filename, "it has no 'model_state', as files in .pyth have")
+            state = loaded["model_state"].items()
+            model = {k: v for k, v in state if not k.endswith("num_batches_tracked")}
+            loaded = {"model": model, "__author__": "pycls", "matching_heuristics": True}
+        elif "model" not in loaded:
+            loaded = {"model": loaded}
+        # Detectron2's main branch takes this option behind a path.
+        url = getattr(self, "_parsed_url_during_load", None)
+        if url is not None and parse_qs(url.query).get("matching_heuristics") == ["True"]:
+            loaded["matching_heuristics"] = True
+        return loaded
+
     def _log_incompatible_keys(self, incompatible) -> None:
+        if not self._strict:
+            super()._log_incompatible_keys(incompatible)
+            return
         problems = [
             f"{name} has shape {tuple(found)}, the config's model {tuple(wanted)}"
             for name, found, wanted in incompatible.incorrect_shapes

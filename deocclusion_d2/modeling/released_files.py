@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from .released import (
     find_layout,
     find_layout_of_ours,
 )
+from .tensor_files import SAFETENSORS, read_tensor_file, write_safetensors
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def import_released(
 
     Args:
         source: a released file.
-        target: ``{"model": state dict of our model, "iteration": step}``; a name that ends in .pth.
+        target: a name that ends in .pth, for ``{"model": state dict of our model, "iteration":
+            step}``, or in .safetensors.
         layouts: of the networks that it may be.
         overwrite: replace an existing target.
 
@@ -53,9 +54,9 @@ def import_released(
         UserError: it is not such a file, or incomplete, or the target is there or cannot be
             written. One line that names the file; nothing is written.
     """
-    if target.suffix != ".pth":
+    if target.suffix not in (".pth", SAFETENSORS):
         # Detectron2 reads .pkl and .pyth as the formats of other projects.
-        raise UserError(f"{target}: name a checkpoint of Detectron2 with .pth at the end")
+        raise UserError(f"{target}: name a checkpoint with .safetensors or .pth at the end")
 
     def transfer(content: Content) -> tuple[dict[str, Any], Transfer]:
         if isinstance(content.get("model"), Mapping):
@@ -83,6 +84,8 @@ def export_released(
     Raises:
         UserError: as for ``import_released``.
     """
+    if target.suffix == SAFETENSORS:
+        raise UserError(f"{target}: the authors' code reads files of torch: name it .pth.tar")
 
     def transfer(content: Content) -> tuple[dict[str, Any], Transfer]:
         if not isinstance(content.get("model"), Mapping):
@@ -105,11 +108,16 @@ def _transfer(
     """Read, turn with ``transfer``, write."""
     if target.exists() and not overwrite:
         raise UserError(f"{target} exists; --overwrite replaces it")
-    content = _read(source)
+    if not source.is_file():
+        raise UserError(f"{source} does not exist")
+    content = read_tensor_file(source)
     try:
         result, written = transfer(content)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
+    if target.suffix == SAFETENSORS:
+        write_safetensors(target, result["model"], result["iteration"])
+        return written
     # The file appears under its name complete, or not at all.
     with whole_file(target, target.parent) as unfinished:
         torch.save(result, unfinished)
@@ -118,32 +126,3 @@ def _transfer(
 
 def _as_step(value: Any) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _read(path: Path) -> Content:
-    """The dict of a torch file; tensors on the CPU; no code of the file is run."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    # What a file of another kind, or a broken one, makes torch raise.
-    except (
-        AttributeError,
-        EOFError,
-        IndexError,
-        KeyError,
-        OSError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
-        if "Unsupported global" in str(error):
-            raise UserError(
-                f"{path} holds Python objects that could run code, which are not loaded; save its "
-                "tensors alone with torch.save"
-            ) from error
-        raise UserError(f"{path} is not a torch checkpoint, or a broken one") from error
-    if not isinstance(content, Mapping):
-        raise UserError(f"{path} holds a {type(content).__name__}, not a checkpoint")
-    return content

@@ -109,6 +109,25 @@ def test_imported_pcnet_m_loads_and_is_the_same(call, pcnet_m, tmp_path):
         assert torch.equal(value, expected[name]), name
 
 
+def test_safetensors_hold_the_same_as_pth(call, pcnet_m, tmp_path):
+    printed = [
+        call(pcnet_m, tmp_path / f"ours{end}").replace(end, "") for end in (".pth", ".safetensors")
+    ]
+    assert printed[0] == printed[1]
+    opts = ["MODEL.PCNET_M.WIDTH", "0.25", "MODEL.DEVICE", "cpu", "MODEL.WEIGHTS"]
+    path = str(tmp_path / "ours.safetensors")
+    model = load_model(load_config(str(ROOT / "configs/pcnet_m_kins.yaml"), [*opts, path]))
+    written = read(tmp_path / "ours.pth")["model"]
+    assert all(torch.equal(value, written[name]) for name, value in model.state_dict().items())
+    # The other way: the released file again, step included.
+    call(path, tmp_path / "again.pth.tar", "--export")
+    again = read(tmp_path / "again.pth.tar")
+    assert again["step"] == 32000
+    assert all(
+        torch.equal(v, read(pcnet_m)["state_dict"][k]) for k, v in again["state_dict"].items()
+    )
+
+
 def test_width_2_needs_no_overrides(call, tmp_path):
     torch.save(released(random_model(width=2.0).state_dict()), tmp_path / "released.pth")
     printed = call(tmp_path / "released.pth", tmp_path / "ours.pth")
@@ -234,7 +253,10 @@ def test_other_files_are_refused(refuse, pcnet_m, tmp_path):
     torch.save({"state_dict": {"module.a": Unsafe()}}, objects)
     torch.save(torch.zeros(3), tensor)
     for path in (text, cut):
-        assert f"{path} is not a torch checkpoint, or a broken one" in refuse(path, output)
+        assert (
+            f"{path} is not a readable checkpoint (it is no torch file, or a broken one)"
+            in refuse(path, output)
+        )
     assert "could run code" in refuse(objects, output)
     assert "holds a Tensor, not a checkpoint" in refuse(tensor, output)
     assert "absent.pth does not exist" in refuse(tmp_path / "absent.pth", output)
@@ -253,7 +275,8 @@ def test_the_two_directions_are_told_apart(call, refuse, pcnet_m, tmp_path):
 
 
 def test_outputs_that_cannot_be_are_refused(refuse, pcnet_m, tmp_path):
-    assert "with .pth at the end" in refuse(pcnet_m, tmp_path / "ours.pkl")
+    assert "with .safetensors or .pth at the end" in refuse(pcnet_m, tmp_path / "ours.pkl")
+    assert "reads files of torch" in refuse(pcnet_m, tmp_path / "x.safetensors", "--export")
     missing = tmp_path / "no" / "folder" / "ours.pth"
     assert f"{missing} cannot be written" in refuse(pcnet_m, missing)
 

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.models import VGG16_Weights, vgg16
 
 from ...errors import UserError
+from ...modeling.tensor_files import TensorFileError, read_tensor_file
 
 # Where the layers end that the losses look at: behind the first three poolings.
 _POOLINGS = (5, 10, 17)
@@ -41,8 +42,9 @@ class VGGFeatures:
         """Torchvision's weights, or those of a file.
 
         Args:
-            weights: a state dict of torchvision's ``vgg16`` or of its ``features`` (a checkpoint's
-                ``state_dict`` too); empty for torchvision's own, which it downloads once.
+            weights: file of a state dict of torchvision's ``vgg16`` or of its ``features`` (a
+                checkpoint's ``state_dict`` too), see ``read_tensor_file``; empty for torchvision's
+                own, which it downloads once.
 
         Raises:
             UserError: there are none; the message names the config keys.
@@ -50,7 +52,9 @@ class VGGFeatures:
         if weights:
             return cls(_layers(_read(weights), f"MODEL.PCNET_C.VGG_WEIGHTS = {weights!r}"))
         try:
-            state = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+            state = VGG16_Weights.IMAGENET1K_V1.get_state_dict(
+                progress=True, check_hash=True, weights_only=True
+            )
             return cls(_layers(state, "torchvision's VGG-16"))
         except (OSError, RuntimeError) as error:
             raise UserError(
@@ -79,12 +83,16 @@ def _read(path: str) -> dict[str, torch.Tensor]:
         raise UserError(
             f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} does not exist; correct it, {_KEYS_OFF}"
         )
+    where = f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} is no VGG-16 state dict"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        return {name.removeprefix("module."): value for name, value in state.items()}
-    except Exception as error:  # whatever a file of another kind makes torch raise
-        raise UserError(f"MODEL.PCNET_C.VGG_WEIGHTS = {path!r} is no VGG-16 state dict") from error
+        content = read_tensor_file(path)
+        state = content.get("state_dict", content.get("model", content))
+        return {n.removeprefix("module."): torch.as_tensor(value) for n, value in state.items()}
+    except TensorFileError as error:
+        raise UserError(f"{where} ({error.reason})") from error
+    # Names and values of another kind.
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(where) from error
 
 
 def _layers(state: Mapping[str, torch.Tensor], source: str) -> nn.Sequential:
