@@ -133,7 +133,7 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # The three steps, by the names that systems give them; `deocclude.py --help` lists them.
     cfg.DEOCCLUSION.ORDERING = "dual_completion"
     cfg.DEOCCLUSION.COMPLETION = "og"
-    # "": the content of the config's own system, OpenCV's inpainting where it has none.
+    # "": the content of the config's own system, the smooth fill where it has none.
     cfg.DEOCCLUSION.CONTENT = ""
     # Where a step takes its network from, "YAML" or "YAML@WEIGHTS". "": it is the config's own.
     cfg.DEOCCLUSION.ORDERING_CONFIG = ""
@@ -154,6 +154,9 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
     # is left of them in the background shows as an outline when the object is moved away.
     cfg.DEOCCLUSION.CONTENT_DILATION = 3
+    # Without a network, holes are filled from pixels this far inside masks: at their borders the
+    # colours of neighbours mix.
+    cfg.DEOCCLUSION.CONTENT_INSET = 2
     # The square around a hole of the background grows until this share of its pixels in the image
     # is visible background, or the whole image is inside.
     cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3

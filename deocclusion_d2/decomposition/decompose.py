@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..inference.content import (
     ContentFiller,
     Hole,
-    TeleaFiller,
+    SmoothFiller,
     background_holes,
     object_hole,
 )
@@ -58,7 +58,7 @@ def decompose_scenes(
     Args:
         scenes: with images.
         results: the de-occlusion of each, of all its instances.
-        content: what fills the hidden parts; ``TeleaFiller`` when None.
+        content: what fills the hidden parts; ``SmoothFiller`` when None.
         categories: of each scene the category name of every instance; "object" when None.
         dilation: side in pixels of a square kernel, odd, or 0: pixels of no object that this kernel
             reaches from an object's modal mask become part of it. Its colours bleed over its
@@ -73,7 +73,7 @@ def decompose_scenes(
     """
     if dilation < 0 or (dilation and dilation % 2 == 0):
         raise UserError(f"DEOCCLUSION.CONTENT_DILATION = {dilation}: use 0 or an odd number")
-    content = content or TeleaFiller()
+    content = content or SmoothFiller()
     parts = [
         _Parts.of(
             scene,

@@ -53,7 +53,7 @@ class DecompositionJob:
         config_file, weights: of the order's and the masks' network; weights None for the config's
             ``MODEL.WEIGHTS``.
         content_config, content_weights: likewise of the colours' network; None: what
-            ``DEOCCLUSION.CONTENT`` says, which is OpenCV's inpainting unless the config has more.
+            ``DEOCCLUSION.CONTENT`` says, which is the smooth fill unless the config has more.
         opts: alternating config keys and values, for all these configs.
         things_only: leave out COCOA's regions of stuff.
         overwrite: decompose again what is already there.

@@ -199,7 +199,7 @@ def test_instances_without_a_visible_pixel_are_left_out():
     assert [layer.name for layer in layered.layers] == ["a-0", "c-1"]
     assert [layer.instance_id for layer in layered.layers] == [0, 2]
     assert layered.graph.edges == [(1, 0)] and layered.graph.neighbour_pairs == [(0, 1)]
-    assert layered.description["content"] == "opencv_telea"
+    assert layered.description["content"] == "smooth"
 
 
 def test_what_cannot_be_decomposed():
