@@ -154,8 +154,9 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
     # is left of them in the background shows as an outline when the object is moved away.
     cfg.DEOCCLUSION.CONTENT_DILATION = 3
-    # Without a network, holes are filled from pixels this far inside masks: at their borders the
-    # colours of neighbours mix.
+    # Pixels this near to the border of a mask mix its colours with those of its surroundings: holes
+    # are not filled from them (except by a network), and layers have soft edges in colours from
+    # further inside. 0: hard edges in the photo's colours.
     cfg.DEOCCLUSION.CONTENT_INSET = 2
     # The square around a hole of the background grows until this share of its pixels in the image
     # is visible background, or the whole image is inside.

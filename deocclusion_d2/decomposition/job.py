@@ -175,6 +175,7 @@ class _Tools:
     deoccluder: Deoccluder
     content: ContentFiller
     dilation: int
+    inset: int
     description: dict[str, Any]
     text: str
 
@@ -200,6 +201,7 @@ class _Tools:
             deoccluder,
             content,
             settings.DEOCCLUSION.CONTENT_DILATION,
+            settings.DEOCCLUSION.CONTENT_INSET,
             {**description, **of_content, **deoccluder.describe()},
             f"order and amodal masks by {method}, content by {text}",
         )
@@ -208,7 +210,7 @@ class _Tools:
         scenes = [photo.scene for photo, _ in photos]
         names = [photo.categories for photo, _ in photos]
         results = self.deoccluder(scenes)
-        layered = decompose_scenes(scenes, results, self.content, names, self.dilation)
+        layered = decompose_scenes(scenes, results, self.content, names, self.dilation, self.inset)
         for scene in layered:
             scene.description = {**self.description, **scene.description}
             yield scene
