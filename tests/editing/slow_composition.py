@@ -180,9 +180,7 @@ class EditedScene:
             shift = (x - layer.x0, y - layer.y0)
             h, w = self.scene.background.shape[:2]
             size, corner = (h + 2 * margin, w + 2 * margin), (x + margin, y + margin)
-            stack.append(
-                SlowSprite.placed(name, size, corner, layer.rgba, layer.modal_mask, shift)
-            )
+            stack.append(SlowSprite.placed(name, size, corner, layer.rgba, layer.modal_mask, shift))
         return stack
 
     def draw(self) -> np.ndarray:
