@@ -134,7 +134,7 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # The three steps, by the names that systems give them; `deocclude.py --help` lists them.
     cfg.DEOCCLUSION.ORDERING = "dual_completion"
     cfg.DEOCCLUSION.COMPLETION = "og"
-    # "": the content of the config's own system, OpenCV's inpainting where it has none.
+    # "": the content of the config's own system, the smooth fill where it has none.
     cfg.DEOCCLUSION.CONTENT = ""
     # Where a step takes its network from, "YAML" or "YAML@WEIGHTS". "": it is the config's own.
     cfg.DEOCCLUSION.ORDERING_CONFIG = ""
@@ -155,6 +155,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
     # is left of them in the background shows as an outline when the object is moved away.
     cfg.DEOCCLUSION.CONTENT_DILATION = 3
+    # Pixels this near to the border of a mask mix its colours with those of its surroundings: holes
+    # are not filled from them (except by a network), and layers have soft edges in colours from
+    # further inside. 0: hard edges in the photo's colours.
+    cfg.DEOCCLUSION.CONTENT_INSET = 2
     # The square around a hole of the background grows until this share of its pixels in the image
     # is visible background, or the whole image is inside.
     cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3

@@ -23,7 +23,7 @@ from deocclusion_d2.deoccluder import (
 )
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.files import file_sha256
-from deocclusion_d2.inference.content import TeleaFiller
+from deocclusion_d2.inference.content import SmoothFiller, TeleaFiller
 from deocclusion_d2.inference.weights import load_model
 from deocclusion_d2.modeling import UNet
 from deocclusion_d2.systems import system_of
@@ -308,7 +308,7 @@ def test_a_wrong_source_is_one_line(pcnet_m, amodal_unet, tmp_path):
 
 
 def test_colours_of_another_system(pcnet_m, pcnet_c):
-    assert isinstance(build_content(pcnet_m.config()), TeleaFiller)
+    assert isinstance(build_content(pcnet_m.config()), SmoothFiller)
     assert isinstance(build_content(pcnet_c.config()), ContentCompletion)
     assert isinstance(build_content(pcnet_c.config("DEOCCLUSION.CONTENT", "telea")), TeleaFiller)
     named = ["DEOCCLUSION.CONTENT", "pcnet_c"]
@@ -320,8 +320,10 @@ def test_colours_of_another_system(pcnet_m, pcnet_c):
     assert isinstance(content, ContentCompletion)
     # The network's own patches, the method's context.
     assert (content.patch_size, content.context) == (128, 0.5)
-    assert build_content(pcnet_m.config(*context)).context == 0.5
-    with pytest.raises(UserError, match=r"CONTENT_CONFIG = .*'telea' runs no network"):
+    inset = ["DEOCCLUSION.CONTENT_INSET", "3"]
+    rule = build_content(pcnet_m.config(*context, *inset))
+    assert (rule.context, rule.inset) == (0.5, 3)
+    with pytest.raises(UserError, match=r"CONTENT_CONFIG = .*'smooth' runs no network"):
         build_content(pcnet_m.config(*source))
 
 

@@ -12,10 +12,11 @@ from ..errors import UserError
 from ..inference.content import (
     ContentFiller,
     Hole,
-    TeleaFiller,
+    SmoothFiller,
     background_holes,
     object_hole,
 )
+from ..inference.content.sources import DEFAULT_INSET, inner_pixels
 from ..structures import (
     Deocclusion,
     LayeredScene,
@@ -25,9 +26,13 @@ from ..structures import (
     WindowMask,
 )
 from ..structures.window_mask import union
+from .soft_edges import feathered_alpha, own_colours
 
 # Side in pixels of the kernel by which objects take over the pixels around them.
 DEFAULT_CONTENT_DILATION = 3
+# Side in pixels of the kernel by which the background does without the pixels around objects, where
+# layers have soft edges: the photo still holds something of their colours there.
+_RIM = 5
 
 
 def decompose(
@@ -36,10 +41,11 @@ def decompose(
     content: ContentFiller | None = None,
     categories: Sequence[str] | None = None,
     dilation: int = DEFAULT_CONTENT_DILATION,
+    inset: int = DEFAULT_INSET,
 ) -> LayeredScene:
     """Take one photo apart; see ``decompose_scenes``."""
     names = None if categories is None else [categories]
-    return decompose_scenes([scene], [result], content, names, dilation)[0]
+    return decompose_scenes([scene], [result], content, names, dilation, inset)[0]
 
 
 def decompose_scenes(
@@ -48,32 +54,42 @@ def decompose_scenes(
     content: ContentFiller | None = None,
     categories: Sequence[Sequence[str]] | None = None,
     dilation: int = DEFAULT_CONTENT_DILATION,
+    inset: int = DEFAULT_INSET,
 ) -> list[LayeredScene]:
     """Take photos apart. All holes of all of them share the network's batches.
 
-    Drawn over the background, those in front last, the layers give the photo to the bit where the
-    graph has no cycle. To that end an amodal mask is cut where it lies on visible pixels of an
-    object that does not hide it, and shows the photo where it lies on pixels of no object.
+    Layers have soft edges in the objects' own colours, and the background is free of what the photo
+    shows of them around; the scene keeps the photo, which is seen while nothing is edited.
+
+    With ``inset`` 0 edges are hard and in the photo's colours: drawn over the background, those in
+    front last, the layers give the photo to the bit where the graph has no cycle. To that end an
+    amodal mask is cut where it lies on visible pixels of an object that does not hide it, and shows
+    the photo where it lies on pixels of no object.
 
     Args:
         scenes: with images.
         results: the de-occlusion of each, of all its instances.
-        content: what fills the hidden parts; ``TeleaFiller`` when None.
+        content: what fills the hidden parts; ``SmoothFiller(inset=inset)`` when None.
         categories: of each scene the category name of every instance; "object" when None.
         dilation: side in pixels of a square kernel, odd, or 0: pixels of no object that this kernel
             reaches from an object's modal mask become part of it. Its colours bleed over its
             border, and would stay behind as an outline when it is moved.
+        inset: visible pixels of an object this near to its border, in pixels, hold colours of its
+            surroundings too; they get those further inside. 0: hard edges, see above.
 
     Returns:
         One per scene. Instances without a visible pixel are left out; an object is named after its
         category and its row, such as "car-3".
 
     Raises:
-        UserError: a scene without image or without a visible instance, or an even ``dilation``.
+        UserError: a scene without image or without a visible instance, an even ``dilation``, or a
+            negative ``inset``.
     """
     if dilation < 0 or (dilation and dilation % 2 == 0):
         raise UserError(f"DEOCCLUSION.CONTENT_DILATION = {dilation}: use 0 or an odd number")
-    content = content or TeleaFiller()
+    if inset < 0:
+        raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 or more pixels")
+    content = content or SmoothFiller(inset=inset)
     parts = [
         _Parts.of(
             scene,
@@ -81,13 +97,18 @@ def decompose_scenes(
             ["object"] * len(scene) if categories is None else categories[k],
             content,
             dilation,
+            inset,
         )
         for k, (scene, result) in enumerate(zip(scenes, results, strict=True))
     ]
     windows = iter(content.fill([hole for part in parts for hole in part.holes]))
     layered = [part.assemble([next(windows) for _ in part.holes]) for part in parts]
     for scene in layered:
-        scene.description = {**content.describe(), "content_dilation": dilation}
+        scene.description = {
+            **content.describe(),
+            "content_dilation": dilation,
+            "content_inset": inset,
+        }
     return layered
 
 
@@ -110,12 +131,20 @@ def layer_masks(
 
 @dataclass
 class _Parts:
-    """A scene's masks, and the holes in the order: objects by row, then the background."""
+    """A scene's masks, and the holes in the order: objects by row, then the background.
+
+    Attributes:
+        modal, amodal: of the layers; ``rings`` are the pixels of ``modal`` that its object has
+            taken over from nobody.
+        inset: see ``decompose_scenes``.
+    """
 
     scene: Scene
     graph: OcclusionGraph
     modal: list[WindowMask]
     amodal: list[WindowMask]
+    rings: list[WindowMask]
+    inset: int
     categories: list[str]
     instance_ids: list
     category_ids: list[int]
@@ -130,6 +159,7 @@ class _Parts:
         categories: Sequence[str],
         content: ContentFiller,
         dilation: int,
+        inset: int,
     ) -> _Parts:
         if scene.image is None:
             raise UserError(f"{scene.description}: a decomposition needs the image")
@@ -143,6 +173,8 @@ class _Parts:
             result.graph.subgraph(rows),
             modal,
             amodal,
+            [modal[k] - scene.modal_masks[i] for k, i in enumerate(rows)],
+            inset,
             [categories[i] for i in rows],
             [scene.instance_ids[i] for i in rows],
             [int(scene.category_ids[i]) for i in rows],
@@ -158,9 +190,10 @@ class _Parts:
                 )
                 parts.holes.append(hole)
                 parts.row_of_hole.append(row)
-        parts.holes += background_holes(
-            scene.image, union([*modal, *amodal]), content.enlarge, content.context
-        )
+        objects = union([*modal, *amodal])
+        if inset:
+            objects = objects.dilate(_RIM) & WindowMask.filled((0, 0, scene.width, scene.height))
+        parts.holes += background_holes(scene.image, objects, content.enlarge, content.context)
         return parts
 
     def assemble(self, windows: Sequence[np.ndarray]) -> LayeredScene:
@@ -177,8 +210,11 @@ class _Parts:
             if row in filled:
                 hole, window = filled[row]
                 _paste(rgb, x0, y0, hole.missing, window)
+            if self.inset:
+                rgb, alpha = self._soft(row, rgb)
+            else:
+                alpha = mask.array.astype(np.uint8) * 255
             rgb[~mask.array] = 0
-            alpha = mask.array.astype(np.uint8) * 255
             layers.append(
                 ObjectLayer(
                     name=f"{safe_name(self.categories[row])}-{row}",
@@ -195,7 +231,35 @@ class _Parts:
         background = image.copy()
         for hole, window in zip(self.holes[count:], windows[count:], strict=True):
             _paste(background, 0, 0, hole.missing, window)
-        return LayeredScene(background, layers, self.graph, self.scene.file_name)
+        photo = image.copy() if self.inset else None
+        return LayeredScene(background, layers, self.graph, self.scene.file_name, photo=photo)
+
+    def _soft(self, row: int, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Colours and alpha of an object with soft edges, from its (h, w, 3) window."""
+        size, box = (self.scene.height, self.scene.width), self.amodal[row].box
+        # The window, and as much around it as tells its border from the image's.
+        x0, y0, x1, y1 = box
+        reach = 2 * self.inset + 1
+        around = (
+            max(x0 - reach, 0),
+            max(y0 - reach, 0),
+            min(x1 + reach, size[1]),
+            min(y1 + reach, size[0]),
+        )
+        own = (self.modal[row] - self.rings[row]).crop(around)
+        inner = inner_pixels(own, self.inset)
+        inner = inner[y0 - around[1] : y1 - around[1], x0 - around[0] : x1 - around[0]]
+        visible = self.modal[row].crop(box)
+        filled = self._filled(row).crop(box)
+        rgb = own_colours(rgb, visible & ~inner, inner | filled)
+        core = self.amodal[row] - self.rings[row]
+        return rgb, feathered_alpha(self.amodal[row], core, size)
+
+    def _filled(self, row: int) -> WindowMask:
+        """The pixels of an object that content completion has filled."""
+        if row not in self.row_of_hole:
+            return WindowMask.empty()
+        return self.holes[self.row_of_hole.index(row)].missing
 
 
 def safe_name(category: str) -> str:

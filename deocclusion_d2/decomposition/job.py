@@ -53,7 +53,7 @@ class DecompositionJob:
         config_file, weights: of the order's and the masks' network; weights None for the config's
             ``MODEL.WEIGHTS``.
         content_config, content_weights: likewise of the colours' network; None: what
-            ``DEOCCLUSION.CONTENT`` says, which is OpenCV's inpainting unless the config has more.
+            ``DEOCCLUSION.CONTENT`` says, which is the smooth fill unless the config has more.
         opts: alternating config keys and values, for all these configs.
         things_only: leave out COCOA's regions of stuff.
         overwrite: decompose again what is already there.
@@ -175,6 +175,7 @@ class _Tools:
     deoccluder: Deoccluder
     content: ContentFiller
     dilation: int
+    inset: int
     description: dict[str, Any]
     text: str
 
@@ -200,6 +201,7 @@ class _Tools:
             deoccluder,
             content,
             settings.DEOCCLUSION.CONTENT_DILATION,
+            settings.DEOCCLUSION.CONTENT_INSET,
             {**description, **of_content, **deoccluder.describe()},
             f"order and amodal masks by {method}, content by {text}",
         )
@@ -208,7 +210,7 @@ class _Tools:
         scenes = [photo.scene for photo, _ in photos]
         names = [photo.categories for photo, _ in photos]
         results = self.deoccluder(scenes)
-        layered = decompose_scenes(scenes, results, self.content, names, self.dilation)
+        layered = decompose_scenes(scenes, results, self.content, names, self.dilation, self.inset)
         for scene in layered:
             scene.description = {**self.description, **scene.description}
             yield scene

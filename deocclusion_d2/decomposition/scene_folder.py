@@ -4,6 +4,7 @@
 
     FOLDER/graph.json        objects (name, category, boxes, masks as RLE), who hides whom, method
     FOLDER/background.png    RGB
+    FOLDER/photo.png         RGB, the photo, where layers have soft edges
     FOLDER/layers/NAME.png   RGBA, the window of the object's amodal mask
 
 Further files that were written with it, such as an overview picture, are named by ``graph.json``.
@@ -28,9 +29,11 @@ from ..errors import UserError
 from ..json_files import read_json_file
 from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
 
-VERSION = 1
+# 2: layers with soft edges, beside the photo. Folders of 1 are read, and written without a photo.
+VERSION = 2
 GRAPH_FILE = "graph.json"
 BACKGROUND_FILE = "background.png"
+PHOTO_FILE = "photo.png"
 LAYERS_FOLDER = "layers"
 # graph.json's list of further files.
 FURTHER_FILES = "further_files"
@@ -68,6 +71,8 @@ def save_layered_scene(
         new, old = work / "new", work / "old"
         (new / LAYERS_FOLDER).mkdir(parents=True)
         Image.fromarray(scene.background).save(new / BACKGROUND_FILE)
+        if scene.photo is not None:
+            Image.fromarray(scene.photo).save(new / PHOTO_FILE)
         for layer in scene.layers:
             Image.fromarray(layer.rgba).save(new / _layer_file(layer.name))
         for name, picture in (pictures or {}).items():
@@ -104,19 +109,22 @@ def load_layered_scene(folder: str | Path) -> LayeredScene:
     document = _read_document(path)
     try:
         height, width = document["height"], document["width"]
-        background = _read_png(folder / BACKGROUND_FILE, "RGB")
-        if background.shape[:2] != (height, width):
-            found = f"{background.shape[1]} x {background.shape[0]}"
-            raise UserError(
-                f"{folder / BACKGROUND_FILE}: {found} px, but {GRAPH_FILE} says {width} x {height}"
-            )
+        background = _read_picture(folder / BACKGROUND_FILE, height, width)
+        photo = None
+        if document["version"] > 1:
+            photo = _read_picture(folder / PHOTO_FILE, height, width)
         names = [entry["name"] for entry in document["objects"]]
         if len(set(names)) < len(names):
             raise UserError(f"{path}: two objects have the same name")
         layers = [_read_layer(folder, entry, height, width) for entry in document["objects"]]
         graph = _read_graph(document, names)
         return LayeredScene(
-            background, layers, graph, document.get("file_name", ""), document.get("method", {})
+            background,
+            layers,
+            graph,
+            document.get("file_name", ""),
+            document.get("method", {}),
+            photo,
         )
     except UserError:
         raise
@@ -143,7 +151,7 @@ def check_replaceable(folder: str | Path) -> None:
     if not is_layered_scene(path):
         raise UserError(f"{folder}: exists and is no layered scene; name another folder")
     further = _read_document(path / GRAPH_FILE).get(FURTHER_FILES)
-    own = {GRAPH_FILE, BACKGROUND_FILE, LAYERS_FOLDER}
+    own = {GRAPH_FILE, BACKGROUND_FILE, PHOTO_FILE, LAYERS_FOLDER}
     own.update(further if isinstance(further, list) else [])
     strangers = [entry.name for entry in path.iterdir() if entry.name not in own]
     layers = path / LAYERS_FOLDER
@@ -181,7 +189,7 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
     size = (scene.height, scene.width)
     names = [layer.name for layer in scene.layers]
     return {
-        "version": VERSION,
+        "version": 1 if scene.photo is None else VERSION,
         "file_name": scene.file_name,
         "height": scene.height,
         "width": scene.width,
@@ -226,8 +234,10 @@ def _read_document(path: Path) -> dict[str, Any]:
     document = read_json_file(path)
     if not isinstance(document, dict) or "version" not in document:
         raise UserError(f"{path}: not the {GRAPH_FILE} of a layered scene")
-    if document["version"] != VERSION:
-        raise UserError(f"{path}: version {document['version']!r}; this program reads {VERSION}")
+    if type(document["version"]) is not int or not 1 <= document["version"] <= VERSION:
+        raise UserError(
+            f"{path}: version {document['version']!r}; this program reads 1 to {VERSION}"
+        )
     return document
 
 
@@ -289,6 +299,15 @@ def _read_graph(document: dict[str, Any], names: list[str]) -> OcclusionGraph:
     for edge, confidence in zip(edges, confidences, strict=True):
         graph.add_occlusion(*edge, confidence=confidence)
     return graph
+
+
+def _read_picture(path: Path, height: int, width: int) -> np.ndarray:
+    """A picture of the whole scene."""
+    picture = _read_png(path, "RGB")
+    if picture.shape[:2] != (height, width):
+        found = f"{picture.shape[1]} x {picture.shape[0]}"
+        raise UserError(f"{path}: {found} px, but {GRAPH_FILE} says {width} x {height}")
+    return picture
 
 
 def _read_png(path: Path, mode: str) -> np.ndarray:

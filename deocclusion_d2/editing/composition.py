@@ -1,8 +1,9 @@
 """Objects drawn over a background, in an order that follows who hides whom.
 
-Two steps: ``front_to_back`` makes a stack out of the occlusion graph, ``draw`` paints it from the
-back to the front. Only whole numbers are used, so any program that follows the same rules gives the
-same picture to the bit.
+``front_to_back`` makes a stack out of the occlusion graph, and ``draw`` paints it from the back to
+the front. Layers with soft edges do not give the photo again to the bit: with them, the picture is
+the photo where nothing is edited, and what is drawn at the pixels of ``edited_pixels``. Only whole
+numbers are used, so any program that follows the same rules gives the same picture to the bit.
 
 Shape shorthand: H, W: image height and width; h, w: height and width of an object's window.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
+import cv2
 import networkx as nx
 import numpy as np
 
@@ -23,6 +25,9 @@ Edge = tuple[str, str]
 
 # From this alpha on a pixel counts as one of the object.
 OPAQUE = 128
+
+# How far around an object the photo shows of its colours, in pixels.
+REACH = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +50,25 @@ class Sprite:
     shift: tuple[int, int] | None
     visible: WindowMask
 
+    def is_at_place_of(self, other: Sprite) -> bool:
+        """Whether this is the other one, moved by nothing."""
+        return self.shift == other.shift and self.rgba is other.rgba
+
     @property
     def box(self) -> Box:
         h, w = self.rgba.shape[:2]
         return (self.x, self.y, self.x + w, self.y + h)
+
+    @property
+    def reach_box(self) -> Box:
+        """The box of all pixels near enough to the window to hold something of the object."""
+        x0, y0, x1, y1 = self.box
+        return (x0 - REACH, y0 - REACH, x1 + REACH, y1 + REACH)
+
+    def reach(self) -> np.ndarray:
+        """(h + 2 REACH, w + 2 REACH) bool: the object's pixels, and those ``REACH`` around."""
+        mask = np.pad((self.rgba[..., 3] > 0).astype(np.uint8), REACH)
+        return cv2.dilate(mask, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
 
     def alpha_in(self, box: Box) -> np.ndarray:
         """(y1 - y0, x1 - x0) uint8 alpha in a box that lies inside the window."""
@@ -118,6 +138,55 @@ def foremost(
     for position, box, rgba in _from_the_back(size, stack, edges, by_hand):
         owner[box[1] : box[3], box[0] : box[2]][rgba[..., 3] > 0] = position
     return owner
+
+
+def edited_pixels(
+    size: tuple[int, int],
+    before: Sequence[Sprite],
+    stack: Sequence[Sprite],
+    by_hand: Set[Edge],
+) -> np.ndarray:
+    """Where a picture may differ from the photo.
+
+    An object that is not where it was in the photo, and one that was not in it, counts as far as
+    ``REACH`` around it, where it was and where it is; two others whose order is no longer that of
+    the photo, or was set by hand, count where both of them are.
+
+    Args:
+        size: H, W.
+        before: the objects of the photo, from front to back.
+        stack: the objects to be seen now, from front to back.
+        by_hand: see ``draw``.
+
+    Returns:
+        (H, W) bool.
+    """
+    edited = np.zeros(size, bool)
+    was = {sprite.name: sprite for sprite in before}
+    kept = [s for s in stack if s.name in was and s.is_at_place_of(was[s.name])]
+    names = {sprite.name for sprite in kept}
+    for sprite in (*before, *stack):
+        if sprite.name not in names:
+            _mark(edited, sprite)
+    place = {sprite.name: position for position, sprite in enumerate(before)}
+    for position, front in enumerate(kept):
+        for back in kept[position + 1 :]:
+            pair = (front.name, back.name)
+            ordered = pair in by_hand or pair[::-1] in by_hand
+            if ordered or place[front.name] > place[back.name]:
+                both = []
+                for sprite in (front, back):
+                    both.append(np.zeros(size, bool))
+                    _mark(both[-1], sprite)
+                edited |= both[0] & both[1]
+    return edited
+
+
+def _mark(picture: np.ndarray, sprite: Sprite) -> None:
+    """Set the pixels that an object reaches."""
+    box = intersect_boxes(sprite.reach_box, (0, 0, picture.shape[1], picture.shape[0]))
+    if box is not None:
+        picture[box[1] : box[3], box[0] : box[2]] |= sprite.reach()[_part(sprite.reach_box, box)]
 
 
 def _from_the_back(

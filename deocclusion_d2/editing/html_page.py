@@ -75,9 +75,10 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
     """What the page knows of a scene; ready for JSON.
 
     Images are data URIs of PNG files without alpha, because a browser's canvas multiplies colours
-    by their alpha and so loses bits of them: ``background`` holds RGB; ``pixels`` of an object is
-    twice as high as the object, or None for an object without pixels. Above it holds RGB, below
-    alpha in red and the modal mask, 0 or 255, in green. ``edges`` are [occluder, occludee] by name.
+    by their alpha and so loses bits of them: ``background`` and ``photo`` hold RGB, the latter None
+    for a scene without; ``pixels`` of an object is twice as high as the object, or None for an
+    object without pixels. Above it holds RGB, below alpha in red and the modal mask, 0 or 255, in
+    green. ``edges`` are [occluder, occludee] by name.
     """
     names = [layer.name for layer in scene.layers]
     return {
@@ -86,6 +87,7 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
         "width": scene.width,
         "height": scene.height,
         "background": _png_uri(scene.background),
+        "photo": None if scene.photo is None else _png_uri(scene.photo),
         "objects": [
             {
                 "name": layer.name,

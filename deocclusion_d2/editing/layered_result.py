@@ -13,8 +13,8 @@ from ..structures import (
     neighbour_pairs,
 )
 from ..structures.window_mask import Box, intersect_boxes
-from .composition import Sprite, draw, foremost
-from .scene_state import SceneState
+from .composition import Sprite, foremost
+from .scene_state import SceneState, picture_of
 
 
 def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
@@ -22,8 +22,8 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
 
     What is visible in the picture becomes the modal masks, what the objects are the amodal ones.
     Objects that are left out or stand outside of the image are not in the result, and what lies
-    beyond its border is cut off. The soft outline of a scaled object becomes part of it, in the
-    colours of the picture.
+    beyond its border is cut off. Where the scene has hard edges, the soft outline of a scaled
+    object becomes part of it, in the colours of the picture; else edges stay soft.
 
     Args:
         scene: what was edited; gives background, neighbours and description.
@@ -34,7 +34,8 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
     """
     height, width = scene.height, scene.width
     stack = state.sprites()
-    picture = draw(scene.background, stack, state.edges, state.by_hand)
+    picture = picture_of(scene, state)
+    is_soft = scene.photo is not None
     owner = foremost((height, width), stack, state.edges, state.by_hand)
     frame = (0, 0, width, height)
     layers: dict[str, ObjectLayer] = {}
@@ -47,8 +48,9 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
         shown = owner[y0:y1, x0:x1] == position
         top, left = y0 - sprite.y, x0 - sprite.x
         rgba = sprite.rgba[top : top + y1 - y0, left : left + x1 - x0].copy()
-        rgba[shown, :3] = picture[y0:y1, x0:x1][shown]
-        rgba[..., 3] = np.where(amodal.array, 255, 0)
+        if not is_soft:
+            rgba[shown, :3] = picture[y0:y1, x0:x1][shown]
+            rgba[..., 3] = np.where(amodal.array, 255, 0)
         old = state.objects[sprite.name].layer
         layers[sprite.name] = ObjectLayer(
             sprite.name,
@@ -68,7 +70,8 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
         before = description.get("edits", [])
         description = description | {"edits": [*before, *map(dict, state.edits)]}
     graph = _graph(scene, state, ordered, stack)
-    return LayeredScene(scene.background, ordered, graph, scene.file_name, description)
+    photo = picture if is_soft else None
+    return LayeredScene(scene.background, ordered, graph, scene.file_name, description, photo)
 
 
 def _mask(array: np.ndarray, box: Box) -> WindowMask:

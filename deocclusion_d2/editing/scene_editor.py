@@ -13,9 +13,8 @@ import numpy as np
 from ..decomposition import check_object_name, load_layered_scene
 from ..errors import UserError
 from ..structures import LayeredScene
-from .composition import draw
 from .layered_result import layered_result
-from .scene_state import EditedObject, SceneState
+from .scene_state import EditedObject, SceneState, picture_of
 
 SCRIPT_VERSION = 1
 # One edit's most; the total has a bound too.
@@ -55,8 +54,7 @@ class SceneEditor:
 
     def compose(self) -> np.ndarray:
         """The picture: (H, W, 3) uint8 RGB."""
-        state = self.state
-        return draw(self.scene.background, state.sprites(), state.edges, state.by_hand)
+        return picture_of(self.scene, self.state)
 
     def to_layered_scene(self) -> LayeredScene:
         """The edited scene as a scene of its own, whose picture is ``compose()`` to the bit.

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..structures import LayeredScene, ObjectLayer
-from .composition import Edge, Sprite, front_to_back
+from .composition import Edge, Sprite, draw, edited_pixels, front_to_back
 
 # Beyond these an object is no more than a few pixels, or far larger than any photo.
 MAX_TOTAL_SCALE = 64.0
@@ -150,6 +150,22 @@ class SceneState:
 
     def _ordered(self, preference: tuple[str, ...] | list[str]) -> SceneState:
         return replace(self, stack=tuple(front_to_back(self.edges, preference)))
+
+
+def picture_of(scene: LayeredScene, state: SceneState) -> np.ndarray:
+    """What an edited scene looks like: (H, W, 3) uint8 RGB; while unedited, the photo to the bit.
+
+    Args:
+        scene: what was edited.
+        state: what was made of it.
+    """
+    stack = state.sprites()
+    picture = draw(scene.background, stack, state.edges, state.by_hand)
+    if scene.photo is None:
+        return picture
+    before = SceneState.of_scene(scene).sprites()
+    edited = edited_pixels((scene.height, scene.width), before, stack, state.by_hand)
+    return np.where(edited[..., None], picture, scene.photo)
 
 
 def resize_rgba(rgba: np.ndarray, scale: float) -> np.ndarray:

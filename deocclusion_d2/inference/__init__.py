@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = attach(
         "content": [
             "ContentFiller",
             "Hole",
+            "SmoothFiller",
             "TeleaFiller",
             "background_holes",
             "object_hole",

@@ -18,8 +18,10 @@ class ObjectLayer:
         name: unique in its scene, such as "car-3"; edits name the object by it.
         x0, y0: image position in pixels of ``rgba``'s top left pixel.
         rgba: (h, w, 4) uint8, the window of the amodal mask. RGB is the photo where the object is
-            visible, and completed content where it is hidden; alpha is 255 inside the amodal mask
-            and 0 outside, where RGB is 0 too.
+            visible, and completed content where it is hidden; alpha is above 0 inside the amodal
+            mask and 0 outside, where RGB is 0 too. In a scene with ``photo``, alpha falls off
+            towards the border, and RGB near it is the object's own colour, not the mixture with its
+            surroundings that the photo shows; else alpha is 255 all over the mask.
         modal_mask, amodal_mask: in image coordinates.
         category_id: the data set's, 1 where there are no categories.
         category: its name, "object" where there is none.
@@ -47,7 +49,7 @@ class ObjectLayer:
 class LayeredScene:
     """N complete objects before a complete background.
 
-    Drawn over the background, those in front last, the layers give the photo again.
+    Without ``photo``, drawn over the background, those in front last, the layers give it again.
 
     Attributes:
         background: (H, W, 3) uint8 RGB, the photo where no object is, completed content elsewhere.
@@ -55,6 +57,8 @@ class LayeredScene:
         graph: who hides whom.
         file_name: the photo's, for messages.
         description: what made it (method, thresholds, weights), for JSON.
+        photo: (H, W, 3) uint8 RGB, what is to be seen while nothing is edited; None where the
+            layers have hard edges and say it themselves.
     """
 
     background: np.ndarray
@@ -62,6 +66,7 @@ class LayeredScene:
     graph: OcclusionGraph
     file_name: str = ""
     description: dict = field(default_factory=dict)
+    photo: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
@@ -69,6 +74,8 @@ class LayeredScene:
             raise ValueError(f"objects of one scene need different names: {', '.join(names)}")
         if len(self.graph) != len(names):
             raise ValueError(f"a graph of {len(self.graph)} nodes for {len(names)} objects")
+        if self.photo is not None and self.photo.shape != self.background.shape:
+            raise ValueError(f"photo {self.photo.shape}, background {self.background.shape}")
 
     @property
     def height(self) -> int:

@@ -92,7 +92,7 @@ def files_of(folder: Path) -> list[str]:
 def test_one_photo(deocclude, photos, capsys):
     deocclude([*arguments(photos, "a.png"), "DEOCCLUSION.CONTENT_DILATION", "0"])
     said = capsys.readouterr().out
-    assert "convex_r" in said and "OpenCV" in said and "1 decomposed" in said
+    assert "convex_r" in said and "a smooth fill" in said and "1 decomposed" in said
     folder = photos.parent / "out"
     assert files_of(folder) == [
         "background.png",
@@ -108,7 +108,7 @@ def test_one_photo(deocclude, photos, capsys):
     assert back["modal_bbox"] == back["bbox"] == [10, 8, 30, 26] and back["occlusion_rate"] > 0.1
     assert back["category"] == "pedestrian" and back["category_id"] == 2
     modal = WindowMask.from_rle(back["modal_segmentation"])
-    assert document["method"]["content"] == "opencv_telea"
+    assert document["method"]["content"] == "smooth"
     layered = load_layered_scene(folder)
     photo = np.asarray(Image.open(photos / "a.png"))
     drawn = layered.background.copy()

@@ -8,8 +8,9 @@ import pytest
 
 from deocclusion_d2.decomposition import decompose, decompose_scenes
 from deocclusion_d2.decomposition.decompose import layer_masks, safe_name
+from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.inference.content import ContentFiller
+from deocclusion_d2.inference.content import ContentFiller, SmoothFiller
 from deocclusion_d2.structures import Deocclusion, LayeredScene, OcclusionGraph, Scene, WindowMask
 from deocclusion_d2.systems.pcnet_c.steps import ContentCompletion
 from tests.helpers import box_mask, scene_of
@@ -84,7 +85,7 @@ def random_scene(seed: int) -> tuple[Scene, Deocclusion]:
 def test_layers_over_the_background_give_the_photo_to_the_bit(seed, dilation):
     scene, result = random_scene(seed)
     content = ContentCompletion(MeanRunner(), patch_size=32)
-    layered = decompose(scene, result, content, dilation=dilation)
+    layered = decompose(scene, result, content, dilation=dilation, inset=0)
     np.testing.assert_array_equal(redrawn(layered), scene.image)
     hidden = sum(layer.amodal_mask.area - layer.modal_mask.area for layer in layered.layers)
     assert hidden > 50
@@ -96,7 +97,7 @@ def test_layers_over_the_background_give_the_photo_to_the_bit(seed, dilation):
 @pytest.mark.parametrize("seed", range(3))
 def test_visible_pixels_are_the_photo_and_alpha_is_the_amodal_mask(seed):
     scene, result = random_scene(seed)
-    layered = decompose(scene, result, Painter(), dilation=0)
+    layered = decompose(scene, result, Painter(), dilation=0, inset=0)
     assert [layer.instance_id for layer in layered.layers] == [
         i for i in range(7) if scene.modal_masks[i].area
     ]
@@ -128,7 +129,7 @@ def two_boxes() -> tuple[Scene, Deocclusion]:
 def test_hidden_parts_and_background_get_their_content():
     scene, result = two_boxes()
     content = Painter()
-    layered = decompose(scene, result, content, ["van", "Traffic Light/2"], dilation=0)
+    layered = decompose(scene, result, content, ["van", "Traffic Light/2"], 0, inset=0)
     assert [layer.name for layer in layered.layers] == ["van-0", "traffic-light-2-1"]
     assert [layer.category for layer in layered.layers] == ["van", "Traffic Light/2"]
     back = layered.layers[1]
@@ -139,7 +140,11 @@ def test_hidden_parts_and_background_get_their_content():
     union = box_mask(HEIGHT, WIDTH, 40, 10, 60, 50) | box_mask(HEIGHT, WIDTH, 10, 20, 40, 40)
     np.testing.assert_array_equal(layered.background[..., 0], np.where(union, 7, 200))
     assert layered.graph.edges == [(0, 1)]
-    assert layered.description == {"content": "painter", "content_dilation": 0}
+    assert layered.description == {
+        "content": "painter",
+        "content_dilation": 0,
+        "content_inset": 0,
+    }
     # The hole of the object is filled from its own pixels, the hidden ones only.
     assert content.holes[0].missing == WindowMask.filled((40, 20, 50, 40))
     assert content.holes[0].visible == scene.modal_masks[1]
@@ -162,7 +167,9 @@ def test_an_amodal_mask_is_cut_on_what_does_not_hide_it_and_shows_the_photo_betw
     scene = scene_of([left, right])
     scene.image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     amodal = [WindowMask.filled((10, 10, 45, 30)), scene.modal_masks[1]]
-    layered = decompose(scene, Deocclusion(OcclusionGraph(2), amodal), Painter(), dilation=0)
+    layered = decompose(
+        scene, Deocclusion(OcclusionGraph(2), amodal), Painter(), dilation=0, inset=0
+    )
     assert layered.layers[0].amodal_mask == WindowMask.filled((10, 10, 32, 30))
     assert (layered.layers[0].rgba == [90, 90, 90, 255]).all()
 
@@ -183,7 +190,7 @@ def test_masks_end_at_the_image():
     graph = OcclusionGraph(2)
     graph.add_occlusion(1, 0)
     amodal = [WindowMask.filled((-20, -5, 10, 30)), scene.modal_masks[1]]
-    layered = decompose(scene, Deocclusion(graph, amodal), Painter(), dilation=5)
+    layered = decompose(scene, Deocclusion(graph, amodal), Painter(), dilation=5, inset=0)
     assert layered.layers[0].amodal_mask.box == (0, 0, 12, 30)
     np.testing.assert_array_equal(redrawn(layered), scene.image)
 
@@ -199,7 +206,7 @@ def test_instances_without_a_visible_pixel_are_left_out():
     assert [layer.name for layer in layered.layers] == ["a-0", "c-1"]
     assert [layer.instance_id for layer in layered.layers] == [0, 2]
     assert layered.graph.edges == [(1, 0)] and layered.graph.neighbour_pairs == [(0, 1)]
-    assert layered.description["content"] == "opencv_telea"
+    assert layered.description["content"] == "smooth"
 
 
 def test_what_cannot_be_decomposed():
@@ -231,5 +238,95 @@ def test_cyclic_graphs_are_decomposed_too():
     for i, j in ((0, 1), (1, 2), (2, 0)):
         graph.add_occlusion(i, j)
     whole = [WindowMask.filled((0, 0, WIDTH, HEIGHT))] * 3
-    layered = decompose(scene, Deocclusion(graph, whole), Painter(), dilation=0)
+    layered = decompose(scene, Deocclusion(graph, whole), Painter(), dilation=0, inset=0)
     assert all(layer.amodal_mask == whole[0] for layer in layered.layers)
+
+
+# ------------------------------------------------------------------ soft edges
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_soft_edges_the_unedited_scene_is_the_photo(seed):
+    scene, result = random_scene(seed)
+    layered = decompose(scene, result, Painter())
+    np.testing.assert_array_equal(layered.photo, scene.image)
+    np.testing.assert_array_equal(SceneEditor(layered).compose(), scene.image)
+    assert (redrawn(layered) != scene.image).any()
+    hard = decompose(scene, result, Painter(), inset=0)
+    assert hard.photo is None
+    for soft, layer in zip(layered.layers, hard.layers, strict=True):
+        assert soft.amodal_mask == layer.amodal_mask and soft.modal_mask == layer.modal_mask
+        np.testing.assert_array_equal(soft.rgba[..., 3] > 0, layer.rgba[..., 3] > 0)
+        assert not soft.rgba[~soft.amodal_mask.array].any()
+
+
+def box_with_mixed_edges() -> tuple[Scene, Deocclusion]:
+    """A box (200) at x 20-50, y 15-45 on a ground (40); 1 px on either side of its border is 120.
+
+    It touches nothing, and a bar (200) at y 50-60 runs from the image's left edge to x = 10.
+    """
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    image[14:46, 19:51] = 120
+    image[16:44, 21:49] = 200
+    image[50:60, 0:10] = 200
+    scene = scene_of(
+        [box_mask(HEIGHT, WIDTH, 20, 15, 50, 45), box_mask(HEIGHT, WIDTH, 0, 50, 10, 60)]
+    )
+    scene.image = image
+    return scene, Deocclusion(OcclusionGraph(2), scene.modal_masks)
+
+
+def test_edges_are_soft_in_the_objects_own_colours():
+    scene, result = box_with_mixed_edges()
+    layer, bar = decompose(scene, result, inset=2).layers
+    assert (layer.x0, layer.y0, layer.rgba.shape) == (19, 14, (32, 32, 4))
+    # 120 is gone, on the box's own border and on the ring that it has taken over.
+    assert (layer.rgba[..., :3] == 200).all()
+    # Across an edge, the blurred step 0 0 | 1 1 1 is 1/16, 5/16, 11/16, 15/16, 1; as a share of the
+    # greatest value within two pixels: 5/15 outside, 11/16 inside.
+    assert layer.rgba[10, :5, 3].tolist() == [85, 175, 239, 255, 255]
+    assert layer.rgba[10, -5:, 3].tolist() == [255, 255, 239, 175, 85]
+    assert layer.rgba[:5, 10, 3].tolist() == [85, 175, 239, 255, 255]
+    # The image's edge is none of the object.
+    assert (bar.rgba[5, :8, 3] == 255).all() and bar.rgba[5, -1, 3] == 85
+
+
+def test_the_background_has_no_rim():
+    scene, result = box_with_mixed_edges()
+    soft = decompose(scene, result, inset=2).background
+    assert np.abs(soft[:48].astype(int) - 40).max() <= 1
+    hard = decompose(scene, result, SmoothFiller(inset=0), dilation=0, inset=0).background
+    assert (hard[:48] == 120).any()
+
+
+def test_thin_objects_stay_opaque_and_keep_their_colours():
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    image[10:50, 30], image[10:50, 40:42] = 200, 150
+    masks = [box_mask(HEIGHT, WIDTH, 30, 10, 31, 50), box_mask(HEIGHT, WIDTH, 40, 10, 42, 50)]
+    scene = scene_of(masks)
+    scene.image = image
+    line, double = decompose(scene, Deocclusion(OcclusionGraph(2), scene.modal_masks)).layers
+    # 6/16 in the middle is the greatest value near by; 4/16 beside it.
+    assert line.rgba[20, :, 3].tolist() == [170, 255, 170]
+    assert double.rgba[20, :, 3].tolist() == [128, 255, 255, 128]
+    assert (line.rgba[..., :3] == 200).all() and (double.rgba[..., :3] == 150).all()
+
+
+def test_what_an_occluder_has_mixed_in_is_gone_where_it_is_moved_away():
+    """The back box (row 1, 200) holds 2 px of the front one's 90 at its border."""
+    scene, result = two_boxes()
+    scene.image[:] = 200
+    scene.image[10:50, 38:62] = 90
+    layered = decompose(scene, result, SmoothFiller(), ["front", "back"])
+    back = layered.layers[1]
+    inside = back.rgba[..., 3] == 255
+    assert np.abs(back.rgba[inside][:, :3].astype(int) - 200).max() <= 2
+    editor = SceneEditor(layered)
+    editor.delete("front-0")
+    assert np.abs(editor.compose().astype(int) - 200).max() <= 2
+
+
+def test_a_negative_inset_is_refused():
+    scene, result = two_boxes()
+    with pytest.raises(UserError, match="CONTENT_INSET = -1"):
+        decompose(scene, result, inset=-1)

@@ -63,7 +63,10 @@ class PageRules:
         self.v8 = v8
         self.size = (scene.height, scene.width)
         document = scene_document(scene)
-        uris = [entry["pixels"] for entry in document["objects"]] + [document["background"]]
+        uris = [entry["pixels"] for entry in document["objects"]] + [
+            document["background"],
+            document["photo"],
+        ]
         images = {uri: _canvas_bytes(uri) for uri in uris if uri is not None}
         v8.eval(f"images = {json.dumps(images)}; openScene({json.dumps(document)})")
         self.read()

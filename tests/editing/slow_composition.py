@@ -77,6 +77,39 @@ def slow_picture(
     return out.astype(np.uint8)
 
 
+def slow_edited(
+    before: Sequence[SlowSprite], stack: Sequence[SlowSprite], by_hand: Set[tuple[str, str]]
+) -> np.ndarray:
+    """(H, W) bool: pixels within 2 px of anything that is not as it was in the photo."""
+    old = {item.name: item for item in before}
+    kept = [
+        item
+        for item in stack
+        if item.name in old and item.shift == (0, 0) and (item.rgba == old[item.name].rgba).all()
+    ]
+    names = [item.name for item in kept]
+    edited = np.zeros(before[0].seen.shape, bool)
+    for item in [*before, *stack]:
+        if item.name not in names:
+            edited |= _near(item.rgba[..., 3] > 0)
+    order = [item.name for item in before if item.name in names]
+    for a in kept:
+        for b in kept:
+            swapped = (order.index(a.name) < order.index(b.name)) != (
+                names.index(a.name) < names.index(b.name)
+            )
+            if a is not b and (swapped or (a.name, b.name) in by_hand):
+                edited |= _near(a.rgba[..., 3] > 0) & _near(b.rgba[..., 3] > 0)
+    return edited
+
+
+def _near(mask: np.ndarray) -> np.ndarray:
+    out = np.zeros_like(mask)
+    for y, x in np.argwhere(mask):
+        out[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = True
+    return out
+
+
 def slow_order(edges: Set[tuple[str, str]], preference: Iterable[str]) -> list[str]:
     """Front to back: the first of those left that nothing hides but what it hides itself."""
     left, stack = list(preference), []
@@ -136,8 +169,8 @@ class EditedScene:
                 self.stack = slow_order(self.edges, self.stack)
         return self
 
-    def draw(self) -> np.ndarray:
-        """(H, W, 3) uint8."""
+    def sprites(self, margin: int = 0) -> list[SlowSprite]:
+        """Of what is seen, from front to back; on a canvas with a margin around the image."""
         layers = {layer.name: layer for layer in self.scene.layers}
         stack = []
         for name in self.stack:
@@ -145,6 +178,18 @@ class EditedScene:
                 continue
             layer, (x, y) = layers[name], self.position[name]
             shift = (x - layer.x0, y - layer.y0)
-            size = self.scene.background.shape[:2]
-            stack.append(SlowSprite.placed(name, size, (x, y), layer.rgba, layer.modal_mask, shift))
-        return slow_picture(self.scene.background, stack, self.edges, self.by_hand)
+            h, w = self.scene.background.shape[:2]
+            size, corner = (h + 2 * margin, w + 2 * margin), (x + margin, y + margin)
+            stack.append(SlowSprite.placed(name, size, corner, layer.rgba, layer.modal_mask, shift))
+        return stack
+
+    def draw(self) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        stack = self.sprites()
+        picture = slow_picture(self.scene.background, stack, self.edges, self.by_hand)
+        if self.scene.photo is None:
+            return picture
+        # What lies just outside reaches into the image.
+        edited = slow_edited(EditedScene(self.scene).sprites(2), self.sprites(2), self.by_hand)
+        edited = edited[2:-2, 2:-2]
+        return np.where(edited[..., None], picture, self.scene.photo)

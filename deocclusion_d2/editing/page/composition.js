@@ -1,7 +1,8 @@
 // Pixels of a scene: decoding, who is drawn before whom, drawing. Whole numbers only, so that the
 // picture equals the one that the Python program draws from the same edits.
 //
-// scene:  {width, height, background: RGBA bytes, objects: Map name -> object}
+// scene:  {width, height, background: RGBA bytes, photo: RGBA bytes or null, objects: Map name ->
+//         object, edges: pairs [occluder, occludee] by name, stack: names, front to back}
 // object: {name, category, row, x, y, width, height, pixels: RGBA bytes of its window,
 //         seen: per pixel, 1 where the photo shows the object}
 // state:  {placed: Map name -> {x, y, hidden}, hides: Map name -> Set of names, byHand: those of
@@ -10,6 +11,9 @@
 
 // An object's pixel counts as solid from this alpha on: it cuts, covers, and can be picked.
 const SOLID = 128;
+
+// How far around an object the photo shows of its colours, in pixels.
+const REACH = 2;
 
 async function decodePixels(uri, width, height) {
   const image = new Image();
@@ -42,11 +46,28 @@ async function decodeObject(entry, row) {
 
 async function decodeScene(entry) {
   const objects = await Promise.all(entry.objects.map(decodeObject));
-  return {
+  const whole = (uri) => decodePixels(uri, entry.width, entry.height);
+  const scene = {
     ...entry,
-    background: await decodePixels(entry.background, entry.width, entry.height),
+    background: await whole(entry.background),
+    photo: entry.photo ? await whole(entry.photo) : null,
     objects: new Map(objects.map((object) => [object.name, object])),
   };
+  return { ...scene, stack: placement(hidesOf(scene), fromTheBottom(scene)) };
+}
+
+// Who hides whom in the photo.
+function hidesOf(scene) {
+  const hides = new Map([...scene.objects.keys()].map((name) => [name, new Set()]));
+  for (const [occluder, occludee] of scene.edges) hides.get(occluder).add(occludee);
+  return hides;
+}
+
+// What stands lower in the picture is nearer, where nothing else is known.
+function fromTheBottom(scene) {
+  const bottom = (object) => object.y + object.height;
+  const objects = [...scene.objects.values()];
+  return objects.sort((a, b) => bottom(b) - bottom(a) || a.row - b.row).map(({ name }) => name);
 }
 
 // ---------------------------------------------------------------- order
@@ -203,6 +224,79 @@ function isInFront(scene, state, first, second) {
   return state.stack.indexOf(first) < state.stack.indexOf(second);
 }
 
+// ---------------------------------------------------------------- what is edited
+
+// Per pixel of the window grown by REACH: 1 on the object's pixels and REACH around.
+function reachMask(object) {
+  if (object.reach) return object.reach;
+  const { width, height, pixels } = object;
+  const [columns, rows] = [width + 2 * REACH, height + 2 * REACH];
+  const wide = new Uint8Array(columns * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!pixels[4 * (y * width + x) + 3]) continue;
+      wide.fill(1, y * columns + x, y * columns + x + 2 * REACH + 1);
+    }
+  }
+  const reach = new Uint8Array(columns * rows);
+  for (let y = 0; y < rows; y++) {
+    for (let from = Math.max(y - 2 * REACH, 0); from <= Math.min(y, height - 1); from++) {
+      for (let x = 0; x < columns; x++) reach[y * columns + x] |= wide[from * columns + x];
+    }
+  }
+  object.reach = reach;
+  return reach;
+}
+
+function grown(box) {
+  return { x0: box.x0 - REACH, y0: box.y0 - REACH, x1: box.x1 + REACH, y1: box.y1 + REACH };
+}
+
+// Calls `mark` with the index, in `part`, of every pixel of it that an object at (x, y) reaches.
+function eachReached(object, x, y, part, mark) {
+  const { width, height } = object;
+  const around = grown({ x0: x, y0: y, x1: x + width, y1: y + height });
+  const box = commonBox(part, around);
+  const reach = reachMask(object);
+  for (let row = box.y0; row < box.y1; row++) {
+    for (let column = box.x0; column < box.x1; column++) {
+      if (!reach[(row - around.y0) * (width + 2 * REACH) + column - around.x0]) continue;
+      mark((row - part.y0) * (part.x1 - part.x0) + column - part.x0);
+    }
+  }
+}
+
+// Per pixel of `part`: 1 where the picture may differ from the photo. An object that is not where
+// it was counts where it was and where it is; two others whose order is no longer that of the
+// photo, or was set by hand, count where both of them are.
+function editedMask(scene, state, part) {
+  const edited = new Uint8Array((part.x1 - part.x0) * (part.y1 - part.y0));
+  const mark = (pixel) => { edited[pixel] = 1; };
+  const kept = new Set();
+  for (const object of scene.objects.values()) {
+    const place = state.placed.get(object.name);
+    if (place && !place.hidden && place.x === object.x && place.y === object.y) {
+      kept.add(object.name);
+      continue;
+    }
+    eachReached(object, object.x, object.y, part, mark);
+    if (place && !place.hidden) eachReached(object, place.x, place.y, part, mark);
+  }
+  const now = state.stack.filter((name) => kept.has(name));
+  const rank = new Map(scene.stack.map((name, position) => [name, position]));
+  now.forEach((front, position) => {
+    for (const back of now.slice(position + 1)) {
+      const ordered = state.byHand.get(front).has(back) || state.byHand.get(back).has(front);
+      if (!ordered && rank.get(front) < rank.get(back)) continue;
+      const [a, b] = [front, back].map((name) => scene.objects.get(name));
+      const first = new Set();
+      eachReached(a, a.x, a.y, part, (pixel) => first.add(pixel));
+      eachReached(b, b.x, b.y, part, (pixel) => { if (first.has(pixel)) edited[pixel] = 1; });
+    }
+  });
+  return edited;
+}
+
 // ---------------------------------------------------------------- drawing
 
 // Draws the part of the picture inside `box`.
@@ -220,6 +314,20 @@ function compose(scene, state, out, owner, box) {
   }
   for (const name of [...state.stack].reverse()) {
     if (!state.placed.get(name).hidden) drawObject(scene, state, name, out, owner, part);
+  }
+  if (scene.photo !== null) showPhoto(scene, state, out, part);
+}
+
+// Layers with soft edges do not give the photo again: where nothing is edited it is shown itself.
+function showPhoto(scene, state, out, part) {
+  const edited = editedMask(scene, state, part);
+  let inPart = 0;
+  for (let y = part.y0; y < part.y1; y++) {
+    for (let x = part.x0; x < part.x1; x++, inPart++) {
+      if (edited[inPart]) continue;
+      const at = 4 * (y * scene.width + x);
+      for (let c = 0; c < 3; c++) out[at + c] = scene.photo[at + c];
+    }
   }
 }
 

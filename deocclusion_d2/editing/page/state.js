@@ -4,16 +4,11 @@ const SCRIPT_VERSION = 1;
 
 function firstState(scene) {
   const objects = [...scene.objects.values()];
-  const hides = new Map(objects.map((object) => [object.name, new Set()]));
-  for (const [occluder, occludee] of scene.edges) hides.get(occluder).add(occludee);
-  // What stands lower in the picture is nearer, where nothing else is known.
-  const bottom = (object) => object.y + object.height;
-  const preference = [...objects].sort((a, b) => bottom(b) - bottom(a) || a.row - b.row);
   return {
     placed: new Map(objects.map(({ name, x, y }) => [name, { x, y, hidden: false }])),
-    hides,
+    hides: hidesOf(scene),
     byHand: new Map(objects.map((object) => [object.name, new Set()])),
-    stack: placement(hides, preference.map((object) => object.name)),
+    stack: scene.stack,
   };
 }
 

@@ -46,7 +46,7 @@ class PictureView {
       const before = shown.placed.get(name);
       if (before.x === place.x && before.y === place.y && before.hidden === place.hidden) continue;
       for (const state of [shown, next]) {
-        const changed = boxOf(this.scene, state, name);
+        const changed = grown(boxOf(this.scene, state, name));
         box = box ? boxAround(box, changed) : changed;
       }
     }

@@ -33,8 +33,9 @@ class ContentEvaluator(SumEvaluator):
     - ``SSIM``: structural similarity (7 x 7 px windows, uniform weights; the mean of the three
       channels) of the image with the hole filled to the image, mean over all pixels of all holes.
 
-    ``L1`` is the network's, ``L1-telea``, ``L1-navier_stokes`` and ``L1-mean_colour`` those of the
-    fills without training, whichever the results hold. ``holes`` and ``hole_pixels`` count.
+    ``L1`` is the network's, ``L1-smooth``, ``L1-telea``, ``L1-navier_stokes`` and
+    ``L1-mean_colour`` those of the fills without training, whichever the results hold. ``holes``
+    and ``hole_pixels`` count.
 
     Each also by the share of the instance's pixels that was erased: up to 10 %
     (``L1-hole0-10``, ``L1-telea-hole0-10``, ...), above that up to 30 % (``-hole10-30``), and above

@@ -15,13 +15,17 @@ from ...data.samplers import ErasingSettings
 from ...inference.content.filler import ContentFiller
 from ...inference.content.holes import Hole
 from ...inference.content.opencv import FILLS
+from ...inference.content.smooth import SmoothFiller
 from ...inference.steps import require_image
 from ...structures import Scene, WindowMask
 from ...structures.window_mask import intersect_boxes
 from .erased_regions import ErasedRegion, draw_erased_regions
 
-# Name of the network's fill beside those of ``opencv.FILLS``.
+# Name of the network's fill beside those of the baselines.
 NETWORK = "network"
+# Name of the smooth fill, as decompositions make it.
+SMOOTH = "smooth"
+BASELINES = (SMOOTH, *FILLS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class HoleFiller:
         content: what decompositions fill holes with. None: only fills without training.
         settings: numbers of the sampler.
         min_square, seed: see ``draw_erased_regions``.
-        baselines: fills beside ``content``'s, names of ``opencv.FILLS``.
+        baselines: fills beside ``content``'s, of ``BASELINES``.
     """
 
     uses_rgb = True
@@ -72,7 +76,7 @@ class HoleFiller:
         *,
         min_square: float = 5.0,
         seed: int = 0,
-        baselines: Sequence[str] = tuple(FILLS),
+        baselines: Sequence[str] = BASELINES,
     ) -> None:
         self.content = content
         self.settings = settings
@@ -120,7 +124,15 @@ class HoleFiller:
         erased = require_image(scene)[y0:y1, x0:x1].copy()
         erased[hole] = 0
         visible = region.visible.crop(box)
-        return {name: FILLS[name](erased, hole, visible)[hole] for name in self.baselines}
+        fills = {}
+        for name in self.baselines:
+            if name == SMOOTH:
+                # What was erased ends sharply: the colours at its border are the object's own.
+                (window,) = SmoothFiller(inset=0).fill([_hole(scene, region)])
+                fills[name] = window[region.hole.array]
+            else:
+                fills[name] = FILLS[name](erased, hole, visible)[hole]
+        return fills
 
 
 def _hole(scene: Scene, region: ErasedRegion) -> Hole:

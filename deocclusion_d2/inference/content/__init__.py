@@ -2,6 +2,14 @@
 
 from .filler import ContentFiller
 from .holes import Hole, background_holes, object_hole
+from .smooth import SmoothFiller
 from .telea import TeleaFiller
 
-__all__ = ["ContentFiller", "Hole", "TeleaFiller", "background_holes", "object_hole"]
+__all__ = [
+    "ContentFiller",
+    "Hole",
+    "SmoothFiller",
+    "TeleaFiller",
+    "background_holes",
+    "object_hole",
+]

@@ -49,7 +49,7 @@ class ContentFiller(ABC):
         """What decides the colours besides weights and input: names and numbers, for JSON."""
 
 
-def content_sample(hole: Hole, size: int) -> dict[str, np.ndarray]:
+def content_sample(hole: Hole, size: int, inset: int = 0) -> dict[str, np.ndarray]:
     """A hole as networks see it.
 
     Pixels that may not be looked at are erased before the patch is resized, and the colour of a
@@ -57,13 +57,14 @@ def content_sample(hole: Hole, size: int) -> dict[str, np.ndarray]:
 
     Args:
         size: S.
+        inset: only pixels this far inside masks may be looked at; see ``Hole.sources``.
 
     Returns:
         ``image`` (S, S, 3) uint8 RGB, 0 where it is not valid; ``modal_mask``, ``hole`` and
         ``outside`` (S, S) uint8 0/1: pixels of the object, pixels to be filled (or not to be looked
         at), and pixels beyond the image; ``category_id`` int64.
     """
-    crops = hole.crops()
+    crops = hole.crops(inset)
     photo = hole.square.crop_image(hole.image).astype(np.float32)
     shares = np.dstack([crops.seen, crops.visible, crops.inside]).astype(np.float32)
     photo *= shares[..., :1]
@@ -81,8 +82,19 @@ def content_sample(hole: Hole, size: int) -> dict[str, np.ndarray]:
     }
 
 
-def at_full_resolution(hole: Hole, patch: np.ndarray, soft_seam: bool) -> np.ndarray:
-    """What fills a hole: a (S, S, 3) patch of its square, as the window of the missing pixels."""
+def at_full_resolution(
+    hole: Hole, patch: np.ndarray, soft_seam: bool, inset: int = 0
+) -> np.ndarray:
+    """What fills a hole: a patch of its square, as the window of the missing pixels.
+
+    Args:
+        patch: (S, S, 3).
+        soft_seam: correct the colours next to visible pixels; see ``correct_seam``.
+        inset: by visible pixels this far inside the mask; see ``Hole.sources``.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
     square, (height, width) = hole.square, hole.image.shape[:2]
     filled = _resize(np.asarray(patch, dtype=np.float32), square.side)
     reach = max(_SEAM_PIXELS, _SEAM_SHARE * square.side)
@@ -96,7 +108,7 @@ def at_full_resolution(hole: Hole, patch: np.ndarray, soft_seam: bool) -> np.nda
     if soft_seam:
         box = (left, top, right, bottom)
         missing = hole.missing.crop(box)
-        visible = hole.visible.crop(box) & ~missing
+        visible = hole.sources(box, inset).visible
         filled = correct_seam(filled, hole.image[top:bottom, left:right], visible, missing, reach)
     filled = filled[y0 - top : y1 - top, x0 - left : x1 - left]
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from ...structures import SquareCrop, WindowMask
-from ...structures.window_mask import Box
+from ...structures.window_mask import Box, crop_window, intersect_boxes
+from .sources import inner_pixels
 
 # Least distance in pixels between a hole of the background and the border of its square.
 _MARGIN = 8
@@ -21,6 +22,18 @@ _SHARED_SIDE = 128
 # ... this many times the side that the smaller hole would get by itself: it loses resolution.
 _SHARED_RATIO = 2
 _GROWTH = 1.25
+
+
+class Sources(NamedTuple):
+    """Pixels of a box from which a hole's colours may be taken, each (h, w) bool.
+
+    Attributes:
+        seen: all that may be looked at.
+        visible: those of them that the object itself (or the background) shows.
+    """
+
+    seen: np.ndarray
+    visible: np.ndarray
 
 
 class Crops(NamedTuple):
@@ -59,14 +72,38 @@ class Hole:
     square: SquareCrop
     category_id: int = 1
 
-    def crops(self) -> Crops:
-        """The masks inside the square."""
+    def crops(self, inset: int = 0) -> Crops:
+        """The masks inside the square. For ``inset`` see ``sources``."""
         box = self.square.box
         inside = ~self.square.sample_outside(self.image.shape[:2], self.square.side)
-        missing = self.missing.crop(box)
-        visible = self.visible.crop(box) & inside & ~missing
-        seen = inside & ~missing & (visible | ~self.taken.crop(box))
-        return Crops(seen, visible, missing, inside)
+        seen, visible = self.sources(box, inset)
+        return Crops(seen, visible, self.missing.crop(box), inside)
+
+    def sources(self, box: Box, inset: int = 0) -> Sources:
+        """What the pixels of a box may be filled from.
+
+        Args:
+            box: in pixels of the image, also beyond its border.
+            inset: pixels within this many of a border are left out, where enough others remain:
+                there the colours of neighbours mix. See ``inner_pixels``.
+        """
+        height, width = self.image.shape[:2]
+        # As far around as what is left out depends on.
+        reach = 2 * inset + 1
+        x0, y0, x1, y1 = box
+        frame = (0, 0, width, height)
+        around = intersect_boxes((x0 - reach, y0 - reach, x1 + reach, y1 + reach), frame)
+        seen = np.zeros((y1 - y0, x1 - x0), dtype=bool)
+        visible = seen.copy()
+        if around is None:
+            return Sources(seen, visible)
+        missing = self.missing.crop(around)
+        own = self.visible.crop(around) & ~missing
+        free = ~self.taken.crop(around) & ~missing & ~own
+        own, free = inner_pixels(own, inset), inner_pixels(free, inset)
+        for target, source in ((seen, own | free), (visible, own)):
+            target[:] = crop_window(source, around[0], around[1], box)
+        return Sources(seen, visible)
 
 
 def object_hole(

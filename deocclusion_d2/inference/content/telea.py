@@ -11,6 +11,7 @@ from ...structures import WindowMask
 from .filler import ContentFiller, at_full_resolution, content_sample
 from .holes import Hole
 from .opencv import INPAINT_RADIUS, telea
+from .sources import DEFAULT_INSET
 
 # Largest patch, in pixels, that OpenCV fills: its time grows faster than the area.
 _TELEA_SIDE = 768
@@ -23,22 +24,31 @@ class TeleaFiller(ContentFiller):
 
     Args:
         context: see ``ContentFiller``.
+        inset: colours are taken from pixels this far inside masks; see ``inner_pixels``.
     """
 
-    def __init__(self, context: float = ContentFiller.context) -> None:
+    def __init__(self, context: float = ContentFiller.context, inset: int = DEFAULT_INSET) -> None:
         self.context = context
+        self.inset = inset
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
-        return [at_full_resolution(hole, self._patch(hole), soft_seam=True) for hole in holes]
+        return [
+            at_full_resolution(hole, self._patch(hole), soft_seam=True, inset=self.inset)
+            for hole in holes
+        ]
 
     def describe(self) -> dict[str, Any]:
-        return {"content": "opencv_telea", "content_radius": INPAINT_RADIUS}
+        return {
+            "content": "opencv_telea",
+            "content_radius": INPAINT_RADIUS,
+            "content_inset": self.inset,
+        }
 
     def _patch(self, hole: Hole) -> np.ndarray:
         """(S, S, 3) uint8, filled where anything of the hole's window is not visible."""
         side = hole.square.side
         size = min(side, _TELEA_SIDE)
-        sample = content_sample(hole, size)
+        sample = content_sample(hole, size, self.inset)
         patch, known = sample["image"], sample["modal_mask"] == 1
         if not known.any():
             # Nothing says what it looks like.

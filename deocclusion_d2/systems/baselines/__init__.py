@@ -1,8 +1,8 @@
 """Methods without a network: what "Self-Supervised Scene De-occlusion" compares with.
 
 Orderings Area, Y-axis and Convex (Table 1), completions Raw, Convex and Convex^R (Tables 2 to 4),
-and OpenCV's inpainting (Telea, 2004) in place of content completion. The released code's Convex
-order is dual completion by convex hulls.
+and a smooth fill or OpenCV's inpainting (Telea, 2004) in place of content completion. The released
+code's Convex order is dual completion by convex hulls.
 """
 
 from ..base import Step, System, lazily
@@ -28,7 +28,11 @@ SYSTEM = System(
         "convex": _rule("steps.build_convex", False, text="convex hull"),
         "convex_r": _rule("steps.build_convex", True, text="the hull inside occluders only"),
     },
-    contents={"telea": _rule("steps.build_telea", text="OpenCV's inpainting")},
+    # The first one is taken where nothing is named.
+    contents={
+        "smooth": _rule("steps.build_smooth", text="a smooth fill"),
+        "telea": _rule("steps.build_telea", text="OpenCV's inpainting"),
+    },
     rows=ROWS,
     published=PUBLISHED,
     since="0.1",

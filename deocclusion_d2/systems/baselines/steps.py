@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...inference.content import TeleaFiller
+from ...inference.content import SmoothFiller, TeleaFiller
 from ...inference.steps import RuleStep, dilation
 from ...structures import (
     Deocclusion,
@@ -135,6 +135,11 @@ def build_convex(refined: bool, cfg, runner: None = None) -> ConvexCompletion:
     return ConvexCompletion(refined=refined)
 
 
+def build_smooth(cfg, runner: None = None) -> SmoothFiller:
+    """The content "smooth"."""
+    return SmoothFiller(cfg.DEOCCLUSION.CONTENT_CONTEXT, cfg.DEOCCLUSION.CONTENT_INSET)
+
+
 def build_telea(cfg, runner: None = None) -> TeleaFiller:
     """The content "telea"."""
-    return TeleaFiller(cfg.DEOCCLUSION.CONTENT_CONTEXT)
+    return TeleaFiller(cfg.DEOCCLUSION.CONTENT_CONTEXT, cfg.DEOCCLUSION.CONTENT_INSET)

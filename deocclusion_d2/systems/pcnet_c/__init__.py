@@ -10,9 +10,9 @@ It learns from modal masks and photos to fill in what is hidden.
 | Sec. 3.4, eq. 5 | ``steps.py`` over ``inference/content/`` |
 | the released weights | ``released.py`` |
 
-Beyond the paper: a smooth fill that the network adds to (``smooth_fill.py``, ``PREFILL``), holes of
-the background (``BACKGROUND_SHARE``), pixels of other objects are erased from the input, and the
-seam is corrected at the photo's resolution.
+Beyond the paper: a smooth fill that the network adds to (``inference/content/smooth_fill.py``,
+``PREFILL``), holes of the background (``BACKGROUND_SHARE``), pixels of other objects are erased
+from the input, and the seam is corrected at the photo's resolution.
 """
 
 from ..base import Network, Step, System, lazily

@@ -9,6 +9,7 @@ from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY
 from torch import nn
 
+from ...inference.content.smooth_fill import smooth_fill
 from ...modeling.discriminator import PatchDiscriminator
 from ...modeling.instance_network import (
     PIXEL_MEAN,
@@ -23,7 +24,6 @@ from ...modeling.losses import discriminator_loss, looks_real_loss
 from ...modeling.rgb import normalise_rgb
 from .losses import feature_l1, masked_l1, style_l1, total_variation
 from .partial_conv_unet import PartialConvUNet
-from .smooth_fill import smooth_fill
 from .vgg_features import VGGFeatures
 
 

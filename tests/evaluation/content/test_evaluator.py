@@ -232,8 +232,8 @@ def test_results_are_logged(caplog):
     assert all(type(v) in (int, float) and math.isfinite(v) for v in results.values())
     row = next(line for line in caplog.text.splitlines() if line.startswith("| all "))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:3] == ["all", str(results["holes"]), "telea"]
-    assert cells[3] == f"{results['L1-telea']:.4f}"
+    assert cells[:3] == ["all", str(results["holes"]), "smooth"]
+    assert cells[3] == f"{results['L1-smooth']:.4f}"
     caplog.clear()
     assert evaluate(noise(), [], {"tiny ones": 2}) == {"holes": 0, "hole_pixels": 0}
     assert "content: no holes to measure" in caplog.text
@@ -260,6 +260,6 @@ def test_real_photos_are_filled_in_their_colours(real_data, tmp_path):
     left_out = sum(sum(output.left_out.values()) for output in outputs)
     assert results["holes"] + left_out == sum(len(one["scene"]) for one in inputs) > 10
     assert sum(results.get(f"holes-{group}", 0) for group in GROUPS) == results["holes"]
-    for method in ("telea", "navier_stokes"):
+    for method in ("smooth", "telea", "navier_stokes"):
         assert results[f"L1-{method}"] < results["L1-reversed"]
         assert results[f"SSIM-{method}"] > results["SSIM-reversed"]

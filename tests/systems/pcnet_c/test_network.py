@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.inference.content.smooth_fill import smooth_fill
 from deocclusion_d2.modeling.discriminator import PatchDiscriminator
 from deocclusion_d2.modeling.losses import discriminator_loss, looks_real_loss
 from deocclusion_d2.systems.pcnet_c.losses import gram_matrix, masked_l1, total_variation
@@ -335,3 +336,19 @@ def test_vgg_that_cannot_be_downloaded(monkeypatch):
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
     with pytest.raises(UserError, match="VGG_WEIGHTS.*PERCEPTUAL_WEIGHT 0"):
         VGGFeatures.load()
+
+
+def test_pcnet_c_begins_with_the_fill():
+    torch.manual_seed(0)
+    model = PCNetC(network=PartialConvUNet(width=1 / 16), prefill=True).eval()
+    sample = batch()
+    known = ((sample["hole"] | sample["outside"]) == 0)[:, None]
+    image = sample["image"].permute(0, 3, 1, 2).float()
+    expected = smooth_fill(image, known, sample["modal_mask"][:, None])
+    with torch.no_grad():
+        rgb = model(sample)["rgb"].permute(0, 3, 1, 2)
+        assert torch.allclose(rgb, expected, atol=1e-2)
+        model.network.head.bias.data.fill_(1.0)  # one deviation in every colour
+        brighter = model(sample)["rgb"].permute(0, 3, 1, 2) - rgb
+    deviation = 255 * torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    assert torch.allclose(brighter, deviation.expand_as(brighter), atol=1e-2)

@@ -1,14 +1,14 @@
-"""The smooth fill, by hand, and PCNet-C that adds to it."""
+"""The smooth fill, by hand, and what fills holes with it."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from deocclusion_d2.systems.pcnet_c.network import PCNetC
-from deocclusion_d2.systems.pcnet_c.partial_conv_unet import PartialConvUNet
-from deocclusion_d2.systems.pcnet_c.smooth_fill import pyramid_fill, smooth_fill
-from tests.systems.pcnet_c.test_network import batch
+from deocclusion_d2.inference.content import SmoothFiller, TeleaFiller, object_hole
+from deocclusion_d2.inference.content.smooth_fill import pyramid_fill, smooth_fill
+from deocclusion_d2.structures import WindowMask
 
 
 def test_mean_of_what_is_known():
@@ -71,17 +71,43 @@ def test_holes_have_no_influence_and_known_pixels_stay():
     assert torch.equal(alone, filled[1:])
 
 
-def test_pcnet_c_begins_with_the_fill():
-    torch.manual_seed(0)
-    model = PCNetC(network=PartialConvUNet(width=1 / 16), prefill=True).eval()
-    sample = batch()
-    known = ((sample["hole"] | sample["outside"]) == 0)[:, None]
-    image = sample["image"].permute(0, 3, 1, 2).float()
-    expected = smooth_fill(image, known, sample["modal_mask"][:, None])
-    with torch.no_grad():
-        rgb = model(sample)["rgb"].permute(0, 3, 1, 2)
-        assert torch.allclose(rgb, expected, atol=1e-2)
-        model.network.head.bias.data.fill_(1.0)  # one deviation in every colour
-        brighter = model(sample)["rgb"].permute(0, 3, 1, 2) - rgb
-    deviation = 255 * torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    assert torch.allclose(brighter, deviation.expand_as(brighter), atol=1e-2)
+# ------------------------------------------------------------------ what fills holes with it
+
+
+def hole_beside_a_mixed_border(height=60, width=80):
+    """An object (40) before a ground (40), hidden from x = 40 on by an occluder (240) whose colour
+    is that of 2 px around it, too.
+    """
+    image = np.full((height, width, 3), 40, np.uint8)
+    image[3:57, 38:72] = 240
+    modal, occluder = WindowMask.filled((10, 10, 40, 50)), WindowMask.filled((40, 5, 70, 55))
+    missing = WindowMask.filled((40, 10, 60, 50))
+    return object_hole(image, modal, missing, modal | occluder, category_id=1)
+
+
+@pytest.mark.parametrize("filler", [SmoothFiller, TeleaFiller])
+def test_colours_at_the_border_of_an_occluder_are_not_taken_over(filler):
+    hole = hole_beside_a_mixed_border()
+    (window,) = filler(inset=2).fill([hole])
+    assert window.shape == (40, 20, 3) and np.abs(window.astype(int) - 40).max() <= 6
+    (window,) = filler(inset=0).fill([hole])
+    assert window[:, 0].mean() > 120
+
+
+def test_the_fill_needs_no_more_than_it_may_look_at():
+    hole = hole_beside_a_mixed_border()
+    other = hole.image.copy()
+    other[5:55, 40:70] = np.random.default_rng(0).integers(0, 256, (50, 30, 3))
+    spoiled = object_hole(other, hole.visible, hole.missing, hole.taken, category_id=1)
+    for filler in (SmoothFiller(), TeleaFiller()):
+        np.testing.assert_array_equal(filler.fill([hole])[0], filler.fill([spoiled])[0])
+
+
+def test_where_nothing_is_known():
+    image = np.full((20, 30, 3), 200, np.uint8)
+    everything = WindowMask.filled((0, 0, 30, 20))
+    visible = WindowMask.empty()
+    hole = object_hole(image, visible, everything, everything, category_id=1)
+    (window,) = SmoothFiller().fill([hole])
+    assert window.shape == (20, 30, 3) and (window == 127).all()
+    assert SmoothFiller(inset=3).describe() == {"content": "smooth", "content_inset": 3}

@@ -1,4 +1,5 @@
-"""A smooth fill of holes without parameters, which PCNet-C may add to.
+"""A smooth fill of holes without parameters: what fills them without a network, and what a network
+may add to.
 
 Shape shorthand: N: samples, C: channels, S: side of a patch in pixels.
 """
