@@ -58,8 +58,9 @@ def decompose_scenes(
 ) -> list[LayeredScene]:
     """Take photos apart. All holes of all of them share the network's batches.
 
-    Layers have soft edges in the objects' own colours, and the background is free of what the photo
-    shows of them around; the scene keeps the photo, which is seen while nothing is edited.
+    Layers have soft edges in the objects' own colours, also in gaps between masks that an amodal
+    mask covers, and the background is free of what the photo shows of them around; the scene keeps
+    the photo, which is seen while nothing is edited.
 
     With ``inset`` 0 edges are hard and in the photo's colours: drawn over the background, those in
     front last, the layers give the photo to the bit where the graph has no cycle. To that end an
@@ -183,7 +184,9 @@ class _Parts:
         )
         taken = union(modal)
         for row, category_id in enumerate(parts.category_ids):
-            missing = (amodal[row] - modal[row]) & taken
+            missing = amodal[row] - modal[row]
+            if not inset:
+                missing = missing & taken
             if not missing.is_empty:
                 hole = object_hole(
                     scene.image, modal[row], missing, taken, category_id, content.enlarge
