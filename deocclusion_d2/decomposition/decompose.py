@@ -30,6 +30,8 @@ from .soft_edges import feathered_alpha, own_colours
 
 # Side in pixels of the kernel by which objects take over the pixels around them.
 DEFAULT_CONTENT_DILATION = 3
+# Borders that mix colours further than this are those of no photo.
+_MAX_INSET = 32
 # Side in pixels of the kernel by which the background does without the pixels around objects, where
 # layers have soft edges: the photo still holds something of their colours there.
 _RIM = 5
@@ -83,13 +85,13 @@ def decompose_scenes(
         category and its row, such as "car-3".
 
     Raises:
-        UserError: a scene without image or without a visible instance, an even ``dilation``, or a
-            negative ``inset``.
+        UserError: a scene without image or without a visible instance, an even ``dilation``, or an
+            ``inset`` below 0 or above 32.
     """
     if dilation < 0 or (dilation and dilation % 2 == 0):
         raise UserError(f"DEOCCLUSION.CONTENT_DILATION = {dilation}: use 0 or an odd number")
-    if inset < 0:
-        raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 or more pixels")
+    if not 0 <= inset <= _MAX_INSET:
+        raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 to {_MAX_INSET} pixels")
     content = content or SmoothFiller(inset=inset)
     parts = [
         _Parts.of(
@@ -108,7 +110,7 @@ def decompose_scenes(
         scene.description = {
             **content.describe(),
             "content_dilation": dilation,
-            "content_inset": inset,
+            "edge_inset": inset,
         }
     return layered
 
