@@ -1,15 +1,15 @@
 """Take photos apart into complete objects, the background behind them, and who hides whom.
 
 Of every photo a folder is written, which deocclusion_d2.decomposition.load_layered_scene reads and
-edit_scene.py (deocclusion-d2 edit) edits: layers/NAME.png (RGBA), background.png, graph.json
-(order, boxes, categories, masks as RLE) and overview.png.
+edit_scene.py (deocclusion-d2 edit) edits: layers/NAME.png (RGBA), background.png, photo.png,
+graph.json (order, boxes, categories, masks as RLE) and overview.png.
 
 Examples:
   With trained networks:
     %(prog)s --image photo.jpg --masks coco.json --output photo_layers \\
         --config-file configs/pcnet_m_cocoa.yaml --weights pcnet_m.pth \\
         --content-config configs/pcnet_c_cocoa.yaml --content-weights pcnet_c.pth
-  Without any: Convex^R and OpenCV's inpainting:
+  Without any: Convex^R and a smooth fill:
     %(prog)s --image photo.jpg --masks coco.json --output photo_layers
   And a page in which it is edited, in any browser, without a server:
     %(prog)s --image photo.jpg --masks coco.json --output photo_layers --html scene.html
@@ -58,7 +58,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--content-config",
         metavar="YAML",
-        help="of the network that fills in colours (default: OpenCV's inpainting)",
+        help="of the network that fills in colours (default: a smooth fill)",
     )
     parser.add_argument("--content-weights", metavar="FILE", help="default: MODEL.WEIGHTS")
     parser.add_argument(

@@ -30,6 +30,8 @@ from .soft_edges import feathered_alpha, own_colours
 
 # Side in pixels of the kernel by which objects take over the pixels around them.
 DEFAULT_CONTENT_DILATION = 3
+# Borders that mix colours further than this are those of no photo.
+_MAX_INSET = 32
 # Side in pixels of the kernel by which the background does without the pixels around objects, where
 # layers have soft edges: the photo still holds something of their colours there.
 _RIM = 5
@@ -58,8 +60,9 @@ def decompose_scenes(
 ) -> list[LayeredScene]:
     """Take photos apart. All holes of all of them share the network's batches.
 
-    Layers have soft edges in the objects' own colours, and the background is free of what the photo
-    shows of them around; the scene keeps the photo, which is seen while nothing is edited.
+    Layers have soft edges in the objects' own colours, also in gaps between masks that an amodal
+    mask covers, and the background is free of what the photo shows of them around; the scene keeps
+    the photo, which is seen while nothing is edited.
 
     With ``inset`` 0 edges are hard and in the photo's colours: drawn over the background, those in
     front last, the layers give the photo to the bit where the graph has no cycle. To that end an
@@ -82,13 +85,13 @@ def decompose_scenes(
         category and its row, such as "car-3".
 
     Raises:
-        UserError: a scene without image or without a visible instance, an even ``dilation``, or a
-            negative ``inset``.
+        UserError: a scene without image or without a visible instance, an even ``dilation``, or an
+            ``inset`` below 0 or above 32.
     """
     if dilation < 0 or (dilation and dilation % 2 == 0):
         raise UserError(f"DEOCCLUSION.CONTENT_DILATION = {dilation}: use 0 or an odd number")
-    if inset < 0:
-        raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 or more pixels")
+    if not 0 <= inset <= _MAX_INSET:
+        raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 to {_MAX_INSET} pixels")
     content = content or SmoothFiller(inset=inset)
     parts = [
         _Parts.of(
@@ -107,7 +110,7 @@ def decompose_scenes(
         scene.description = {
             **content.describe(),
             "content_dilation": dilation,
-            "content_inset": inset,
+            "edge_inset": inset,
         }
     return layered
 
@@ -183,7 +186,9 @@ class _Parts:
         )
         taken = union(modal)
         for row, category_id in enumerate(parts.category_ids):
-            missing = (amodal[row] - modal[row]) & taken
+            missing = amodal[row] - modal[row]
+            if not inset:
+                missing = missing & taken
             if not missing.is_empty:
                 hole = object_hole(
                     scene.image, modal[row], missing, taken, category_id, content.enlarge

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from deocclusion_d2.decomposition import job, load_layered_scene
+from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.structures import WindowMask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,8 @@ def files_of(folder: Path) -> list[str]:
 
 
 def test_one_photo(deocclude, photos, capsys):
-    deocclude([*arguments(photos, "a.png"), "DEOCCLUSION.CONTENT_DILATION", "0"])
+    hard = ["DEOCCLUSION.CONTENT_DILATION", "0", "DEOCCLUSION.CONTENT_INSET", "0"]
+    deocclude([*arguments(photos, "a.png"), *hard])
     said = capsys.readouterr().out
     assert "convex_r" in said and "a smooth fill" in said and "1 decomposed" in said
     folder = photos.parent / "out"
@@ -120,6 +122,18 @@ def test_one_photo(deocclude, photos, capsys):
     assert layered.layers[1].modal_mask == modal
     with Image.open(folder / "overview.png") as picture:
         assert picture.mode == "RGB" and min(picture.size) > 500
+
+
+def test_soft_edges_keep_the_photo(deocclude, photos, without_overview):
+    deocclude(arguments(photos, "a.png"))
+    folder = photos.parent / "out"
+    assert "photo.png" in files_of(folder)
+    layered, photo = load_layered_scene(folder), np.asarray(Image.open(photos / "a.png"))
+    np.testing.assert_array_equal(layered.photo, photo)
+    np.testing.assert_array_equal(SceneEditor(layered).compose(), photo)
+    alpha = layered.layers[1].rgba[..., 3]
+    assert ((alpha > 0) == layered.layers[1].amodal_mask.array).all()
+    assert ((alpha > 0) & (alpha < 255)).any()
 
 
 def test_a_folder_goes_on_where_it_was(deocclude, photos, capsys, without_overview):

@@ -143,7 +143,7 @@ def test_hidden_parts_and_background_get_their_content():
     assert layered.description == {
         "content": "painter",
         "content_dilation": 0,
-        "content_inset": 0,
+        "edge_inset": 0,
     }
     # The hole of the object is filled from its own pixels, the hidden ones only.
     assert content.holes[0].missing == WindowMask.filled((40, 20, 50, 40))
@@ -326,7 +326,8 @@ def test_what_an_occluder_has_mixed_in_is_gone_where_it_is_moved_away():
     assert np.abs(editor.compose().astype(int) - 200).max() <= 2
 
 
-def test_a_negative_inset_is_refused():
+@pytest.mark.parametrize("inset", [-1, 33])
+def test_an_inset_out_of_range_is_refused(inset):
     scene, result = two_boxes()
-    with pytest.raises(UserError, match="CONTENT_INSET = -1"):
-        decompose(scene, result, inset=-1)
+    with pytest.raises(UserError, match=f"CONTENT_INSET = {inset}: use 0 to 32 pixels"):
+        decompose(scene, result, inset=inset)

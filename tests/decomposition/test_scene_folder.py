@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,6 +178,29 @@ def test_the_older_scene_stays_when_writing_fails(folder, monkeypatch):
     assert os.listdir(folder.parent) == ["scene"]
 
 
+def test_soft_edges_come_back_with_the_photo(tmp_path):
+    scene, photo = row_of_cars()
+    folder = tmp_path / "scene"
+    save_layered_scene(scene, folder)
+    # What older programs read, too.
+    assert json.loads((folder / "graph.json").read_text())["version"] == 1
+    assert load_layered_scene(folder).photo is None and not (folder / "photo.png").exists()
+    scene.photo = photo
+    scene.layers[0].rgba[:, 0, 3] = 90
+    save_layered_scene(scene, folder)
+    assert json.loads((folder / "graph.json").read_text())["version"] == 2
+    back = load_layered_scene(folder)
+    _equal(scene, back)
+    assert np.array_equal(back.photo, photo)
+    Image.new("RGB", (40, 25)).save(folder / "photo.png")
+    _refused(lambda: load_layered_scene(folder), str(folder / "photo.png"), "40 x 25 px", "40 x 24")
+    (folder / "photo.png").unlink()
+    _refused(lambda: load_layered_scene(folder), str(folder / "photo.png"), "No such")
+    save_layered_scene(scene, folder)  # a photo is no stranger to it
+    with pytest.raises(ValueError, match="photo"):
+        replace(scene, photo=photo[1:])
+
+
 def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path):
     scene, _ = row_of_cars()
     scene.layers[1].name = "../car"
@@ -236,7 +260,8 @@ def test_an_object_without_a_key(refuse, key):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(version=2), "version 2; this program reads 1"),
+        (lambda d: d.update(version=3), "version 3; this program reads 1 to 2"),
+        (lambda d: d.update(version="1"), "version '1'; this program reads 1 to 2"),
         (lambda d: d["objects"][1].update(x0=10), "[10, 5, 15, 13]"),
         (lambda d: d["objects"][1].update(name="car-0"), "two objects have the same name"),
         (lambda d: d["objects"].pop(), "['car-1', 'car-2'] are not two objects"),

@@ -5,10 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from deocclusion_d2.editing.composition import Sprite, draw, front_to_back
+from deocclusion_d2.editing.composition import Sprite, draw, edited_pixels, front_to_back
 from deocclusion_d2.editing.scene_state import resize_rgba
 from deocclusion_d2.structures import WindowMask
-from tests.editing.slow_composition import SlowSprite, slow_order, slow_picture
+from tests.editing.slow_composition import (
+    SlowSprite,
+    slow_edited,
+    slow_order,
+    slow_picture,
+)
 
 # ------------------------------------------------------------------ order
 
@@ -128,6 +133,65 @@ def test_random_pictures(seed):
     background = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     picture = draw(background, stack, edges, by_hand)
     assert np.array_equal(picture, slow_picture(background, slow_stack, edges, by_hand))
+
+
+# ------------------------------------------------------------------ what is edited
+
+
+def marked(before, stack, by_hand=frozenset(), size=(8, 12)):
+    """The rows and columns of the picture that may differ, as a box; None without any."""
+    edited = edited_pixels(size, before, stack, set(by_hand))
+    rows, columns = np.nonzero(edited.any(1))[0], np.nonzero(edited.any(0))[0]
+    if not edited.any():
+        return None
+    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert edited.sum() == (box[2] - box[0]) * (box[3] - box[1])
+    return tuple(int(v) for v in box)
+
+
+def test_what_counts_as_edited():
+    # a at x 1-4, b at x 6-9, both y 3-5; 2 px around them count.
+    a, b = (sprite(n, x, 3, solid(2, 3, (1, 2, 3)), (0, 0)) for n, x in (("a", 1), ("b", 6)))
+    assert marked([a, b], [a, b]) is None
+    assert marked([a, b], [a]) == (4, 1, 11, 7)  # b is gone
+    assert marked([a, b], [b]) == (0, 1, 6, 7)
+    moved = sprite("a", 2, 3, a.rgba, (1, 0))
+    assert marked([a, b], [moved, b]) == (0, 1, 7, 7)  # where it was and where it is
+    far = sprite("a", 10**12, 3, a.rgba, (10**12, 0))
+    assert marked([a, b], [far, b]) == (0, 1, 6, 7)
+    # Order counts where both are: x 4-6.
+    assert marked([a, b], [b, a]) == (4, 1, 6, 7)
+    assert marked([a, b], [a, b], {("a", "b")}) == marked([a, b], [a, b], {("b", "a")})
+    assert marked([a, b], [a, b], {("a", "b")}) == (4, 1, 6, 7)
+    # One more, and one that was scaled.
+    copy = sprite("a-copy", 1, 3, a.rgba, (0, 0))
+    assert marked([a, b], [copy, a, b]) == (0, 1, 6, 7)
+    assert marked([a, b], [sprite("a", 1, 3, a.rgba[:1], None), b]) == (0, 1, 6, 7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_edits_are_marked(seed):
+    random = np.random.default_rng(seed)
+    size, margin = (16, 18), 2
+    canvas = (size[0] + 2 * margin, size[1] + 2 * margin)
+    lists: dict[str, list] = {"before": [], "now": [], "slow_before": [], "slow_now": []}
+    for name in random.permutation(list("abcde")).tolist():
+        h, w = random.integers(2, 7, 2)
+        rgba = random.integers(0, 256, (h, w, 4), dtype=np.uint8)
+        rgba[..., 3] *= random.random((h, w)) < 0.6
+        x, y = (int(v) for v in random.integers(-3, 14, 2))
+        shift = (0, 0) if random.random() < 0.6 else (3, -2)
+        for kind, (dx, dy) in (("before", (0, 0)), ("now", shift)):
+            lists[kind].append(sprite(name, x + dx, y + dy, rgba, (dx, dy)))
+            corner = (x + dx + margin, y + dy + margin)
+            slow = SlowSprite.placed(name, canvas, corner, rgba, WindowMask.empty(), (dx, dy))
+            lists[f"slow_{kind}"].append(slow)
+    order = random.permutation(5)[: random.integers(3, 6)]
+    now, slow_now = ([lists[kind][k] for k in order] for kind in ("now", "slow_now"))
+    by_hand = {("a", "b")}
+    expected = slow_edited(lists["slow_before"], slow_now, by_hand)[2:-2, 2:-2]
+    found = edited_pixels(size, lists["before"], now, by_hand)
+    assert np.array_equal(found, expected) and found.any()
 
 
 # ------------------------------------------------------------------ size

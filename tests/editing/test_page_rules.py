@@ -40,7 +40,23 @@ def soft_tangle() -> LayeredScene:
     return scene
 
 
+def with_photo() -> LayeredScene:
+    """Soft edges, and the photo that they do not give again."""
+    scene = boxes_and_beams()
+    random = np.random.default_rng(1)
+    scene.photo = random.integers(0, 256, scene.background.shape, dtype=np.uint8)
+    return scene
+
+
+def tangle_with_photo() -> LayeredScene:
+    scene = soft_tangle()
+    scene.photo = np.random.default_rng(2).integers(0, 256, scene.background.shape, dtype=np.uint8)
+    return scene
+
+
 SCENES = {
+    "photo": with_photo,
+    "photo_of_tangle": tangle_with_photo,
     "cars": lambda: row_of_cars()[0],
     "circle": lambda: circle()[0],
     "tangle": lambda: tangle(3)[0],
@@ -97,13 +113,15 @@ def test_the_unedited_picture_is_the_photo(v8: MiniRacer, seed: int) -> None:
     np.testing.assert_array_equal(PageRules(v8, scene).pixels, photo)
 
 
-def test_blending_and_leaving_the_image(v8: MiniRacer) -> None:
+@pytest.mark.parametrize("make", [boxes_and_beams, with_photo])
+def test_blending_and_leaving_the_image(v8: MiniRacer, make) -> None:
     """Against the slow drawing; two objects have soft edges."""
-    scene = boxes_and_beams()
+    scene = make()
     page, slow = PageRules(v8, scene), EditedScene(scene)
     for edit in (
         {"op": "move", "object": "box-0", "dx": -40, "dy": 50},
         {"op": "move", "object": "beam-2", "dx": 30, "dy": -40},
+        {"op": "move", "object": "box-2", "dx": -90, "dy": 0},
         {"op": "hide", "object": "beam-1"},
         {"op": "in_front", "object": "box-0"},
         {"op": "move", "object": "beam-2", "dx": 10**9, "dy": 0},
@@ -113,6 +131,22 @@ def test_blending_and_leaving_the_image(v8: MiniRacer) -> None:
         np.testing.assert_array_equal(page.pixels, slow.apply([edit]).draw(), str(edit))
         if edit["op"] != "in_front":
             assert (page.pixels != before).any()
+
+
+def test_the_photo_is_shown_until_something_is_edited(v8: MiniRacer) -> None:
+    scene = with_photo()
+    page = PageRules(v8, scene)
+    np.testing.assert_array_equal(page.pixels, scene.photo)
+    move = {"op": "move", "object": "box-0", "dx": 3, "dy": 0}
+    page.edit(move)
+    # box-0 stood at x 30-57, y 40-76, and stands 3 px further to the right; 2 px around it count.
+    edited = np.zeros((96, 160), bool)
+    edited[38:78, 28:62] = True
+    np.testing.assert_array_equal(page.pixels[~edited], scene.photo[~edited])
+    assert (page.pixels != scene.photo).any(axis=2)[edited].mean() > 0.95
+    # Back at its place it is as before.
+    page.edit({**move, "dx": -3})
+    np.testing.assert_array_equal(page.pixels, scene.photo)
 
 
 def test_an_order_set_by_hand_counts_for_more_than_the_photo(v8: MiniRacer) -> None:

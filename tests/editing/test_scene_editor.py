@@ -369,3 +369,53 @@ def test_deterministic():
         pictures.append(editor.compose())
     assert np.array_equal(*pictures)
     assert not np.array_equal(pictures[0], noise(24, 40, 0))
+
+
+# ------------------------------------------------------------------ soft edges
+
+
+@pytest.fixture
+def soft():
+    """The cars with edges of alpha 90 and a photo of noise."""
+    scene, _ = row_of_cars()
+    for layer in scene.layers:
+        layer.rgba[:, (0, -1), 3] = 90
+    scene.photo = noise(24, 40, 77)
+    return scene
+
+
+def test_the_photo_is_shown_until_something_is_edited(soft):
+    editor = SceneEditor(soft)
+    assert np.array_equal(editor.compose(), soft.photo)
+    editor.move("car-0", 1, 0)
+    # car-0 stood at x 2-14, y 6-16; with what is 2 px around it, there and where it is now:
+    edited = np.zeros((24, 40), bool)
+    edited[4:18, 0:17] = True
+    picture = editor.compose()
+    assert np.array_equal(picture[~edited], soft.photo[~edited])
+    assert (picture != soft.photo).any(axis=2)[edited].mean() > 0.9
+    editor.move("car-0", -1, 0)
+    assert np.array_equal(editor.compose(), soft.photo)
+    editor.scale("car-1", 2.0)
+    assert not np.array_equal(editor.compose(), soft.photo)
+    editor.scale("car-1", 0.5)
+    assert np.array_equal(editor.compose(), soft.photo)
+
+
+def test_an_edited_scene_with_soft_edges_is_a_scene_of_its_own(soft, tmp_path):
+    editor = SceneEditor(soft)
+    editor.move("car-0", 6, 3)
+    editor.hide("car-2")
+    editor.duplicate("car-1", dx=9, dy=-2)
+    picture = editor.compose()
+    save_layered_scene(editor.to_layered_scene(), tmp_path / "scene")
+    back = load_layered_scene(tmp_path / "scene")
+    again = SceneEditor(back)
+    assert np.array_equal(again.compose(), picture)
+    # Edges stay soft: what is moved on takes no rim of the photo along.
+    front = next(layer for layer in back.layers if layer.name == "car-0")
+    assert np.array_equal(front.rgba, soft.layers[0].rgba)
+    again.delete("car-0")
+    edited = np.zeros((24, 40), bool)
+    edited[7:21, 6:22] = True  # x 8-20, y 9-19, and 2 px around
+    assert np.array_equal(again.compose()[~edited], picture[~edited])

@@ -289,9 +289,9 @@ function editedMask(scene, state, part) {
       const ordered = state.byHand.get(front).has(back) || state.byHand.get(back).has(front);
       if (!ordered && rank.get(front) < rank.get(back)) continue;
       const [a, b] = [front, back].map((name) => scene.objects.get(name));
-      const first = new Set();
-      eachReached(a, a.x, a.y, part, (pixel) => first.add(pixel));
-      eachReached(b, b.x, b.y, part, (pixel) => { if (first.has(pixel)) edited[pixel] = 1; });
+      const first = new Uint8Array(edited.length);
+      eachReached(a, a.x, a.y, part, (pixel) => { first[pixel] = 1; });
+      eachReached(b, b.x, b.y, part, (pixel) => { edited[pixel] |= first[pixel]; });
     }
   });
   return edited;
