@@ -195,6 +195,8 @@ def convert_shard(
             tally.images += bool(image.instances)
             tally.cycles += len(result.graph.cycles())
             tally.mutual += len(result.graph.mutual_pairs)
+            if result.ownership is not None:
+                tally.add_overlaps(result.ownership.summary())
             rows = [
                 _converted(image, result, row, annotation_format, tally)
                 for row in range(len(image.scene))

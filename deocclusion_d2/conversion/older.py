@@ -18,6 +18,7 @@ _NEW = {
     "DEOCCLUSION.ORDERING_CONFIG",
     "DEOCCLUSION.COMPLETION_CONFIG",
     "DEOCCLUSION.CONTENT_CONFIG",
+    "DEOCCLUSION.OVERLAPS",
 }
 # Keys that only cost time, or count otherwise, and what 0.1 put there.
 _LEFT_OUT = {"MODEL.DEVICE": "", "MODEL.WEIGHTS": "", "DEOCCLUSION.PATCHES_PER_BATCH": 0}

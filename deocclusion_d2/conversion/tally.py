@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ..structures import OverlapSummary
+
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -25,6 +27,11 @@ class Tally:
         grown_modal_pixels: pixels of the modal masks of the grown instances.
         cycles: groups of instances that hide each other in a circle.
         mutual: pairs of instances that hide parts of each other.
+        overlapping: pairs of modal masks that share pixels.
+        shared_pixels: pixels of modal masks that another mask owns.
+        pixels_there: pixels of all modal masks of the images in which some overlap.
+        covered: instances of which others own more than half.
+        covered_wholly: those of them of which others own every pixel.
         low_scores: predictions left out for their score.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
@@ -40,6 +47,11 @@ class Tally:
     grown_modal_pixels: int = 0
     cycles: int = 0
     mutual: int = 0
+    overlapping: int = 0
+    shared_pixels: int = 0
+    pixels_there: int = 0
+    covered: int = 0
+    covered_wholly: int = 0
     low_scores: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -57,6 +69,27 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.skipped.update(other.skipped)
         self.examples = {**other.examples, **self.examples}
+
+    def add_overlaps(self, found: OverlapSummary) -> None:
+        """Count the overlaps of an image's masks."""
+        self.overlapping += found.pairs
+        self.shared_pixels += found.shared_pixels
+        self.pixels_there += found.pixels
+        self.covered += found.covered
+        self.covered_wholly += found.hidden
+
+    @property
+    def overlaps(self) -> OverlapSummary | None:
+        """What there is to say about overlapping masks; None when there are none."""
+        if not self.overlapping:
+            return None
+        return OverlapSummary(
+            self.overlapping,
+            self.shared_pixels,
+            self.pixels_there,
+            self.covered,
+            self.covered_wholly,
+        )
 
     def skip(self, message: str) -> None:
         """Count an annotation that is left as it was.
@@ -89,6 +122,8 @@ class Tally:
         ]
         if self.mutual:
             rows.append(("pairs that hide each other", f"{self.mutual:,}"))
+        if self.overlaps is not None:
+            rows.append(("pixels of several masks", str(self.overlaps)))
         if self.low_scores:
             rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
         for reason, count in self.skipped.most_common():
