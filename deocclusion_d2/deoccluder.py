@@ -144,14 +144,15 @@ class Deoccluder:
         if not self.owns_pixels:
             return self._completion(scenes, self._ordering(scenes))
         owned = [scene.owned() for scene in scenes]
-        scenes = [scene for scene, _ in owned]
-        graphs = [
-            graph if ownership is None else ownership.ordered(graph)
-            for graph, (_, ownership) in zip(self._ordering(scenes), owned, strict=True)
-        ]
+        scenes, ownerships = [scene for scene, _ in owned], [found for _, found in owned]
+        graphs = list(self._ordering(scenes))
+        for k, ownership in enumerate(ownerships):
+            if ownership is not None:
+                graphs[k] = ownership.ordered(graphs[k])
+                scenes[k] = replace(scenes[k], modal_masks=ownership.to_complete)
         return [
             result if ownership is None else result.of_given_masks(ownership)
-            for result, (_, ownership) in zip(self._completion(scenes, graphs), owned, strict=True)
+            for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
         ]
 
     def predict(

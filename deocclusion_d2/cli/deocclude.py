@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)
     if result.overlaps is not None:
-        print(f"masks overlap: {result.overlaps}; each pixel is the smaller mask's")
+        print(f"masks overlap: {result.overlaps}; each pixel got one owner")
     parts = [f"{len(result.written)} decomposed"]
     if result.already_there:
         parts.append(

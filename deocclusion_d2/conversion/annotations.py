@@ -19,7 +19,7 @@ from ..data.datasets.formats import (
 )
 from ..data.images import read_rgb
 from ..errors import UserError
-from ..structures import Deocclusion, Scene, WindowMask
+from ..structures import Deocclusion, Scene, WindowMask, known_scores
 from .document_index import DocumentIndex
 from .tally import Tally
 
@@ -125,6 +125,7 @@ class ShardReader:
             image=self._pixels(info) if instances and self.image_root is not None else None,
             image_id=info.id,
             file_name=info.file_name,
+            scores=known_scores([p.raw.get("score") for p in instances]),
         )
         return SourceImage(info, scene, instances, parts)
 

@@ -30,8 +30,8 @@ class Tally:
         overlapping: pairs of modal masks that share pixels.
         shared_pixels: pixels of modal masks that another mask owns.
         pixels_there: pixels of all modal masks of the images in which some overlap.
-        covered: instances of which others own more than half.
-        covered_wholly: those of them of which others own every pixel.
+        covered: instances of which more than half lies on others.
+        without_own_pixel: instances of which others own every pixel.
         low_scores: predictions left out for their score.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
@@ -51,7 +51,7 @@ class Tally:
     shared_pixels: int = 0
     pixels_there: int = 0
     covered: int = 0
-    covered_wholly: int = 0
+    without_own_pixel: int = 0
     low_scores: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Tally:
         self.shared_pixels += found.shared_pixels
         self.pixels_there += found.pixels
         self.covered += found.covered
-        self.covered_wholly += found.hidden
+        self.without_own_pixel += found.hidden
 
     @property
     def overlaps(self) -> OverlapSummary | None:
@@ -88,7 +88,7 @@ class Tally:
             self.shared_pixels,
             self.pixels_there,
             self.covered,
-            self.covered_wholly,
+            self.without_own_pixel,
         )
 
     def skip(self, message: str) -> None:

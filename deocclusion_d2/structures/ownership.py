@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -74,16 +75,30 @@ class Ownership:
             for given, owned in zip(self.given, self.masks, strict=True)
         ]
 
+    @property
+    def to_complete(self) -> list[WindowMask]:
+        """N masks that a completion starts from: ``masks``, but as given where others own all."""
+        return [
+            given if owned.is_empty else owned
+            for given, owned in zip(self.given, self.masks, strict=True)
+        ]
+
     def summary(self) -> OverlapSummary:
         """What there is to say about it in numbers."""
-        given = np.array([mask.area for mask in self.given])
-        owned = np.array([mask.area for mask in self.masks])
+        partners = _partners(self.overlaps)
+        before = {row: self.given[row].area for row in partners}
+        alone = {row: _without(self.given, row, others).area for row, others in partners.items()}
+        lost = [
+            given.area - owned.area
+            for given, owned in zip(self.given, self.masks, strict=True)
+            if owned is not given
+        ]
         return OverlapSummary(
             pairs=len(self.overlaps),
-            shared_pixels=int((given - owned).sum()),
-            pixels=int(given.sum()),
-            covered=int(np.count_nonzero(2 * owned < given)),
-            hidden=int(np.count_nonzero((owned == 0) & (given > 0))),
+            shared_pixels=sum(lost),
+            pixels=sum(mask.area for mask in self.given),
+            covered=sum(2 * alone[row] < area for row, area in before.items()),
+            hidden=sum(self.masks[row].is_empty for row in partners),
         )
 
     def ordered(self, graph: OcclusionGraph) -> OcclusionGraph:
@@ -112,8 +127,8 @@ class OverlapSummary:
         pairs: masks that share pixels, in pairs.
         shared_pixels: pixels of masks that another mask owns.
         pixels: pixels of all masks of the images in which some overlap, as given.
-        covered: masks of which others own more than half.
-        hidden: those of them of which others own every pixel.
+        covered: masks of which more than half lies on others, whoever owns it.
+        hidden: masks of which others own every pixel.
     """
 
     pairs: int = 0
@@ -140,7 +155,7 @@ class OverlapSummary:
         if self.covered:
             parts.append(f"{_count(self.covered, 'mask')} covered by more than half")
         if self.hidden:
-            parts.append(f"{self.hidden:,} wholly")
+            parts.append(f"{_count(self.hidden, 'mask')} without a pixel of its own")
         return ", ".join(parts)
 
 
@@ -170,24 +185,46 @@ def own_pixels(
         return None
     areas = {row: masks[row].area for i, j, _ in pairs for row in (i, j)}
     overlaps = []
-    owners: dict[int, list[int]] = {}
     for i, j, pixels in pairs:
         first = areas[i] <= areas[j] if scores is None else scores[i] >= scores[j]
         owner, other = (i, j) if first else (j, i)
         overlaps.append(Overlap(owner, other, pixels, pixels / min(areas[i], areas[j])))
+    owners: dict[int, list[int]] = {}
+    for owner, other, *_ in overlaps:
         owners.setdefault(other, []).append(owner)
     owned = list(masks)
     for row, above in owners.items():
-        mask = masks[row]
-        rest = mask.array.copy()
-        for other in above:
-            # What others have taken from `other` is theirs: its whole mask can be cut.
-            box = intersect_boxes(mask.box, masks[other].box)
-            x0, y0 = box[0] - mask.x0, box[1] - mask.y0
-            taken = masks[other].crop(box)
-            rest[y0 : y0 + taken.shape[0], x0 : x0 + taken.shape[1]] &= ~taken
-        owned[row] = WindowMask.from_array(rest, mask.x0, mask.y0)
+        # What others have taken from an owner is theirs: its whole mask can be cut.
+        owned[row] = _without(masks, row, above)
     return Ownership(list(masks), owned, overlaps)
+
+
+def _partners(overlaps: Sequence[Overlap]) -> dict[int, list[int]]:
+    """Row of each mask that overlaps another -> rows of the others."""
+    partners: dict[int, list[int]] = {}
+    for i, j, *_ in overlaps:
+        partners.setdefault(i, []).append(j)
+        partners.setdefault(j, []).append(i)
+    return partners
+
+
+def _without(masks: Sequence[WindowMask], row: int, others: Sequence[int]) -> WindowMask:
+    """A mask without the pixels of some that it shares pixels with."""
+    mask = masks[row]
+    rest = mask.array.copy()
+    for other in others:
+        box = intersect_boxes(mask.box, masks[other].box)
+        x0, y0 = box[0] - mask.x0, box[1] - mask.y0
+        taken = masks[other].crop(box)
+        rest[y0 : y0 + taken.shape[0], x0 : x0 + taken.shape[1]] &= ~taken
+    return WindowMask.from_array(rest, mask.x0, mask.y0)
+
+
+def known_scores(values: Sequence[object]) -> list[float] | None:
+    """The scores of an image's annotations; None unless all have one, a finite number."""
+    numbers = [float(v) for v in values if isinstance(v, Real) and not isinstance(v, bool)]
+    known = len(numbers) == len(values) and np.isfinite(numbers).all()
+    return numbers if known else None
 
 
 def resolve_overlaps(masks: Sequence[WindowMask], scores: Sequence[float]) -> list[WindowMask]:
