@@ -145,11 +145,10 @@ class Deoccluder:
             return self._completion(scenes, self._ordering(scenes))
         owned = [scene.owned() for scene in scenes]
         scenes, ownerships = [scene for scene, _ in owned], [found for _, found in owned]
-        graphs = list(self._ordering(scenes))
-        for k, ownership in enumerate(ownerships):
-            if ownership is not None:
-                graphs[k] = ownership.ordered(graphs[k])
-                scenes[k] = replace(scenes[k], modal_masks=ownership.to_complete)
+        graphs = [
+            graph if ownership is None else ownership.ordered(graph)
+            for graph, ownership in zip(self._ordering(scenes), ownerships, strict=True)
+        ]
         return [
             result if ownership is None else result.of_given_masks(ownership)
             for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)

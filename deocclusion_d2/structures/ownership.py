@@ -76,8 +76,12 @@ class Ownership:
         ]
 
     @property
-    def to_complete(self) -> list[WindowMask]:
-        """N masks that a completion starts from: ``masks``, but as given where others own all."""
+    def seen(self) -> list[WindowMask]:
+        """N masks that orderings and completions look at: ``masks``.
+
+        But a mask without a pixel of its own, such as that of an object which was annotated twice,
+        is seen as given: it has neighbours, and can be completed.
+        """
         return [
             given if owned.is_empty else owned
             for given, owned in zip(self.given, self.masks, strict=True)
@@ -109,7 +113,7 @@ class Ownership:
         smaller mask.
 
         Args:
-            graph: what the method says about ``masks``; it is not changed.
+            graph: what the method says about ``seen``; it is not changed.
         """
         graph = graph.subgraph(range(len(graph)))
         for owner, other, _, share in self.overlaps:

@@ -54,14 +54,14 @@ class Scene:
         return len(self.modal_masks)
 
     def owned(self) -> tuple[Scene, Ownership | None]:
-        """The scene with one owner for every pixel, and who owns what; see ``own_pixels``.
+        """The scene as steps see it, a pixel with one owner, and who owns what; see ``own_pixels``.
 
         A scene whose masks do not overlap is given back itself, and None.
         """
         ownership = own_pixels(self.modal_masks, self.scores)
         if ownership is None:
             return self, None
-        return replace(self, modal_masks=ownership.masks), ownership
+        return replace(self, modal_masks=ownership.seen), ownership
 
     @property
     def description(self) -> str:
@@ -120,7 +120,7 @@ class Deocclusion:
     ownership: Ownership | None = None
 
     def of_given_masks(self, ownership: Ownership) -> Deocclusion:
-        """The result for the masks as they were given, from that for those that own their pixels.
+        """The result for the masks as they were given, from that for masks that own their pixels.
 
         Amodal masks hold what the annotator has said, and so the pixels that others own.
         """
