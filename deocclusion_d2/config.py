@@ -146,6 +146,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # Predicted masks (those that have scores) below this score are left out; of the others, the
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
+    # Whose the pixels are that several masks without scores hold, such as COCO's of a table and of
+    # the cup on it. "owner": the smaller mask's, for order, erasers and layers; modal masks that
+    # are written stay as given, and amodal ones hold them. "as_given": every mask keeps them.
+    cfg.DEOCCLUSION.OVERLAPS = "owner"
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True
@@ -162,7 +166,7 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # The square around a hole of the background grows until this share of its pixels in the image
     # is visible background, or the whole image is inside.
     cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3
-    # Exactly the released protocol: float32, unfused, raw paste, no dilation.
+    # Exactly the released protocol: float32, unfused, raw paste, no dilation, no owners of pixels.
     cfg.DEOCCLUSION.PAPER_PROTOCOL = False
     # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
     cfg.DEOCCLUSION.PRECISION = "auto"

@@ -13,8 +13,8 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
-from .inference.steps import Completion, Ordering, dilation
-from .structures import DEFAULT_MIN_SCORE, Deocclusion, Scene
+from .inference.steps import Completion, Ordering, dilation, owns_pixels
+from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Deoccluder:
         completion: Completion,
         description: Mapping[str, Any],
         min_score: float = DEFAULT_MIN_SCORE,
+        owns_pixels: bool = True,
     ) -> None:
         """Most callers want ``from_config`` or ``baseline``.
 
@@ -57,6 +58,8 @@ class Deoccluder:
             ordering, completion: the two steps, see ``inference/steps.py``.
             description: what ``describe`` says.
             min_score: ``predict`` leaves out masks whose score is below it.
+            owns_pixels: both steps see masks of which every pixel has one owner, whatever masks
+                overlap; see ``structures/ownership.py``.
         """
         self._ordering = ordering
         self._completion = completion
@@ -64,6 +67,7 @@ class Deoccluder:
         self.uses_rgb = ordering.uses_rgb or completion.uses_rgb
         self.uses_category = ordering.uses_category or completion.uses_category
         self.min_score = min_score
+        self.owns_pixels = owns_pixels
 
     @classmethod
     def from_config(cls, cfg: CfgNode, model: torch.nn.Module | None = None) -> Deoccluder:
@@ -99,23 +103,31 @@ class Deoccluder:
         description |= {**described, **completion.describe()}
         for step in chosen:
             description |= step.describe_source()
-        return cls(ordering, completion, description, options.MIN_SCORE)
+        if not owns_pixels(cfg) and not options.PAPER_PROTOCOL:
+            description["overlaps"] = options.OVERLAPS
+        return cls(ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg))
 
     @classmethod
-    def baseline(cls, name: str) -> Deoccluder:
+    def baseline(cls, name: str, overlaps: str = OVERLAP_RULES[0]) -> Deoccluder:
         """A method that needs no network: "raw", "convex" or "convex_r", on the Convex order.
 
         It loads neither torch nor Detectron2.
+
+        Args:
+            overlaps: ``DEOCCLUSION.OVERLAPS``.
         """
         if name not in rule_methods():
             raise UserError(f"method = {name!r}: use one of {', '.join(rule_methods())}")
         cfg = rule_config()
+        cfg.DEOCCLUSION.OVERLAPS = overlaps
         steps = [
             find_step(kind, wanted)[1].build(cfg, None)
             for kind, wanted in (("ordering", _RULE_ORDER), ("completion", name))
         ]
         description = {"ordering": _RULE_ORDER, "completion": name, "dilation": 0}
-        return cls(*steps, description)
+        if not owns_pixels(cfg):
+            description["overlaps"] = overlaps
+        return cls(*steps, description, owns_pixels=owns_pixels(cfg))
 
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
@@ -129,7 +141,18 @@ class Deoccluder:
                 Detectron2's evaluation loop expects a model.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
-        return self._completion(scenes, self._ordering(scenes))
+        if not self.owns_pixels:
+            return self._completion(scenes, self._ordering(scenes))
+        owned = [scene.owned() for scene in scenes]
+        scenes, ownerships = [scene for scene, _ in owned], [found for _, found in owned]
+        graphs = [
+            graph if ownership is None else ownership.ordered(graph)
+            for graph, ownership in zip(self._ordering(scenes), ownerships, strict=True)
+        ]
+        return [
+            result if ownership is None else result.of_given_masks(ownership)
+            for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
+        ]
 
     def predict(
         self,
@@ -142,7 +165,9 @@ class Deoccluder:
 
         Masks with scores are predictions. Those with a score below ``min_score``
         (``DEOCCLUSION.MIN_SCORE``) are left out, and a pixel that several of the others hold goes
-        to the one of the highest score. Masks without scores stay as they are, all of them.
+        to the one of the highest score. Of masks without scores all take part; a pixel that several
+        of them hold is the smaller one's for order and erasers (``DEOCCLUSION.OVERLAPS``), and
+        every amodal mask holds what was given.
 
         Args:
             masks: N modal masks: (N, H, W) array or tensor, non-zero is foreground; or N compressed

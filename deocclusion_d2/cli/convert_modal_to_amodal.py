@@ -62,6 +62,9 @@ what is written (COCO JSON; images and annotations in the order of the input):
   every other key             as in the input; only a true amodal mask under another key (a_segm,
                               a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours
   info.deocclusion            version, method, thresholds, checksums of weights and input
+                              and, where modal masks share pixels, how many (overlaps); for order
+                              and completion they are the smaller mask's (DEOCCLUSION.OVERLAPS),
+                              and modal_segmentation stays as given
   COCOA's regions become annotations; what an entry says besides goes to its image, under "cocoa".
   Of COCO results: the images and categories of --images-from; the annotations by image; an id from
   the entry's own id or annotation_id, else its number in the list from 1; score and all other keys

@@ -91,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             write_scene_pages(folders, html, of_folder=Path(args["image"]).is_dir())
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)
+    if result.overlaps is not None:
+        print(f"masks overlap: {result.overlaps}; each pixel got one owner")
     parts = [f"{len(result.written)} decomposed"]
     if result.already_there:
         parts.append(

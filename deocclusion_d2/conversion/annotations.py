@@ -21,7 +21,7 @@ from ..data.datasets.segmentation import is_empty, looks_normalised
 from ..data.images import read_rgb
 from ..errors import UserError
 from ..json_files import dump_json, is_number
-from ..structures import Deocclusion, Scene, WindowMask
+from ..structures import Deocclusion, Scene, WindowMask, known_scores
 from .document_index import NULL, DocumentIndex
 from .tally import Tally
 
@@ -131,6 +131,7 @@ class ShardReader:
             image=self._pixels(info, tally) if instances and self.image_root is not None else None,
             image_id=info.id,
             file_name=info.file_name,
+            scores=known_scores([p.raw.get("score") for p in instances]),
         )
         return SourceImage(info, scene, instances, parts)
 
@@ -202,6 +203,8 @@ def convert_shard(
             tally.images += bool(image.instances)
             tally.cycles += len(result.graph.cycles())
             tally.mutual += len(result.graph.mutual_pairs)
+            if result.ownership is not None:
+                tally.add_overlaps(result.ownership.summary())
             rows = [
                 _converted(image, result, row, annotation_format, tally)
                 for row in range(len(image.scene))

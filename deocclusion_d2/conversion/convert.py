@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
 from tqdm import tqdm
 
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
+from ..structures import own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
 from .annotations import ShardReader, convert_shard
 from .document_index import DocumentIndex, read_index
@@ -99,6 +101,8 @@ def convert(
                     f"{folder.shard(number)} is missing: do all machines share this folder?"
                 )
             total.add(Tally.from_dict(header["tally"]))
+        if total.overlaps is not None:
+            info["overlaps"] = total.overlaps.to_json()
         merge(index, plan, folder, info, job.output, WRITERS[writer])
         folder.remove()
         print(total.table(time.perf_counter() - start, done_now))
@@ -162,9 +166,13 @@ def _convert_own_shards(
         image_root = job.image_root or (job.images_from or job.input).parent
     reader = ShardReader(index, image_root, job.skip_invalid, job.images_from)
     own = range(rank, len(plan), world)
-    todo = [number for number in own if not _is_finished(folder, number, job.skip_invalid)]
-    wanted = set(todo)
-    items = {n: shard for n, shard in enumerate(plan.items_by_shard()) if n in wanted}
+    items = {n: shard for n, shard in enumerate(plan.items_by_shard()) if n in own}
+    todo = [
+        number
+        for number in own
+        if not _is_finished(folder, number, job.skip_invalid)
+        or (deoccluder.owns_pixels and _overlaps_unheeded(folder, number, reader, items[number]))
+    ]
     instances = int(plan.instances[own].sum())
     converted = 0
     with tqdm(
@@ -195,6 +203,18 @@ def _is_finished(folder: ShardFolder, number: int, skip_invalid: bool) -> bool:
     """Whether a shard of an earlier run can stay: not if it skipped what must now be an error."""
     header = folder.header(number)
     return header is not None and (skip_invalid or not header["tally"]["skipped"])
+
+
+def _overlaps_unheeded(
+    folder: ShardFolder, number: int, reader: ShardReader, items: np.ndarray
+) -> bool:
+    """Whether a version that knew no owners of shared pixels made a shard in which there are some.
+
+    Its tallies do not count them.
+    """
+    if "overlapping" in folder.header(number)["tally"]:
+        return False
+    return any(own_pixels(image.scene.modal_masks) for image in reader.read(items).images)
 
 
 def _read_ahead(read: Callable[[S], T], keys: Iterable[S]) -> Iterator[tuple[S, T]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..data.datasets.assumptions import Assumptions
+from ..structures import OverlapSummary
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -27,6 +28,11 @@ class Tally:
         grown_modal_pixels: pixels of the modal masks of the grown instances.
         cycles: groups of instances that hide each other in a circle.
         mutual: pairs of instances that hide parts of each other.
+        overlapping: pairs of modal masks that share pixels.
+        shared_pixels: pixels of modal masks that another mask owns.
+        pixels_there: pixels of all modal masks of the images in which some overlap.
+        covered: instances of which more than half lies on others.
+        without_own_pixel: instances of which others own every pixel.
         low_scores: predictions left out for their score.
         boxes_kept: instances with an empty modal mask whose given box and area are kept.
         normalised: instances whose polygons lie between 0 and 1, as shares of the image size do.
@@ -45,6 +51,11 @@ class Tally:
     grown_modal_pixels: int = 0
     cycles: int = 0
     mutual: int = 0
+    overlapping: int = 0
+    shared_pixels: int = 0
+    pixels_there: int = 0
+    covered: int = 0
+    without_own_pixel: int = 0
     low_scores: int = 0
     boxes_kept: int = 0
     normalised: int = 0
@@ -72,6 +83,27 @@ class Tally:
         self.skipped.update(other.skipped)
         self.assumed.add(other.assumed)
         self.examples = {**other.examples, **self.examples}
+
+    def add_overlaps(self, found: OverlapSummary) -> None:
+        """Count the overlaps of an image's masks."""
+        self.overlapping += found.pairs
+        self.shared_pixels += found.shared_pixels
+        self.pixels_there += found.pixels
+        self.covered += found.covered
+        self.without_own_pixel += found.hidden
+
+    @property
+    def overlaps(self) -> OverlapSummary | None:
+        """What there is to say about overlapping masks; None when there are none."""
+        if not self.overlapping:
+            return None
+        return OverlapSummary(
+            self.overlapping,
+            self.shared_pixels,
+            self.pixels_there,
+            self.covered,
+            self.without_own_pixel,
+        )
 
     def skip(self, message: str) -> None:
         """Count an annotation that is left as it was.
@@ -146,6 +178,8 @@ class Tally:
             rows.append(("pairs that hide each other", f"{self.mutual:,}"))
         if self.boxes_kept:
             rows.append(("without a mask, box kept", f"{self.boxes_kept:,}"))
+        if self.overlaps is not None:
+            rows.append(("pixels of several masks", str(self.overlaps)))
         if self.low_scores:
             rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
         for reason, count in self.skipped.most_common():

@@ -12,6 +12,7 @@ from ..structures import (
     Scene,
     SceneTruth,
     WindowMask,
+    known_scores,
 )
 from .images import read_rgb
 
@@ -34,6 +35,7 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         image=read_rgb(record["file_name"]) if load_image else None,
         image_id=record["image_id"],
         file_name=record["file_name"],
+        scores=known_scores([a.get("score") for a in annotations]),
     )
     return scene, _truth(record, annotations, {row: i for i, row in enumerate(rows)})
 

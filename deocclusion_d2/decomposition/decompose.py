@@ -81,8 +81,9 @@ def decompose_scenes(
             surroundings too; they get those further inside. 0: hard edges, see above.
 
     Returns:
-        One per scene. Instances without a visible pixel are left out; an object is named after its
-        category and its row, such as "car-3".
+        One per scene. Instances without a visible pixel are left out, also those of which others
+        own every pixel; an object is named after its category and its row, such as "car-3". Where
+        masks overlap, the description says how much, under "overlaps".
 
     Raises:
         UserError: a scene without image or without a visible instance, an even ``dilation``, or an
@@ -106,21 +107,26 @@ def decompose_scenes(
     ]
     windows = iter(content.fill([hole for part in parts for hole in part.holes]))
     layered = [part.assemble([next(windows) for _ in part.holes]) for part in parts]
-    for scene in layered:
+    for scene, result in zip(layered, results, strict=True):
         scene.description = {
             **content.describe(),
             "content_dilation": dilation,
             "edge_inset": inset,
         }
+        if result.ownership is not None:
+            scene.description["overlaps"] = result.ownership.summary().to_json()
     return layered
 
 
 def layer_masks(
     scene: Scene, result: Deocclusion, dilation: int = 0
 ) -> tuple[list[WindowMask], list[WindowMask]]:
-    """Modal and amodal masks of layers that give the photo again; see ``decompose_scenes``."""
+    """Modal and amodal masks of layers that give the photo again; see ``decompose_scenes``.
+
+    A pixel that several of the scene's masks hold is its owner's, and behind it the others'.
+    """
     image = WindowMask.filled((0, 0, scene.width, scene.height))
-    modal = [mask & image for mask in scene.modal_masks]
+    modal = [mask & image for mask in result.visible_masks(scene)]
     taken = union(modal)
     modal = [mask | ((mask.dilate(dilation) & image) - taken) for mask in modal]
     taken = union(modal)

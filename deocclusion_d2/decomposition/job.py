@@ -22,7 +22,7 @@ from ..deoccluder import (
 from ..errors import UserError
 from ..files import file_sha256
 from ..inference.content import ContentFiller
-from ..structures import LayeredScene
+from ..structures import LayeredScene, OverlapSummary
 from ..systems import find_step
 from ..visualization.layers import layers_overview
 from .decompose import decompose_scenes
@@ -84,11 +84,13 @@ class JobResult:
         written: folders of decompositions.
         already_there: folders of those that were there before, and were left alone.
         invalid: one line for every photo that was skipped.
+        overlaps: of the masks of what was written; None when none of them overlap.
     """
 
     written: list[Path] = field(default_factory=list)
     already_there: list[Path] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
+    overlaps: OverlapSummary | None = None
 
 
 def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) -> JobResult:
@@ -138,10 +140,13 @@ def _step(
                 break
             result.invalid.append(str(error))
             bar.update()
-    for layered, (photo, folder) in zip(tools.decompose(ready), ready, strict=True):
+    decomposed = zip(tools.decompose(ready), ready, strict=True)
+    for (layered, overlaps), (photo, folder) in decomposed:
         overview = layers_overview(layered, photo.scene.image)
         save_layered_scene(layered, folder, {OVERVIEW_FILE: overview})
         result.written.append(folder)
+        if overlaps is not None:
+            result.overlaps = overlaps + (result.overlaps or OverlapSummary())
         bar.update()
     if failure is not None:
         raise failure
@@ -194,7 +199,7 @@ class _Tools:
             settings = load_config(None, job.opts)
             method = job.method or _METHOD
             description["method"] = method
-            deoccluder = Deoccluder.baseline(method)
+            deoccluder = Deoccluder.baseline(method, settings.DEOCCLUSION.OVERLAPS)
         content, text, of_content = _content(job, settings)
         return cls(
             _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category),
@@ -206,14 +211,16 @@ class _Tools:
             f"order and amodal masks by {method}, content by {text}",
         )
 
-    def decompose(self, photos: Sequence[tuple[MaskedPhoto, Path]]) -> Iterator[LayeredScene]:
+    def decompose(
+        self, photos: Sequence[tuple[MaskedPhoto, Path]]
+    ) -> Iterator[tuple[LayeredScene, OverlapSummary | None]]:
         scenes = [photo.scene for photo, _ in photos]
         names = [photo.categories for photo, _ in photos]
         results = self.deoccluder(scenes)
         layered = decompose_scenes(scenes, results, self.content, names, self.dilation, self.inset)
-        for scene in layered:
+        for scene, result in zip(layered, results, strict=True):
             scene.description = {**self.description, **scene.description}
-            yield scene
+            yield scene, result.ownership.summary() if result.ownership else None
 
 
 def _check_options(job: DecompositionJob) -> None:

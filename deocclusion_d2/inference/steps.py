@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import UserError
-from ..structures import Deocclusion, OcclusionGraph, Scene
+from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene
 
 if TYPE_CHECKING:
     from .network_runner import NetworkRunner
@@ -95,6 +95,18 @@ def dilation(cfg) -> int:
 def constrains(cfg) -> bool:
     """Whether visible pixels are kept; the paper's protocol takes the raw paste."""
     return cfg.DEOCCLUSION.CONSTRAIN and not cfg.DEOCCLUSION.PAPER_PROTOCOL
+
+
+def owns_pixels(cfg) -> bool:
+    """Whether a pixel of several masks gets one owner; the paper's protocol knows none.
+
+    Raises:
+        UserError: DEOCCLUSION.OVERLAPS is no rule.
+    """
+    rule = cfg.DEOCCLUSION.OVERLAPS
+    if rule not in OVERLAP_RULES:
+        raise UserError(f"DEOCCLUSION.OVERLAPS = {rule!r}: use {' or '.join(OVERLAP_RULES)}")
+    return rule == OVERLAP_RULES[0] and not cfg.DEOCCLUSION.PAPER_PROTOCOL
 
 
 def patch_arguments(cfg) -> dict[str, Any]:

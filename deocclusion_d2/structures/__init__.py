@@ -3,7 +3,17 @@
 from .layered_scene import LayeredScene, ObjectLayer
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
-from .predicted_masks import DEFAULT_MIN_SCORE, resolve_overlaps, resolve_rle_overlaps
+from .ownership import (
+    DEFAULT_MIN_SCORE,
+    OVERLAP_RULES,
+    Overlap,
+    OverlapSummary,
+    Ownership,
+    known_scores,
+    own_pixels,
+    resolve_overlaps,
+    resolve_rle_overlaps,
+)
 from .probability_map import ProbabilityMap
 from .scene import Deocclusion, Scene, SceneTruth
 from .shape import centre_y, convex_hull
@@ -12,10 +22,14 @@ from .window_mask import WindowMask
 
 __all__ = [
     "DEFAULT_MIN_SCORE",
+    "OVERLAP_RULES",
     "Deocclusion",
     "LayeredScene",
     "ObjectLayer",
     "OcclusionGraph",
+    "Overlap",
+    "OverlapSummary",
+    "Ownership",
     "ProbabilityMap",
     "Scene",
     "SceneTruth",
@@ -23,7 +37,9 @@ __all__ = [
     "WindowMask",
     "centre_y",
     "convex_hull",
+    "known_scores",
     "neighbour_pairs",
+    "own_pixels",
     "resolve_overlaps",
     "resolve_rle_overlaps",
 ]

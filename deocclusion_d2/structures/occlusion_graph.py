@@ -116,6 +116,18 @@ class OcclusionGraph:
         self.add_neighbours(occluder, occludee)
         self.graph.add_edge(occluder, occludee, **attributes)
 
+    def put_in_front(self, occluder: int, occludee: int, confidence: float | None = None) -> None:
+        """Add the edge occluder -> occludee, in place of the contrary one if that is there.
+
+        The increments of a contrary edge stay noted.
+        """
+        increments = None
+        if self.graph.has_edge(occludee, occluder):
+            increments = self.graph.edges[occludee, occluder].get("increments")
+            self.graph.remove_edge(occludee, occluder)
+        turned = None if increments is None else (increments[1], increments[0])
+        self.add_occlusion(occluder, occludee, turned, confidence)
+
     def add_mutual(self, i: int, j: int, increments: tuple[float, float]) -> None:
         """Note that two instances hide parts of each other; they become neighbours, too.
 
@@ -176,7 +188,8 @@ class OcclusionGraph:
 
         Dual completion alone: the relative difference of the two increments, |a - b| / (a + b), so
         1 where only one instance gained. Methods that give a probability p >= 0.5 that the edge is
-        right (dual completion with an ordering prior, OrderNet): 2p - 1.
+        right (dual completion with an ordering prior, OrderNet): 2p - 1. Of an edge that masks
+        which overlap have alone: the share of the smaller one that lies on the other.
         """
         return self.graph.edges[occluder, occludee].get("confidence")
 

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .window_mask import Box, crop_window
+from .window_mask import Box, WindowMask, crop_window
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,23 @@ class ProbabilityMap:
     def crop(self, box: Box) -> np.ndarray:
         """The probabilities inside a box (x0, y0, x1, y1): (y1 - y0, x1 - x0) float32 in [0, 1]."""
         return crop_window(self.array, self.x0, self.y0, box) / np.float32(255)
+
+    def with_certain(self, mask: WindowMask) -> ProbabilityMap:
+        """The same with probability 1 at a mask's pixels."""
+        if mask.is_empty:
+            return self
+        box = mask.box
+        if self.array.size:
+            h, w = self.array.shape
+            box = (
+                min(self.x0, box[0]),
+                min(self.y0, box[1]),
+                max(self.x0 + w, box[2]),
+                max(self.y0 + h, box[3]),
+            )
+        levels = crop_window(self.array, self.x0, self.y0, box)
+        levels[mask.crop(box)] = 255
+        return ProbabilityMap(box[0], box[1], levels)
 
     def to_json(self) -> dict[str, Any]:
         """``bbox``, the window [x, y, width, height], and ``png``, it as an 8-bit PNG in base64."""

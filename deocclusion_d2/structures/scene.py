@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .occlusion_graph import OcclusionGraph
+from .ownership import Ownership, own_pixels
 from .probability_map import ProbabilityMap
-from .window_mask import WindowMask
+from .window_mask import WindowMask, union
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Scene:
         instance_ids: N annotation ids (any hashable; the row number where there are none).
         image: (H, W, 3) uint8 RGB, or None when the model needs no colours.
         image_id, file_name: where the scene comes from, for messages and results.
+        scores: N finite numbers, where the masks were predicted and have some; else None.
     """
 
     height: int
@@ -33,6 +36,7 @@ class Scene:
     image: np.ndarray | None = None
     image_id: int | str | None = None
     file_name: str = ""
+    scores: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         self.category_ids = np.asarray(self.category_ids, dtype=np.int64)
@@ -48,6 +52,16 @@ class Scene:
 
     def __len__(self) -> int:
         return len(self.modal_masks)
+
+    def owned(self) -> tuple[Scene, Ownership | None]:
+        """The scene as steps see it, a pixel with one owner, and who owns what; see ``own_pixels``.
+
+        A scene whose masks do not overlap is given back itself, and None.
+        """
+        ownership = own_pixels(self.modal_masks, self.scores)
+        if ownership is None:
+            return self, None
+        return replace(self, modal_masks=ownership.seen), ownership
 
     @property
     def description(self) -> str:
@@ -95,9 +109,40 @@ class Deocclusion:
             rows these are.
         probabilities: N maps of how probable it is that a pixel of what may hide an instance is
             the instance's, None for those that nothing hides; None altogether unless asked for.
+        ownership: who owns the pixels that several of the scene's modal masks hold; None where
+            there are none, and where every mask keeps them (``DEOCCLUSION.OVERLAPS``).
     """
 
     graph: OcclusionGraph
     amodal_masks: list[WindowMask]
     rows: list[int] | None = None
     probabilities: list[ProbabilityMap | None] | None = None
+    ownership: Ownership | None = None
+
+    def of_given_masks(self, ownership: Ownership) -> Deocclusion:
+        """The result for the masks as they were given, from that for masks that own their pixels.
+
+        Amodal masks hold what the annotator has said, and so the pixels that others own.
+        """
+        lost, probabilities = ownership.lost, self.probabilities
+        if probabilities is not None:
+            probabilities = [
+                kept if kept is None else kept.with_certain(mask)
+                for kept, mask in zip(probabilities, lost, strict=True)
+            ]
+        return replace(
+            self,
+            amodal_masks=[
+                mask if more.is_empty else union([mask, more])
+                for mask, more in zip(self.amodal_masks, lost, strict=True)
+            ],
+            probabilities=probabilities,
+            ownership=ownership,
+        )
+
+    def visible_masks(self, scene: Scene) -> list[WindowMask]:
+        """N masks of the pixels that show each instance of its scene, each in one of them.
+
+        They are the scene's modal masks without the pixels that others own.
+        """
+        return scene.modal_masks if self.ownership is None else self.ownership.masks

@@ -218,6 +218,12 @@ def intersect_boxes(a: Box, b: Box) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
+def boxes_meet(boxes: np.ndarray) -> np.ndarray:
+    """Which of N boxes have a common part: (N, 4) of (x0, y0, x1, y1) -> (N, N) bool."""
+    meets = (boxes[:, None, :2] < boxes[None, :, 2:]).all(-1)
+    return meets & meets.T
+
+
 def common_box(first: WindowMask, second: WindowMask) -> Box:
     """The tight box around two masks that are not empty."""
     a, b = first.box, second.box

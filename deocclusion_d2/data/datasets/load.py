@@ -295,6 +295,8 @@ def _annotation(
     )
     if annotation.amodal is not None:
         result["amodal_segmentation"] = annotation.amodal
+    if "score" in annotation.raw:
+        result["score"] = annotation.raw["score"]
     result.update(labels.get(annotation.id, {}))
     return result
 

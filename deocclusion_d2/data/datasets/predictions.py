@@ -245,6 +245,7 @@ def _with_predictions(
         annotation["true_modal_segmentation"] = annotation["modal_segmentation"]
         if row < 0:
             annotation["modal_segmentation"] = empty_rle(height, width)
+            annotation.pop("score", None)
         else:
             annotation["modal_segmentation"] = mask_of_row[row]
             annotation["score"] = predictions[row].score

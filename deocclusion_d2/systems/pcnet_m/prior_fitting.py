@@ -30,6 +30,7 @@ from ...data.datasets import ensure_registered
 from ...data.loaders import build_scene_test_loader
 from ...errors import UserError
 from ...files import file_sha256
+from ...inference.steps import owns_pixels
 from ...version import __version__
 from .ordering import DualCompletion
 from .ordering_prior import OrderingPrior, relative_difference
@@ -109,7 +110,10 @@ def fit_ordering_prior(
         build_scene_test_loader(cfg, name, every, load_images=ordering.uses_rgb)
         for name in dataset_names
     ]
-    values, relative, images, count = _together([_measure(ordering, loader) for loader in loaders])
+    owned = owns_pixels(cfg)
+    values, relative, images, count = _together(
+        [_measure(ordering, loader, owned) for loader in loaders]
+    )
     prior = None
     # Another machine need not have the weights' file.
     if comm.is_main_process():
@@ -259,14 +263,20 @@ def _together(parts: Sequence[_Pairs]) -> _Pairs:
     return np.concatenate(values), np.concatenate(relative), np.concatenate(numbers), sum(counts)
 
 
-def _measure(ordering: DualCompletion, loader) -> _Pairs:
-    """The pairs of a loader's images in this process."""
+def _measure(ordering: DualCompletion, loader, owned: bool) -> _Pairs:
+    """The pairs of a loader's images in this process.
+
+    Args:
+        owned: look at masks as the ordering sees them, where some overlap.
+    """
     values = [np.zeros((0, len(FEATURES)))]
     relative = [np.zeros(0)]
     images = [np.zeros(0, dtype=int)]
     count = 0
     for batch in tqdm(loader, "ordering prior", unit="batch", disable=not comm.is_main_process()):
         scenes = [record["scene"] for record in batch]
+        if owned:
+            scenes = [scene.owned()[0] for scene in scenes]
         for scene, (pairs, increments) in zip(scenes, ordering.increments(scenes), strict=True):
             values.append(pair_features(scene, pairs))
             relative.append(relative_difference(increments))
