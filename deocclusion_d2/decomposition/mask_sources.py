@@ -14,6 +14,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import DatasetName, ensure_registered, read_json, register_builtin_datasets
 from ..data.datasets.formats import default_format, detect_format, get_format, is_lone_item
+from ..data.images import check_size
 from ..data.scenes import scene_from_record
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
@@ -237,8 +238,4 @@ def _common_parts(path: Path, file_name: str) -> int:
 
 
 def _check_size(path: Path, image: np.ndarray, height: int, width: int, json_file: str) -> None:
-    if image.shape[:2] != (height, width):
-        raise UserError(
-            f"{path}: the photo is {image.shape[1]} x {image.shape[0]} pixels, its masks in "
-            f"{json_file} are {width} x {height}: use the photo that they were made on"
-        )
+    check_size(path, image.shape[:2], (height, width), masks=json_file)
