@@ -13,7 +13,7 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
-from .inference.steps import Completion, Ordering, dilation
+from .inference.steps import Completion, Ordering, dilation, require_categories
 from .structures import DEFAULT_MIN_SCORE, Deocclusion, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
 
@@ -127,8 +127,14 @@ class Deoccluder:
         Args:
             scenes: scenes, or the dicts of ``SceneMapper``, so that a Deoccluder can stand where
                 Detectron2's evaluation loop expects a model.
+
+        Raises:
+            UserError: a category id that a network of the steps cannot take.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
+        if self.uses_category:
+            for scene in scenes:
+                require_categories(scene)
         return self._completion(scenes, self._ordering(scenes))
 
     def predict(

@@ -16,6 +16,7 @@ from ..inference.content import (
     background_holes,
     object_hole,
 )
+from ..inference.steps import require_categories
 from ..structures import (
     Deocclusion,
     LayeredScene,
@@ -74,6 +75,9 @@ def decompose_scenes(
     if dilation < 0 or (dilation and dilation % 2 == 0):
         raise UserError(f"DEOCCLUSION.CONTENT_DILATION = {dilation}: use 0 or an odd number")
     content = content or TeleaFiller()
+    if content.uses_category:
+        for scene in scenes:
+            require_categories(scene)
     parts = [
         _Parts.of(
             scene,

@@ -161,14 +161,19 @@ def test_transparency_is_refused(tmp_path):
 # -------------------------------------------------------------------- colours
 
 
-def profile(gamma: float, primaries=None) -> bytes:
-    """An ICC profile (v2): sRGB's primaries, or others, and a power as tone curve."""
+def profile(gamma: float) -> bytes:
+    """An ICC profile (v2): white, sRGB's primaries, and a power as tone curve."""
 
     def fixed(value: float) -> bytes:
         return struct.pack(">i", round(value * 65536))
 
-    columns = primaries or [(0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)]  # fmt: skip
-    xyz = [b"XYZ \0\0\0\0" + b"".join(map(fixed, c)) for c in [(0.9642, 1.0, 0.8249), *columns]]
+    columns = [
+        (0.9642, 1.0, 0.8249),
+        (0.4361, 0.2225, 0.0139),
+        (0.3851, 0.7169, 0.0971),
+        (0.1431, 0.0606, 0.7141),
+    ]
+    xyz = [b"XYZ \0\0\0\0" + b"".join(map(fixed, column)) for column in columns]
     curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
     text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"test\0" + bytes(79)
     data = [*xyz, curve, text + b"\0" * (-len(text) % 4)]
