@@ -139,7 +139,7 @@ class Deoccluder:
 
     def predict(
         self,
-        masks: np.ndarray | Sequence[dict] | Instances,
+        masks: np.ndarray | torch.Tensor | Sequence[Any] | Mapping[str, Instances] | Instances,
         category_ids: Sequence[int] | None = None,
         image: np.ndarray | None = None,
         contiguous_ids: Mapping[int, int] | None = None,
@@ -151,14 +151,18 @@ class Deoccluder:
         to the one of the highest score. Masks without scores stay as they are, all of them.
 
         Args:
-            masks: N modal masks: (N, H, W) array or tensor, non-zero is foreground; or N compressed
-                COCO RLE dicts; or N entries of COCO results of one image (dicts with
-                ``segmentation``, ``category_id`` and ``score``); or Detectron2 ``Instances`` with
-                ``pred_masks`` or ``gt_masks``, and maybe ``scores``.
-            category_ids: N ids of the data set that the model was trained on (KINS 1-8). Without,
-                they are those of the results' entries, or those that ``contiguous_ids`` gives to
-                the classes of ``Instances``; else 1.
-            image: (H, W, 3) uint8 RGB; only for models that use colours.
+            masks: N modal masks: (N, H, W) array or tensor; or N (H, W) arrays, tensors or pictures
+                of Pillow (modes 1 and L); or N COCO RLE dicts; or N entries of COCO results of one
+                image (dicts with ``segmentation``, ``category_id`` and ``score``); or the dicts of
+                Segment Anything's generator (``segmentation`` alone counts); or Detectron2
+                ``Instances`` with ``pred_masks`` or ``gt_masks``, and maybe ``scores``, also as
+                ``{"instances": ...}``. Values are booleans, 0 and 1, or 0 and 255; or
+                probabilities in [0, 1], of which those of 0.5 and more are foreground. Logits and
+                label maps are refused. (H, W, N) is taken where ``image`` shows that it is that.
+            category_ids: N ids of the data set that the model was trained on (KINS 1-8), not names.
+                Without, they are those of the results' entries, or those that ``contiguous_ids``
+                gives to the classes of ``Instances``; else 1.
+            image: (H, W, 3) uint8 RGB, or a picture of Pillow; only for models that use colours.
             contiguous_ids: category id of the data set -> class number of the detector, as in
                 ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
 
@@ -167,7 +171,8 @@ class Deoccluder:
 
         Raises:
             UserError: masks that are not one of these forms; or ``Instances`` with classes, neither
-                ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids.
+                ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids;
+                or an id below 1 and such a model.
         """
         from .inference.scene_input import scene_from_masks
 

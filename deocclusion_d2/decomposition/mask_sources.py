@@ -17,7 +17,7 @@ from ..data.datasets.formats import default_format, detect_format, get_format, i
 from ..data.images import check_size
 from ..data.scenes import scene_from_record
 from ..errors import UserError
-from ..inference.scene_input import scene_from_masks
+from ..inference.scene_input import rle_size, scene_from_masks
 from ..structures import DEFAULT_MIN_SCORE, Scene
 
 
@@ -170,13 +170,10 @@ class ResultMasks(MaskSource):
 
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
         entries = self._entries_of(path)
-        sizes = {
-            tuple(e["segmentation"]["size"])
-            for e in entries
-            if isinstance(e.get("segmentation"), Mapping) and "size" in e["segmentation"]
-        }
-        for size in sorted(sizes - {image.shape[:2]}):
-            _check_size(path, image, *size, self.json_file)
+        for entry in entries:
+            size = rle_size(entry["segmentation"])
+            if size is not None:
+                _check_size(path, image, *size, self.json_file)
         try:
             scene, _ = scene_from_masks(entries, None, image, min_score=self.min_score)
         except UserError as error:
