@@ -84,7 +84,12 @@ FAULTS = {
     cut: "not a readable picture",
 }
 CONFIGS = {
-    "pcnet_m_kins_quick.yaml": ("MODEL.PCNET_M.USE_RGB", "True"),
+    "pcnet_m_kins_quick.yaml": (
+        "MODEL.PCNET_M.USE_RGB",
+        "True",
+        "INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS",
+        "False",
+    ),
     "order_net_mi_kins_quick.yaml": (),
     "modal_unet_kins_quick.yaml": (),
     "pcnet_c_kins_quick.yaml": (),
