@@ -13,7 +13,7 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
-from .inference.steps import Completion, Ordering, dilation, owns_pixels
+from .inference.steps import Completion, Ordering, dilation, owns_pixels, require_categories
 from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
 
@@ -139,8 +139,14 @@ class Deoccluder:
         Args:
             scenes: scenes, or the dicts of ``SceneMapper``, so that a Deoccluder can stand where
                 Detectron2's evaluation loop expects a model.
+
+        Raises:
+            UserError: a category id that a network of the steps cannot take.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
+        if self.uses_category:
+            for scene in scenes:
+                require_categories(scene)
         if not self.owns_pixels:
             return self._completion(scenes, self._ordering(scenes))
         owned = [scene.owned() for scene in scenes]
@@ -156,7 +162,7 @@ class Deoccluder:
 
     def predict(
         self,
-        masks: np.ndarray | Sequence[dict] | Instances,
+        masks: np.ndarray | torch.Tensor | Sequence[Any] | Mapping[str, Instances] | Instances,
         category_ids: Sequence[int] | None = None,
         image: np.ndarray | None = None,
         contiguous_ids: Mapping[int, int] | None = None,
@@ -170,14 +176,18 @@ class Deoccluder:
         every amodal mask holds what was given.
 
         Args:
-            masks: N modal masks: (N, H, W) array or tensor, non-zero is foreground; or N compressed
-                COCO RLE dicts; or N entries of COCO results of one image (dicts with
-                ``segmentation``, ``category_id`` and ``score``); or Detectron2 ``Instances`` with
-                ``pred_masks`` or ``gt_masks``, and maybe ``scores``.
-            category_ids: N ids of the data set that the model was trained on (KINS 1-8). Without,
-                they are those of the results' entries, or those that ``contiguous_ids`` gives to
-                the classes of ``Instances``; else 1.
-            image: (H, W, 3) uint8 RGB; only for models that use colours.
+            masks: N modal masks: (N, H, W) array or tensor; or N (H, W) arrays, tensors or pictures
+                of Pillow (modes 1 and L); or N COCO RLE dicts; or N entries of COCO results of one
+                image (dicts with ``segmentation``, ``category_id`` and ``score``); or the dicts of
+                Segment Anything's generator (``segmentation`` alone counts); or Detectron2
+                ``Instances`` with ``pred_masks`` or ``gt_masks``, and maybe ``scores``, also as
+                ``{"instances": ...}``. Values are booleans, 0 and 1, or 0 and 255; or
+                probabilities in [0, 1], of which those of 0.5 and more are foreground. Logits and
+                label maps are refused. (H, W, N) is taken where ``image`` shows that it is that.
+            category_ids: N ids of the data set that the model was trained on (KINS 1-8), not names.
+                Without, they are those of the results' entries, or those that ``contiguous_ids``
+                gives to the classes of ``Instances``; else 1.
+            image: (H, W, 3) uint8 RGB, or a picture of Pillow; only for models that use colours.
             contiguous_ids: category id of the data set -> class number of the detector, as in
                 ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
 
@@ -186,7 +196,8 @@ class Deoccluder:
 
         Raises:
             UserError: masks that are not one of these forms; or ``Instances`` with classes, neither
-                ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids.
+                ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids;
+                or an id below 1 and such a model.
         """
         from .inference.scene_input import scene_from_masks
 

@@ -120,5 +120,9 @@ class InstanceDrawMapper(ABC):
         """
 
     def image(self, index: int) -> np.ndarray:
-        """The image of an instance, (H, W, 3) uint8 RGB."""
-        return read_rgb(self.instances.file_name(index))
+        """The image of an instance, (H, W, 3) uint8 RGB.
+
+        Raises:
+            UserError: it cannot be read, or has another size than the masks.
+        """
+        return read_rgb(self.instances.file_name(index), self.instances.image_size(index))

@@ -27,6 +27,7 @@ class InstanceTable:
         category_ids: (N,) int64, ids of the data set.
         image_index: (N,) int32, row of ``file_names``.
         file_names: image files; they need not exist unless colours are used.
+        image_sizes: (height, width) of each, in pixels, as the annotations say.
         skipped: number of instances left out: crowds, empty masks and squares under the minimum.
     """
 
@@ -54,9 +55,11 @@ class InstanceTable:
         categories: list[int] = []
         image_index: list[int] = []
         self.file_names: list[str] = []
+        self.image_sizes: list[tuple[int, int]] = []
         self.skipped = 0
         for record in records:
             self.file_names.append(record["file_name"])
+            self.image_sizes.append((record["height"], record["width"]))
             for annotation in record["annotations"]:
                 if annotation.get("iscrowd", 0):
                     self.skipped += 1
@@ -127,6 +130,10 @@ class InstanceTable:
     def file_name(self, index: int) -> str:
         """The image file of one instance."""
         return self.file_names[self.image_index[index]]
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """(H, W) of the image of one instance."""
+        return self.image_sizes[self.image_index[index]]
 
 
 def _rle(record: dict, annotation: dict, column: str) -> dict:

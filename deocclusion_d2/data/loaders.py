@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 
 import torch
-from detectron2.data import MapDataset, get_detection_dataset_dicts
+from detectron2.data import DatasetCatalog, MapDataset
 from detectron2.data.samplers import InferenceSampler
 from detectron2.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Dataset, default_collate
 
 from ..errors import UserError
+from ..modeling.category_ids import require_category_ids
 from .datasets import ensure_registered
 from .draws import DrawMapper, Draws, DrawSampler
 from .instance_table import InstanceTable
@@ -86,24 +88,47 @@ def train_names(cfg) -> list[str]:
 
 
 def train_records(cfg) -> list[dict]:
-    """The dataset dicts of ``DATASETS.TRAIN``; see ``train_names``."""
-    return get_detection_dataset_dicts(
-        train_names(cfg), filter_empty=False, check_consistency=False
-    )
+    """The dataset dicts of ``DATASETS.TRAIN``, one data set after the other; see ``train_names``.
+
+    Raises:
+        UserError: also for a data set without images.
+    """
+    return [record for name in train_names(cfg) for record in records_of(name)]
 
 
-def train_instances(cfg, columns: Sequence[str] = ()) -> InstanceTable:
+def records_of(dataset_name: str) -> list[dict]:
+    """The dataset dicts of a registered data set.
+
+    Raises:
+        UserError: it holds no image, or cannot be read.
+    """
+    records = list(DatasetCatalog.get(dataset_name))
+    if not records:
+        raise UserError(f"data set {dataset_name!r}: there is no image in it")
+    return records
+
+
+def train_instances(
+    cfg, columns: Sequence[str] = (), category_key: str | None = None
+) -> InstanceTable:
     """The usable instances of ``DATASETS.TRAIN``.
 
     Args:
         columns: masks that are kept beside the modal ones; see ``InstanceTable``.
+        category_key: full name of the config key by which the network multiplies masks by category
+            ids; None for a network that never does.
 
     Raises:
-        UserError: there is none, or one without a mask that is asked for.
+        UserError: there is none, one without a mask that is asked for, or one whose category id
+            the network cannot take.
     """
     options = cfg.INPUT.INSTANCE_CROP
+    by_name = {name: records_of(name) for name in train_names(cfg)}
+    if category_key is not None and reduce(getattr, category_key.split("."), cfg):
+        for name, records in by_name.items():
+            _check_category_ids(name, records, category_key)
     instances = InstanceTable(
-        train_records(cfg),
+        (record for records in by_name.values() for record in records),
         min_square=options.MIN_SQUARE,
         enlarge=options.ENLARGE,
         columns=columns,
@@ -114,6 +139,19 @@ def train_instances(cfg, columns: Sequence[str] = ()) -> InstanceTable:
             f"({instances.skipped} crowd, empty or too small)"
         )
     return instances
+
+
+def _check_category_ids(dataset_name: str, records: Sequence[dict], key: str) -> None:
+    instances = [(r, a) for r in records for a in r["annotations"] if not a.get("iscrowd", 0)]
+
+    def place_of(row: int) -> str:
+        record, annotation = instances[row]
+        return (
+            f"data set {dataset_name!r}: image {record['image_id']!r} ({record['file_name']}), "
+            f"annotation {annotation['id']!r}"
+        )
+
+    require_category_ids([a["dataset_category_id"] for _, a in instances], place_of, key)
 
 
 def run_seed(cfg) -> int:
@@ -141,10 +179,12 @@ def build_scene_test_loader(
         dataset_name: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``.
         every: only every so many images, from the first on.
         load_images: read the images; only what looks at colours needs them.
+
+    Raises:
+        UserError: a data set that cannot be read, or without images.
     """
     ensure_registered(dataset_name)
-    records = get_detection_dataset_dicts(dataset_name, filter_empty=False, check_consistency=False)
-    records = records[::every]
+    records = records_of(dataset_name)[::every]
     return DataLoader(
         MapDataset(_Records(records), SceneMapper(load_images)),
         batch_size=cfg.TEST.IMS_PER_BATCH,

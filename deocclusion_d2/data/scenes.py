@@ -23,6 +23,9 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
     Args:
         record: dataset dict as ``deocclusion_d2.data.datasets`` makes it.
         load_image: read the image file (RGB).
+
+    Raises:
+        UserError: the image is read, and cannot be, or has another size than the masks.
     """
     rows = [i for i, a in enumerate(record["annotations"]) if not a.get("iscrowd", 0)]
     annotations = [record["annotations"][i] for i in rows]
@@ -32,7 +35,7 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         modal_masks=[WindowMask.from_rle(a["modal_segmentation"]) for a in annotations],
         category_ids=np.array([a["dataset_category_id"] for a in annotations], dtype=np.int64),
         instance_ids=[a["id"] for a in annotations],
-        image=read_rgb(record["file_name"]) if load_image else None,
+        image=_pixels(record) if load_image else None,
         image_id=record["image_id"],
         file_name=record["file_name"],
         scores=known_scores([a.get("score") for a in annotations]),
@@ -90,6 +93,10 @@ class SceneMapper:
         scene, truth = scene_from_record(dataset_dict, self.load_image)
         kept = ("image_id", "file_name", "height", "width")
         return {**{k: dataset_dict[k] for k in kept}, "scene": scene, "truth": truth}
+
+
+def _pixels(record: dict) -> np.ndarray:
+    return read_rgb(record["file_name"], (record["height"], record["width"]))
 
 
 def _truth(record: dict, annotations: list[dict], row_of: dict[int, int]) -> SceneTruth:

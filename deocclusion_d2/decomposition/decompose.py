@@ -17,6 +17,7 @@ from ..inference.content import (
     object_hole,
 )
 from ..inference.content.sources import DEFAULT_INSET, inner_pixels
+from ..inference.steps import require_categories
 from ..structures import (
     Deocclusion,
     LayeredScene,
@@ -94,6 +95,9 @@ def decompose_scenes(
     if not 0 <= inset <= _MAX_INSET:
         raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 to {_MAX_INSET} pixels")
     content = content or SmoothFiller(inset=inset)
+    if content.uses_category:
+        for scene in scenes:
+            require_categories(scene)
     parts = [
         _Parts.of(
             scene,

@@ -89,6 +89,13 @@ class Detector(MaskSource):
             raise UserError(
                 "--detector: this network finds no masks: name a config of instance segmentation"
             )
+        largest = max(instances.pred_classes.tolist(), default=-1)
+        if self._classes is not None and largest >= len(self._classes):
+            raise UserError(
+                f"--detector: the network has found class {largest}, but the data set of "
+                f"DATASETS.TEST has {len(self._classes)} categories: name there the one that the "
+                "detector was trained for"
+            )
         scene, rows = scene_from_masks(
             instances,
             None,

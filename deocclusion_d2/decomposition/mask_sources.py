@@ -17,9 +17,10 @@ from ..data.datasets.formats import default_format, get_format, read_id
 from ..data.datasets.image_files import last_part, parts_of, plain
 from ..data.datasets.names import split_at
 from ..data.datasets.told_format import tell_format
+from ..data.images import check_size
 from ..data.scenes import scene_from_record
 from ..errors import UserError
-from ..inference.scene_input import scene_from_masks
+from ..inference.scene_input import rle_size, scene_from_masks
 from ..structures import DEFAULT_MIN_SCORE, Scene
 
 
@@ -179,13 +180,10 @@ class ResultMasks(MaskSource):
 
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
         entries = self._entries_of(path)
-        sizes = {
-            tuple(e["segmentation"]["size"])
-            for e in entries
-            if isinstance(e.get("segmentation"), Mapping) and "size" in e["segmentation"]
-        }
-        for size in sorted(sizes - {image.shape[:2]}):
-            _check_size(path, image, *size, self.json_file)
+        for entry in entries:
+            size = rle_size(entry["segmentation"])
+            if size is not None:
+                _check_size(path, image, *size, self.json_file)
         try:
             scene, _ = scene_from_masks(entries, None, image, min_score=self.min_score)
         except UserError as error:
@@ -247,8 +245,4 @@ def _common_parts(path: Path, file_name: str) -> int:
 
 
 def _check_size(path: Path, image: np.ndarray, height: int, width: int, json_file: str) -> None:
-    if image.shape[:2] != (height, width):
-        raise UserError(
-            f"{path}: the photo is {image.shape[1]} x {image.shape[0]} pixels, its masks in "
-            f"{json_file} are {width} x {height}: use the photo that they were made on"
-        )
+    check_size(path, image.shape[:2], (height, width), masks=json_file)

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from ..data.images import read_rgb
 from ..errors import UserError
 
 PHOTO_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# Modes of Pillow that hold 8 bits per channel, or less, without an alpha channel.
-_OPAQUE_MODES = ("RGB", "L", "1", "P", "CMYK", "YCbCr")
-_ALPHA_MODES = ("RGBA", "LA", "PA")
 
 
 def read_photo(path: str | Path) -> np.ndarray:
     """Read a photo, turned upright as its EXIF data say.
 
-    Grey pictures, palettes and opaque RGBA are converted.
+    See ``read_rgb`` of ``data/images.py``, which reads it.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -28,28 +25,7 @@ def read_photo(path: str | Path) -> np.ndarray:
         UserError: one line: the file is no readable picture, has more than 8 bits per channel, or
             transparent pixels.
     """
-    path = Path(path)
-    try:
-        with Image.open(path) as image:
-            _check_depth(path, image)
-            image = ImageOps.exif_transpose(image)
-            if image.mode in _ALPHA_MODES or "transparency" in image.info:
-                image = image.convert("RGBA")
-                if image.getextrema()[3][0] < 255:
-                    raise UserError(
-                        f"{path}: it has transparent pixels, and what lies under them is unknown: "
-                        "flatten it first (magick IN -background white -flatten OUT)"
-                    )
-            elif image.mode not in _OPAQUE_MODES:
-                raise UserError(f"{path}: {image.mode} pixels: convert it to 8-bit RGB first")
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, UserError):
-            raise
-        reason = " ".join(str(error).split()) if "identify" not in str(error) else "unknown format"
-        raise UserError(f"{path}: not a readable picture ({reason})") from error
+    return read_rgb(path)
 
 
 def list_photos(source: str | Path) -> list[Path]:
@@ -77,16 +53,3 @@ def output_names(photos: Sequence[Path]) -> list[str]:
 
 def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in PHOTO_ENDINGS and not path.name.startswith(".") and path.is_file()
-
-
-def _check_depth(path: Path, image: Image.Image) -> None:
-    """Refuse more than 8 bits per channel.
-
-    Pillow reads RGB of 16 bits as 8 without a word; only its decoder's mode shows it.
-    """
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    if image.mode.startswith(("I", "F")) or any(";16" in mode for mode in raw_modes):
-        raise UserError(
-            f"{path}: it has more than 8 bits per channel: convert it first "
-            "(magick IN -depth 8 OUT)"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections.abc import Iterable
 
@@ -12,6 +13,7 @@ from detectron2.engine.hooks import EvalHook
 from detectron2.evaluation import DatasetEvaluator
 from torch import nn
 
+from ..errors import UserError
 from ..inference.weights import Checkpointer, checkpoint_errors
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from ..systems import AUTO, Calibration, system_of
@@ -60,6 +62,12 @@ class Trainer(DefaultTrainer):
         self.cfg = with_own_calibration(self.cfg)
         super().train()
         return getattr(self, "_last_eval_results", None)
+
+    def after_train(self) -> None:
+        # Detectron2 calls it after a failure too, and an evaluation may fail in its turn: then
+        # nobody would learn of the first.
+        if not isinstance(sys.exc_info()[1], UserError):
+            super().after_train()
 
     def resume_or_load(self, resume: bool = True) -> None:
         with checkpoint_errors(self.checkpointer, self.cfg.MODEL.WEIGHTS, resume):

@@ -1,17 +1,26 @@
-"""Scenes from what users hold: arrays, RLE, COCO results, or Detectron2's Instances."""
+"""Scenes from what users hold: arrays, pictures, RLE, COCO results, or what predictors give.
+
+What has one meaning is taken; anything else is one line that says how to make masks of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
-from detectron2.structures import BitMasks, Instances, PolygonMasks, polygons_to_bitmask
+from detectron2.structures import Instances, PolygonMasks, polygons_to_bitmask
+from PIL import Image
 
 from ..data.datasets import parse_prediction, prediction_mask, to_rle
 from ..errors import UserError
 from ..structures import DEFAULT_MIN_SCORE, Scene, WindowMask, resolve_overlaps
+
+# A pixel whose probability is at least this is foreground, as where Detectron2 pastes masks.
+PROBABILITY_THRESHOLD = 0.5
 
 
 @dataclass
@@ -37,9 +46,9 @@ class _Masks:
 
 
 def scene_from_masks(
-    masks: np.ndarray | torch.Tensor | Sequence[dict] | Instances,
+    masks: Any,
     category_ids: Sequence[int] | None = None,
-    image: np.ndarray | None = None,
+    image: np.ndarray | Image.Image | None = None,
     *,
     min_score: float = DEFAULT_MIN_SCORE,
     contiguous_ids: Mapping[int, int] | None = None,
@@ -57,12 +66,10 @@ def scene_from_masks(
     Raises:
         UserError: masks that are not one of the accepted forms, or of several sizes.
     """
-    if isinstance(masks, Instances):
-        given = _from_instances(masks)
-    elif isinstance(masks, np.ndarray | torch.Tensor):
-        given = _from_array(masks)
-    else:
-        given = _from_dicts(masks, image)
+    image = None if image is None else _as_rgb(image)
+    if category_ids is not None:
+        category_ids = _as_ids(category_ids)
+    given = _given(masks, image, None if category_ids is None else len(category_ids))
     size = (given.height, given.width)
     if image is not None and image.shape[:2] != size:
         raise UserError(
@@ -75,12 +82,118 @@ def scene_from_masks(
         raise UserError(f"{given.count} masks, {len(category_ids)} category ids: give one per mask")
     rows = list(range(given.count))
     if given.scores is not None:
+        if not np.isfinite(given.scores).all():
+            raise UserError("the masks' scores are not all finite numbers")
         rows = np.flatnonzero(given.scores >= min_score).tolist()
     windows = [given.mask(row) for row in rows]
     if given.scores is not None:
         windows = resolve_overlaps(windows, given.scores[rows])
     categories = np.asarray(category_ids, dtype=np.int64)[rows]
     return Scene(*size, windows, categories, image=image), rows
+
+
+def binary_mask(values: object, where: str) -> np.ndarray:
+    """A mask from an array that can only mean one.
+
+    Booleans; the numbers 0 and 1, or 0 and 255; or probabilities in [0, 1], of which those of
+    ``PROBABILITY_THRESHOLD`` and above are foreground.
+
+    Args:
+        values: (H, W) array, tensor, or picture of Pillow of one channel.
+        where: how messages name it.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        UserError: logits, labels, values that are not finite, or another shape.
+    """
+    array = _as_array(values, where)
+    if array.ndim != 2:
+        raise UserError(f"{where} has shape {array.shape}: give (H, W)")
+    if array.dtype == bool:
+        return array
+    if array.dtype.kind not in "uif":
+        raise UserError(f"{where} holds {array.dtype} values: give booleans")
+    if not array.size:
+        return array.astype(bool)
+    low, high = array.min(), array.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UserError(f"{where} holds values that are not finite: give booleans")
+    one = 255 if high == 255 else 1
+    binary = array == one
+    if low >= 0 and (binary | (array == 0)).all():
+        return binary
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        return array >= PROBABILITY_THRESHOLD
+    found = f"{where} holds values from {low:g} to {high:g}"
+    if array.dtype.kind == "f":
+        raise UserError(f"{found}, no mask: of logits give logits > 0, else booleans")
+    raise UserError(
+        f"{found}, no mask: of labels give one mask a label (labels == 1, labels == 2, ...)"
+    )
+
+
+def _as_array(values: object, where: str) -> np.ndarray:
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        # NumPy has no bfloat16.
+        return (values.float() if values.dtype is torch.bfloat16 else values).numpy()
+    if isinstance(values, Image.Image):
+        if values.mode not in ("1", "L"):
+            raise UserError(
+                f"{where} is a picture of {values.mode} pixels: give one of mode 1 or L "
+                "(picture.convert('L'))"
+            )
+        return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists of different lengths
+        raise UserError(f"{where} is no (H, W) array") from None
+
+
+def _as_rgb(image: object) -> np.ndarray:
+    """The image of a scene.
+
+    Raises:
+        UserError: it is no (H, W, 3) uint8.
+    """
+    if isinstance(image, Image.Image):
+        if image.mode != "RGB":
+            raise UserError(f"the image is a picture of {image.mode} pixels: convert it to RGB")
+        image = np.array(image)
+    elif isinstance(image, torch.Tensor):
+        image = image.detach().cpu().numpy()
+    if not isinstance(image, np.ndarray):
+        raise UserError(f"the image is a {type(image).__name__}: give (H, W, 3) uint8 RGB")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise UserError(
+            f"the image has shape {image.shape} and {image.dtype} values: give (H, W, 3) uint8 RGB"
+        )
+    return image
+
+
+def _as_ids(category_ids: object) -> list[int]:
+    """Category ids as integers.
+
+    Raises:
+        UserError: names, or numbers that are no integers.
+    """
+    if isinstance(category_ids, torch.Tensor | np.ndarray):
+        category_ids = category_ids.tolist()
+    if isinstance(category_ids, str) or not isinstance(category_ids, Iterable):
+        raise UserError(f"category_ids is {category_ids!r}: give one id per mask")
+    ids = []
+    for row, value in enumerate(category_ids):
+        whole = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+        if not whole or not np.isfinite(value) or value != int(value):
+            hint = "" if not isinstance(value, str) else ", not names"
+            raise UserError(
+                f"category_ids[{row}] is {value!r}: give the integer ids of the data set that the "
+                f"network was trained on{hint}"
+            )
+        ids.append(int(value))
+    return ids
 
 
 def _category_ids(
@@ -107,29 +220,126 @@ def _category_ids(
 # -------------------------------------------------------------------- the forms
 
 
-def _from_array(masks: np.ndarray | torch.Tensor) -> _Masks:
-    array = masks.detach().cpu().numpy() if isinstance(masks, torch.Tensor) else masks
-    if array.ndim != 3:
-        raise UserError(f"masks have shape {array.shape}: give (N, H, W)")
+def _given(masks: Any, image: np.ndarray | None, count: int | None) -> _Masks:
+    """The masks, by their form.
+
+    Args:
+        image: of the scene, or None.
+        count: how many category ids there are; None where none are given.
+    """
+    if isinstance(masks, Mapping) and isinstance(masks.get("instances"), Instances):
+        masks = masks["instances"]
+    if isinstance(masks, Instances):
+        return _from_instances(masks)
+    if isinstance(masks, np.ndarray | torch.Tensor):
+        return _from_array(masks, image, count)
+    if isinstance(masks, Mapping):
+        raise UserError(
+            f"masks is a dict of {', '.join(map(repr, masks)) or 'nothing'}: give a list of RLEs "
+            "or results, an (N, H, W) array, or Instances"
+        )
+    if isinstance(masks, str | bytes | Image.Image) or not isinstance(masks, Iterable):
+        raise UserError(f"masks is a {type(masks).__name__}: give a list of masks, or an array")
+    masks = list(masks)
+    if not masks:
+        if image is None:
+            raise UserError("no masks and no image: the size of the scene is unknown")
+        return _Masks(image.shape[0], image.shape[1], 0, lambda row: WindowMask.empty())
+    if isinstance(masks[0], Mapping):
+        if len(masks) == 1 and isinstance(masks[0].get("instances"), Instances):
+            return _from_instances(masks[0]["instances"])
+        return _from_dicts(masks, image)
+    return _from_list(masks)
+
+
+def _from_array(
+    masks: np.ndarray | torch.Tensor, image: np.ndarray | None, count: int | None
+) -> _Masks:
+    if masks.ndim != 3:
+        hint = {2: "; of one mask, mask[None]", 4: "; of (N, 1, H, W), masks[:, 0]"}
+        raise UserError(
+            f"masks have shape {tuple(masks.shape)}: give (N, H, W){hint.get(masks.ndim, '')}"
+        )
+    shape = tuple(masks.shape)
+    if image is not None and shape[1:] != image.shape[:2] and shape[:2] == image.shape[:2]:
+        masks = np.moveaxis(_as_array(masks, "masks"), -1, 0)
+    elif image is None and _may_come_last(shape, count):
+        raise UserError(
+            f"masks have shape {shape}, which looks like (H, W, N): give (N, H, W), such as "
+            "masks.transpose(2, 0, 1) (permute, of a tensor), or the image too, which tells"
+        )
     return _Masks(
-        array.shape[1], array.shape[2], len(array), lambda row: WindowMask.from_array(array[row])
+        masks.shape[1],
+        masks.shape[2],
+        len(masks),
+        lambda row: WindowMask.from_array(binary_mask(masks[row], f"mask {row}")),
+    )
+
+
+def _may_come_last(shape: tuple[int, ...], count: int | None) -> bool:
+    """Whether what should be (N, H, W) is as likely (H, W, N), as far as the number of ids tells.
+
+    Images are seldom narrower than high and than they have objects.
+    """
+    if count is not None:
+        return shape[0] != count and shape[2] == count
+    return 0 < shape[2] < min(shape[:2])
+
+
+def _from_list(masks: Sequence[Any]) -> _Masks:
+    """Arrays, tensors or pictures, one a mask."""
+    arrays = [_as_array(mask, f"mask {row}") for row, mask in enumerate(masks)]
+    for row, array in enumerate(arrays):
+        if array.ndim != 2 or not array.size:
+            raise UserError(f"mask {row} has shape {array.shape}: give (H, W)")
+        if array.shape != arrays[0].shape:
+            raise UserError(
+                f"mask {row} has shape {array.shape}, mask 0 {arrays[0].shape}: give masks of one "
+                "size, that of the image"
+            )
+    return _Masks(
+        *arrays[0].shape,
+        len(arrays),
+        lambda row: WindowMask.from_array(binary_mask(arrays[row], f"mask {row}")),
     )
 
 
 def _from_dicts(masks: Sequence[dict], image: np.ndarray | None) -> _Masks:
-    if not len(masks):
-        if image is None:
-            raise UserError("no masks and no image: the size of the scene is unknown")
-        return _Masks(image.shape[0], image.shape[1], 0, lambda row: WindowMask.empty())
+    for row, mask in enumerate(masks):
+        if not isinstance(mask, Mapping):
+            raise UserError(f"mask {row} is a {type(mask).__name__}, mask 0 a dict")
     if "segmentation" in masks[0]:
+        # What Segment Anything's generator gives has neither image nor category.
+        if not any(key in mask for mask in masks for key in ("image_id", "category_id", "score")):
+            return _from_regions(masks, image)
         return _from_results(masks, image)
-    height, width = masks[0]["size"]
-    return _Masks(
-        height,
-        width,
-        len(masks),
-        lambda row: WindowMask.from_rle(to_rle(masks[row], height, width)),
-    )
+    if "counts" not in masks[0]:
+        raise UserError(
+            f"mask 0 is a dict of {', '.join(map(repr, masks[0])) or 'nothing'}: give RLEs (size "
+            "and counts), or entries of COCO results"
+        )
+    height, width = _size_of(masks[0], "mask 0", image)
+
+    def mask(row: int) -> WindowMask:
+        return _from_rle(masks[row], height, width, f"mask {row}")
+
+    return _Masks(height, width, len(masks), mask)
+
+
+def _from_regions(masks: Sequence[dict], image: np.ndarray | None) -> _Masks:
+    """Dicts that hold a mask each, as array or RLE, without scores: overlaps stay."""
+    regions = []
+    for row, entry in enumerate(masks):
+        if "segmentation" not in entry:
+            raise UserError(f"mask {row} has no key 'segmentation', which others have")
+        regions.append(entry["segmentation"])
+    if not isinstance(regions[0], Mapping):
+        if any(isinstance(region, Mapping | list) for region in regions):
+            raise UserError(
+                "the masks' 'segmentation' are not all arrays, or all RLEs: give arrays"
+            )
+        return _from_list(regions)
+    return _from_dicts(regions, image)
 
 
 def _from_results(entries: Sequence[dict], image: np.ndarray | None) -> _Masks:
@@ -140,13 +350,7 @@ def _from_results(entries: Sequence[dict], image: np.ndarray | None) -> _Masks:
                 f"entry {prediction.number} is of image {prediction.image_id!r}, the first of "
                 f"{predictions[0].image_id!r}: give the entries of one image"
             )
-    first = predictions[0].segmentation
-    if isinstance(first, Mapping) and "size" in first:
-        height, width = first["size"]
-    elif image is not None:
-        height, width = image.shape[:2]
-    else:
-        raise UserError("entry 1: 'segmentation' is no RLE, and without image its size is unknown")
+    height, width = _size_of(predictions[0].segmentation, "entry 1: 'segmentation'", image)
     return _Masks(
         height,
         width,
@@ -155,6 +359,40 @@ def _from_results(entries: Sequence[dict], image: np.ndarray | None) -> _Masks:
         np.array([p.score for p in predictions]),
         [p.category_id for p in predictions],
     )
+
+
+def rle_size(segmentation: object) -> tuple[int, int] | None:
+    """(H, W) that an RLE says; None for other masks, and for a size that is none."""
+    size = segmentation.get("size") if isinstance(segmentation, Mapping) else None
+    if not isinstance(size, list | tuple) or len(size) != 2:
+        return None
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in size)
+    return (int(size[0]), int(size[1])) if whole else None
+
+
+def _size_of(segmentation: object, where: str, image: np.ndarray | None) -> tuple[int, int]:
+    """(H, W) of an RLE, or of the image where the segmentation does not tell.
+
+    Raises:
+        UserError: neither tells.
+    """
+    if isinstance(segmentation, Mapping):
+        size = rle_size(segmentation)
+        if size is None:
+            raise UserError(
+                f"{where}: the RLE's size is {segmentation.get('size')!r}, not [height, width]"
+            )
+        return size
+    if image is None:
+        raise UserError(f"{where} is no RLE, and without image its size is unknown")
+    return image.shape[:2]
+
+
+def _from_rle(rle: object, height: int, width: int, where: str) -> WindowMask:
+    try:
+        return WindowMask.from_rle(to_rle(rle, height, width))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _from_instances(instances: Instances) -> _Masks:
@@ -171,15 +409,17 @@ def _from_instances(instances: Instances) -> _Masks:
             return WindowMask.from_array(polygons_to_bitmask(masks.polygons[row], height, width))
 
     else:
-        tensor = masks.tensor if isinstance(masks, BitMasks) else masks
-        if tensor.ndim != 3 or tuple(tensor.shape[1:]) != (height, width):
+        # BitMasks and the like hold a tensor.
+        arrays = getattr(masks, "tensor", masks)
+        shape = tuple(arrays.shape)
+        if len(shape) != 3 or shape[1:] != (height, width):
             raise UserError(
-                f"the Instances' masks have shape {tuple(tensor.shape)}: paste them into the image "
+                f"the Instances' masks have shape {shape}: paste them into the image "
                 f"of {height} x {width} pixels (detectron2.modeling.postprocessing)"
             )
 
         def mask(row: int) -> WindowMask:
-            return WindowMask.from_array(tensor[row].cpu().numpy())
+            return WindowMask.from_array(binary_mask(arrays[row], f"{kind}_masks[{row}]"))
 
     scores, classes = None, None
     if instances.has("scores"):

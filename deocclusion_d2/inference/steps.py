@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import UserError
+from ..modeling.category_ids import require_category_ids
 from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene
 
 if TYPE_CHECKING:
@@ -126,6 +127,17 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
         "paper_protocol": cfg.DEOCCLUSION.PAPER_PROTOCOL,
         "precision": runner.precision,
     }
+
+
+def require_categories(scene: Scene) -> None:
+    """Refuse a scene with a category id that networks cannot multiply masks by.
+
+    Raises:
+        UserError: naming image and instance.
+    """
+    known = scene.image_id is not None or scene.file_name
+    where = f"{scene.description}, annotation" if known else "the masks given: instance"
+    require_category_ids(scene.category_ids, lambda row: f"{where} {scene.instance_ids[row]!r}")
 
 
 def require_image(scene: Scene) -> np.ndarray:

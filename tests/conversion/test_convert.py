@@ -193,10 +193,12 @@ class TestImages:
         with pytest.raises(UserError) as error:
             run(path, deoccluder=self.Sees(), method="raw")
         assert str(error.value) == (
-            f"{path}: image 1: {tmp_path}/1.png: No such file or directory: check --image-root"
+            f"{path}: image 1: {tmp_path}/1.png: there is no such file: check --image-root"
         )
         self.save(tmp_path / "1.png", width=31)
-        with pytest.raises(UserError, match="is 31 x 20 pixels, the annotation file says 30"):
+        with pytest.raises(
+            UserError, match="is 31 x 20 pixels, its masks in the annotations are 30"
+        ):
             run(path, deoccluder=self.Sees(), method="raw")
 
 

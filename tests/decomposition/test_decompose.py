@@ -36,6 +36,8 @@ class Painter(ContentFiller):
 class MeanRunner:
     """A network that sees something of everything in its patch."""
 
+    uses_category = False
+
     def outputs(self, samples, key):
         for sample in samples:
             size = sample["image"].shape[0]

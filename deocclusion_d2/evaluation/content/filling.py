@@ -16,7 +16,7 @@ from ...inference.content.filler import ContentFiller
 from ...inference.content.holes import Hole
 from ...inference.content.opencv import FILLS
 from ...inference.content.smooth import SmoothFiller
-from ...inference.steps import require_image
+from ...inference.steps import require_categories, require_image
 from ...structures import Scene, WindowMask
 from ...structures.window_mask import intersect_boxes
 from .erased_regions import ErasedRegion, draw_erased_regions
@@ -92,9 +92,12 @@ class HoleFiller:
                 where Detectron2's evaluation loop expects a model.
 
         Raises:
-            UserError: a scene has no image.
+            UserError: a scene has no image, or a category id that the network cannot take.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
+        if self.content is not None and self.content.uses_category:
+            for scene in scenes:
+                require_categories(scene)
         drawn = [
             draw_erased_regions(scene, self.settings, min_square=self.min_square, seed=self.seed)
             for scene in scenes

@@ -13,9 +13,10 @@ def build_train_loader(cfg) -> DrawTrainLoader:
     """Batches for AmodalUNet: modal and amodal masks.
 
     Raises:
-        UserError: the data sets hold no usable instance, or one without an amodal mask.
+        UserError: the data sets hold no usable instance, one without an amodal mask, or a category
+            id of 0.
     """
-    instances = train_instances(cfg, columns=["amodal"])
+    instances = train_instances(cfg, ["amodal"], "MODEL.AMODAL_UNET.USE_CATEGORY")
     return build_draw_loader(cfg, AmodalUNetMapper(cfg, instances, run_seed(cfg)))
 
 

@@ -80,8 +80,15 @@ def _true_annotations(scene: Scene) -> list[dict]:
 
 def _mask_ap(images: list[dict], truth: list[dict], predicted: list[dict]) -> tuple[float, float]:
     """COCO's AP and AP50 in percent."""
-    # COCOeval takes a matched annotation's id for a flag: 0 would be no match.
-    truth = [{**annotation, "id": k} for k, annotation in enumerate(truth, start=1)]
+    # COCOeval takes a matched annotation's id for a flag: 0 would be no match. It makes texts of
+    # all image ids where some are texts.
+    number_of = {image["id"]: number for number, image in enumerate(images)}
+    truth = [
+        {**annotation, "id": k, "image_id": number_of[annotation["image_id"]]}
+        for k, annotation in enumerate(truth, start=1)
+    ]
+    predicted = [{**p, "image_id": number_of[p["image_id"]]} for p in predicted]
+    images = [{**image, "id": number_of[image["id"]]} for image in images]
     categories = [{"id": c} for c in sorted({a["category_id"] for a in truth})]
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()

@@ -83,6 +83,6 @@ class OrderNetMapper:
             "first_in_front": np.int64(front_is_first),
         }
         if self.load_image:
-            image = read_rgb(self.pairs.file_name(index))
+            image = read_rgb(self.pairs.file_name(index), self.pairs.image_size(index))
             out["image"] = crop.resize_image(image, size, flip)
         return out

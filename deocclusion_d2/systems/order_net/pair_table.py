@@ -22,6 +22,7 @@ class PairTable:
         front, back: (P,) int32, rows of the masks of either instance.
         image_index: (P,) int32, row of ``file_names``.
         file_names: image files; they need not exist unless colours are used.
+        image_sizes: (height, width) of each, in pixels, as the annotations say.
         skipped: number of ordered pairs left out because their square is under the minimum.
     """
 
@@ -41,6 +42,7 @@ class PairTable:
         rles: list[dict] = []
         pairs: list[tuple[int, int, int]] = []
         self.file_names: list[str] = []
+        self.image_sizes: list[tuple[int, int]] = []
         self.skipped = 0
         for record in records:
             scene, truth = scene_from_record(record)
@@ -57,6 +59,7 @@ class PairTable:
                         rles.append(scene.modal_masks[instance].to_rle(scene.height, scene.width))
                 pairs.append((row_of[front], row_of[back], len(self.file_names)))
             self.file_names.append(record["file_name"])
+            self.image_sizes.append((record["height"], record["width"]))
         columns = np.array(pairs, dtype=np.int32).reshape(-1, 3)
         self.front, self.back, self.image_index = np.ascontiguousarray(columns.T)
         self._masks = CompressedMasks(rles)
@@ -71,6 +74,10 @@ class PairTable:
     def file_name(self, index: int) -> str:
         """The image file of one pair."""
         return self.file_names[self.image_index[index]]
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """(H, W) of the image of one pair."""
+        return self.image_sizes[self.image_index[index]]
 
 
 def _neighbour_orders(scene: Scene, truth: SceneTruth) -> Orders:

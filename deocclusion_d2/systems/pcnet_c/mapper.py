@@ -20,9 +20,10 @@ def build_train_loader(cfg) -> DrawTrainLoader:
     """Batches for PCNet-C: images, masks and holes in them.
 
     Raises:
-        UserError: the data sets hold no usable instance.
+        UserError: the data sets hold no usable instance, or a category id of 0.
     """
-    return build_draw_loader(cfg, ContentMapper(cfg, train_instances(cfg), run_seed(cfg)))
+    instances = train_instances(cfg, category_key="MODEL.PCNET_C.USE_CATEGORY")
+    return build_draw_loader(cfg, ContentMapper(cfg, instances, run_seed(cfg)))
 
 
 class ContentMapper(InstanceDrawMapper):

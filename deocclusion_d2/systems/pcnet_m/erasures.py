@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from ...data.draws import Draws
-from ...data.loaders import stack_samples, train_instances
+from ...data.loaders import stack_samples
 from ...errors import UserError
 from ...inference.weights import load_model
-from .mapper import PartialCompletionMapper
+from .mapper import PartialCompletionMapper, training_instances
 
 # The same samples for every network with the same sampler.
 _SEED = 0
@@ -56,7 +56,7 @@ def evaluate_erasures(
     cfg = cfg.clone()
     cfg.defrost()
     cfg.DATASETS.TRAIN = (dataset_name,)
-    mapper = PartialCompletionMapper(cfg, train_instances(cfg), _SEED)
+    mapper = PartialCompletionMapper(cfg, training_instances(cfg), _SEED)
     samples = Subset(MapDataset(Draws(len(mapper), _SEED), mapper), range(draws))
     loader = DataLoader(
         samples,

@@ -16,9 +16,15 @@ def build_train_loader(cfg) -> DrawTrainLoader:
     """Batches for PCNet-M: partial completions of modal masks.
 
     Raises:
-        UserError: the data sets hold no usable instance.
+        UserError: the data sets hold no usable instance, or a category id of 0.
     """
-    return build_draw_loader(cfg, PartialCompletionMapper(cfg, train_instances(cfg), run_seed(cfg)))
+    instances = training_instances(cfg)
+    return build_draw_loader(cfg, PartialCompletionMapper(cfg, instances, run_seed(cfg)))
+
+
+def training_instances(cfg) -> InstanceTable:
+    """What PCNet-M learns from; see ``train_instances``."""
+    return train_instances(cfg, category_key="MODEL.PCNET_M.USE_CATEGORY")
 
 
 class PartialCompletionMapper(InstanceDrawMapper):

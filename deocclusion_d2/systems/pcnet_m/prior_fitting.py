@@ -30,7 +30,7 @@ from ...data.datasets import ensure_registered
 from ...data.loaders import build_scene_test_loader
 from ...errors import UserError
 from ...files import file_sha256
-from ...inference.steps import owns_pixels
+from ...inference.steps import owns_pixels, require_categories
 from ...version import __version__
 from .ordering import DualCompletion
 from .ordering_prior import OrderingPrior, relative_difference
@@ -275,6 +275,9 @@ def _measure(ordering: DualCompletion, loader, owned: bool) -> _Pairs:
     count = 0
     for batch in tqdm(loader, "ordering prior", unit="batch", disable=not comm.is_main_process()):
         scenes = [record["scene"] for record in batch]
+        if ordering.uses_category:
+            for scene in scenes:
+                require_categories(scene)
         if owned:
             scenes = [scene.owned()[0] for scene in scenes]
         for scene, (pairs, increments) in zip(scenes, ordering.increments(scenes), strict=True):

@@ -22,6 +22,8 @@ H, W = 90, 120
 class Rule:
     """Stands for a runner of PCNet-C: what it returns for a sample follows a rule."""
 
+    uses_category = False
+
     def __init__(self, rule) -> None:
         self.rule = rule
         self.samples: list[dict] = []

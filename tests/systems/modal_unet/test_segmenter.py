@@ -123,6 +123,19 @@ def test_evaluator_by_hand(tmp_path):
     assert evaluator.evaluate()["modal_segmentation"] == {"instances": 0}
 
 
+def test_image_ids_may_be_numbers_and_texts():
+    """pycocotools would make texts of all of them, and find nothing."""
+    mask = box_mask(20, 20, 2, 2, 12, 12)
+    evaluator = ModalSegmentationEvaluator()
+    for image_id in (1, "two"):
+        scene = scene_of([mask])
+        scene.image_id = image_id
+        perfect = ModalPrediction(scene.modal_masks, np.ones(1))
+        evaluator.process([{"scene": scene}], [perfect])
+    results = evaluator.evaluate()["modal_segmentation"]
+    assert results["AP"] == pytest.approx(100) and results["instances"] == 2
+
+
 def test_does_not_depend_on_batches():
     model = randomise(ModalUNet(network=UNet(4, 0.25)))
     rng = np.random.default_rng(0)

@@ -1,0 +1,93 @@
+"""COCO's evaluation of boxes and masks on the data as they are read, not on the raw file."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from detectron2.data import MetadataCatalog
+from detectron2.evaluation import COCOEvaluator
+from pycocotools import mask as mask_util
+
+from ...data.datasets.segmentation import box_of
+from ...data.loaders import records_of
+from ...errors import UserError
+
+
+def build_coco_evaluator(
+    dataset_name: str, tasks: Sequence[str], output_dir: str | None
+) -> COCOEvaluator:
+    """Detectron2's evaluator with the dataset dicts of a data set of this package as truth.
+
+    What reading repairs, leaves out or takes for a crowd is so here too; ids may start anywhere and
+    be texts.
+
+    Raises:
+        UserError: the data set cannot be read, or its image ids are numbers and texts.
+    """
+    read, metadata = records_of(dataset_name), MetadataCatalog.get(dataset_name)
+    truth = coco_truth(read, metadata.thing_classes, metadata.thing_dataset_id_to_contiguous_id)
+    if len({isinstance(image["id"], str) for image in truth["images"]}) > 1:
+        raise UserError(
+            f"data set {dataset_name!r}: some image ids are numbers and some texts, which "
+            "pycocotools mixes up: make them all of one kind"
+        )
+    # Detectron2 takes the truth from a file that a name stands for; it reads it at once.
+    name = f"{dataset_name} as it is read"
+    MetadataCatalog.pop(name, None)
+    with tempfile.TemporaryDirectory() as folder:
+        json_file = Path(folder) / "truth.json"
+        json_file.write_text(json.dumps(truth), encoding="utf-8")
+        MetadataCatalog.get(name).set(
+            json_file=str(json_file),
+            thing_classes=metadata.thing_classes,
+            thing_dataset_id_to_contiguous_id=metadata.thing_dataset_id_to_contiguous_id,
+        )
+        # The fast implementation needs Detectron2's C++ part.
+        return COCOEvaluator(name, tuple(tasks), output_dir=output_dir, use_fast_impl=False)
+
+
+def coco_truth(
+    records: Sequence[dict], names: Sequence[str], contiguous_ids: Mapping[int, int]
+) -> dict:
+    """Dataset dicts as a COCO document for pycocotools.
+
+    Annotation ids are 1 to N, as COCOeval takes 0 for "no match"; areas are those of the masks. An
+    instance with an empty mask is left out, as it is in training.
+
+    Args:
+        records: with ``segmentation`` (compressed RLE) and ``bbox`` [x, y, w, h] per annotation.
+        names: of the categories, by contiguous number.
+        contiguous_ids: the data set's category id -> contiguous number.
+    """
+    id_of = {number: category for category, number in contiguous_ids.items()}
+    annotations: list[dict] = []
+    for record in records:
+        for annotation in record["annotations"]:
+            rle, box = annotation["segmentation"], annotation["bbox"]
+            area = int(mask_util.area(rle))
+            if not area:
+                continue
+            if min(box[2:]) <= 0:
+                box = box_of(rle)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": record["image_id"],
+                    "category_id": annotation["dataset_category_id"],
+                    "segmentation": rle,
+                    "bbox": [float(value) for value in box],
+                    "area": area,
+                    "iscrowd": int(annotation["iscrowd"]),
+                }
+            )
+    return {
+        "info": {},
+        "images": [
+            {"id": r["image_id"], "height": r["height"], "width": r["width"]} for r in records
+        ],
+        "categories": [{"id": id_of[n], "name": name} for n, name in enumerate(names)],
+        "annotations": annotations,
+    }
