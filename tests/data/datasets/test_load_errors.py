@@ -89,6 +89,7 @@ IMAGE = ("images", 0)
         (delete("categories"), PLACE + "category id 4 is not in 'categories'"),
         (delete("categories", 0, "id"), "a category has no key 'id'"),
         (put("categories", 0, "name", []), "category 4: 'id' must be an integer and 'name' a"),
+        (put("categories", 0, "id", 4.5), "category 4.5: 'id' must be an integer and 'name' a"),
         (twice("categories"), "category id 4 occurs twice"),
         (put(*IMAGE, "x"), "an image has no key 'id'"),
         (delete(*IMAGE, "id"), "an image has no key 'id'"),
@@ -129,6 +130,8 @@ IMAGE = ("images", 0)
         ),
         (put(*ANNOTATION, "bbox", [0, 1, 6]), PLACE + "'bbox' is [0, 1, 6], not [x, y, width"),
         (put(*ANNOTATION, "bbox", [0, 1, -6, 4]), PLACE + "'bbox' is [0, 1, -6, 4], not"),
+        (put(*ANNOTATION, "bbox", [0, 1, True, 4]), PLACE + "'bbox' is [0, 1, True, 4], not"),
+        (put(*ANNOTATION, "bbox", [0, 1, 10**400, 4]), "'bbox' is [0, 1, an integer of 1329 bits,"),
         (put(*ANNOTATION, "bbox", "0146"), PLACE + "'bbox' is '0146', not"),
     ],
 )
@@ -142,9 +145,14 @@ def test_bad_files(tmp_path: Path, change: Callable[[dict], None], expected: str
     ("change", "expected"),
     [
         (delete("annotations", 0, "regions"), "annotation 5: it has no list 'regions'"),
+        (put("annotations", 0, "id", [5]), "annotation [5]: an id must be an integer or a text"),
+        (
+            put("annotations", 0, "regions", [{}] * 1000),
+            "annotation 5: ids of regions are made from an",
+        ),
         (put("annotations", 0, "regions", 1, 3), "annotation 5002: a region is a int, not an"),
         (
-            put("annotations", 0, "regions", 1, {"visible_mask": {"size": [6, 8], "counts": "`1"}}),
+            put("annotations", 0, "regions", 1, {"visible_mask": {"size": [6, 8], "counts": [48]}}),
             "annotation 5002: it has no key 'segmentation'",
         ),
         (
