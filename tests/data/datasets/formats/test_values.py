@@ -219,9 +219,11 @@ def test_no_mask_is_one_thing(given: object) -> None:
 
 
 def test_of_two_masks_one_alone_does_not_tell_the_other() -> None:
+    # Of KINS, what has no visible mask is hidden by nothing: a file without any is refused.
     for item in (annotation(), annotation(inmodal_seg=None)):
-        with pytest.raises(InvalidAnnotation, match="annotation 5: .*'inmodal_seg'"):
-            KINS.parse(item, IMAGE)
+        (parsed,) = KINS.parse(item, IMAGE)
+        assert parsed.modal == parsed.amodal and not parsed.is_hidden
+        assert parsed.assumed == ("it has no 'inmodal_seg': nothing hides it",)
     with pytest.raises(InvalidAnnotation, match="annotation 5: it has no key 'segmentation'"):
         KINS.parse({**without("segmentation"), "inmodal_seg": LEFT}, IMAGE)
     (parsed,) = KINS.parse(annotation(inmodal_seg=[]), IMAGE)
