@@ -116,7 +116,7 @@ def test_a_scribble_of_5000_points_is_filled_not_repaired(monkeypatch) -> None:
 def test_an_outline_that_no_image_needs_is_one_line(monkeypatch) -> None:
     monkeypatch.setattr(winding, "MAX_CROSSINGS", 10_000)
     outline = np.random.default_rng(7).random((5000, 2)) * [64, 48]
-    with pytest.raises(InvalidAnnotation, match="of 5000 points: its outline crosses the image's"):
+    with pytest.raises(InvalidAnnotation, match="of 5000 points: its outline crosses the columns"):
         to_rle([outline.ravel().tolist()], 48, 64)
 
 
