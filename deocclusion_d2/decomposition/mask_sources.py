@@ -13,7 +13,7 @@ import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import DatasetName, ensure_registered, read_json, register_builtin_datasets
-from ..data.datasets.formats import default_format, get_format, read_id
+from ..data.datasets.formats import ImageInfo, default_format, get_format, read_id
 from ..data.datasets.image_files import last_part, parts_of, plain
 from ..data.datasets.names import split_at
 from ..data.datasets.told_format import tell_format
@@ -128,16 +128,8 @@ class AnnotatedMasks(MaskSource):
                 f"{path}: there is no image of this name in {self._json}{_examples(names)}: rename "
                 "the photo, or correct 'file_name'"
             )
-        common = [_common_parts(path, record["file_name"]) for record in candidates]
-        best = max(common)
-        # Frames of videos have the same names in all folders: their folder has to agree too.
-        if (best > 1 or self._names_are_unique) and common.count(best) == 1:
-            return candidates[common.index(best)]
-        example = "/".join(parts_of(candidates[0]["file_name"])[-2:])
-        raise UserError(
-            f"{path}: {self._json} has images of this name in other folders, such as {example}: "
-            "the photo's folder has to be named as there"
-        )
+        names = [record["file_name"] for record in candidates]
+        return candidates[_nearest(path, names, self._names_are_unique, self._json)]
 
 
 class ResultMasks(MaskSource):
@@ -165,7 +157,7 @@ class ResultMasks(MaskSource):
         for entry in entries:
             self._entries[str(_id_meant(entry.get("image_id")))].append(entry)
         self._names: dict[int, str] = {}
-        self._image_ids: dict[str, str] | None = None
+        self._images: dict[str, list[ImageInfo]] | None = None
         if images_json is not None:
             self._read_images(images_json)
 
@@ -176,7 +168,9 @@ class ResultMasks(MaskSource):
             images = [coco.images_of(raw) for raw in document.get("images", ())]
         except UserError as error:
             raise UserError(f"{images_json}: {error}") from None
-        self._image_ids = {plain(last_part(i.file_name)): str(i.id) for i in images}
+        self._images = defaultdict(list)
+        for image in images:
+            self._images[plain(last_part(image.file_name))].append(image)
 
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
         entries = self._entries_of(path)
@@ -192,14 +186,17 @@ class ResultMasks(MaskSource):
         return MaskedPhoto(replace(scene, file_name=str(path)), names)
 
     def _entries_of(self, path: Path) -> list:
-        if self._image_ids is not None:
-            image_id = self._image_ids.get(plain(path.name))
-            if image_id is None:
+        if self._images is not None:
+            images = self._images.get(plain(path.name), [])
+            if not images:
                 raise UserError(
                     f"{path}: there is no image of this name beside {self.json_file}"
-                    f"{_examples(list(self._image_ids))}"
+                    f"{_examples(list(self._images))}"
                 )
-            return self._entries[image_id]
+            unique = all(len(group) == 1 for group in self._images.values())
+            names = [image.file_name for image in images]
+            image = images[_nearest(path, names, unique, self.json_file)]
+            return self._entries[str(image.id)]
         keys = [path.stem, path.stem.lstrip("0"), path.name]
         if len(self._entries) == 1:
             keys += self._entries
@@ -232,6 +229,25 @@ def _examples(names: Sequence[str]) -> str:
         return ", which has no images"
     more = ", ..." if len(names) > 3 else ""
     return f" (its images are {', '.join(names[:3])}{more})"
+
+
+def _nearest(path: Path, file_names: Sequence[str], all_unique: bool, json_file: str) -> int:
+    """Which of the images of a photo's name is meant, by their folders.
+
+    Args:
+        file_names: of these images.
+        all_unique: whether no two images of the file have one name.
+    """
+    common = [_common_parts(path, name) for name in file_names]
+    best = max(common)
+    # Frames of videos have the same names in all folders: their folder has to agree too.
+    if (best > 1 or all_unique) and common.count(best) == 1:
+        return common.index(best)
+    example = "/".join(parts_of(file_names[0])[-2:])
+    raise UserError(
+        f"{path}: {json_file} has images of this name in other folders, such as {example}: "
+        "the photo's folder has to be named as there"
+    )
 
 
 def _common_parts(path: Path, file_name: str) -> int:

@@ -100,7 +100,7 @@ def test_a_scene_may_be_replaced_by_its_edited_self(main, work):
     ("arguments", "message"),
     [
         (["--script", "bad.json"], "bad.json: edit 2 (delete): there is no object 'cat-0'"),
-        (["--script", "none.json"], "none.json: No such file"),
+        (["--script", "none.json"], "none.json: there is no such file"),
         (["--scene", "photos"], "photos: not a layered scene"),
         (["--save-scene", "photos"], "photos: exists and is no layered scene"),
         (["--output", "edited.jpg"], "edited.jpg: not a .png file"),

@@ -22,8 +22,6 @@ BAD = {
     ),
     "no id": ({**annotation(2), "id": ...}, "annotation number 2: it has no key 'id'"),
     "no image id": ({**annotation(2), "image_id": ...}, "annotation 2: it has no key 'image_id'"),
-    "no category": ({**annotation(2), "category_id": ...}, f"{PLACE}: it has no key 'category_id'"),
-    "no mask": ({**annotation(2), "segmentation": ...}, f"{PLACE}: it has no key 'segmentation'"),
     "unknown category": (
         annotation(2, category_id=3),
         f"{PLACE}: 'category_id' 3 is not among the categories",
@@ -39,7 +37,7 @@ BAD = {
     ),
     "NaN": (
         annotation(2, 1, [[1, 1, 5, NAN, 5, 5]]),
-        f"{PLACE}: 'segmentation' holds NaN or Infinity",
+        f"{PLACE}: 'segmentation': a polygon holds a coordinate that is NaN or infinite",
     ),
     "NaN elsewhere": (annotation(2, depth=NAN), f"{PLACE}: 'depth' holds NaN or Infinity"),
     "a number": (5, "annotation number 2: a int, not an object"),

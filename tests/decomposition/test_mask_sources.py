@@ -156,6 +156,21 @@ def test_results_with_the_file_of_their_images(tmp_path):
     assert "IMAGES_JSON" in refusal(plain, "b.jpg")
 
 
+def test_results_of_frames_with_one_name(tmp_path):
+    """Image ids may be texts; the folder tells which frame is meant."""
+    images = coco([], ("0000/1.jpg", "0009\\1.jpg", "0009/2.jpg"))
+    entries = [
+        {"image_id": str(k), "category_id": 4, "score": 0.9, "segmentation": rle(mask)}
+        for k, mask in ((1, LEFT), (2, RIGHT))
+    ]
+    results = write(tmp_path / "r@1.json", entries)
+    masks = open_masks(f"{results}@{write(tmp_path / 'i.json', images)}")
+    assert masks(Path("x/0000/1.JPG"), IMAGE).scene.modal_masks == [LEFT]
+    assert masks(Path("x/0009/1.jpg"), IMAGE).scene.modal_masks == [RIGHT]
+    with pytest.raises(UserError, match="other folders, such as 0000/1.jpg"):
+        masks(Path("elsewhere/1.jpg"), IMAGE)
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [

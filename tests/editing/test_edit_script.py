@@ -144,7 +144,7 @@ def test_a_file_that_is_no_script(write, document, message):
 
 
 def test_no_script(tmp_path):
-    with pytest.raises(UserError, match="nothing.json: No such file"):
+    with pytest.raises(UserError, match="nothing.json: there is no such file"):
         read_edit_script(tmp_path / "nothing.json")
 
 

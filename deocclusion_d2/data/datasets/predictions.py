@@ -16,6 +16,7 @@ from pycocotools import mask as mask_util
 
 from ...json_files import is_number
 from ...structures import DEFAULT_MIN_SCORE, resolve_rle_overlaps
+from .assumptions import Assumptions
 from .formats import read_id
 from .segmentation import InvalidAnnotation, empty_rle, shown, to_rle
 
@@ -180,6 +181,7 @@ def load_predicted_dicts(
     categories = MetadataCatalog.get(truth_name).thing_dataset_id_to_contiguous_id
     image_ids = {record["image_id"] for record in records}
     by_image: dict[int | str, list[Prediction]] = defaultdict(list)
+    assumed = Assumptions()
     try:
         entries = [
             parse_prediction(raw, number, image_ids, categories)
@@ -190,11 +192,13 @@ def load_predicted_dicts(
             if by_id or entry.score >= min_score:
                 by_image[entry.image_id].append(entry)
         result = [
-            _with_predictions(record, by_image[record["image_id"]], by_id, truth_name)
+            _with_predictions(record, by_image[record["image_id"]], by_id, truth_name, assumed)
             for record in records
         ]
     except InvalidAnnotation as error:
         raise InvalidAnnotation(f"{results_json}: {error}") from None
+    for row in assumed.rows():
+        logger.warning("%s: %s", results_json, " ".join(row))
     instances = [a for r in result for a in r["annotations"] if not a.get("iscrowd", 0)]
     matched = sum("score" in a for a in instances)
     how = "their annotation_id" if by_id else f"IoU, those with a score of {min_score:g} or more"
@@ -222,12 +226,20 @@ def _all_have_annotation_ids(entries: Sequence[Prediction]) -> bool:
 
 
 def _with_predictions(
-    record: dict, predictions: Sequence[Prediction], by_id: bool, truth_name: str
+    record: dict,
+    predictions: Sequence[Prediction],
+    by_id: bool,
+    truth_name: str,
+    assumed: Assumptions,
 ) -> dict:
     height, width = record["height"], record["width"]
     annotations = [dict(a) for a in record["annotations"]]
     instances = [a for a in annotations if not a.get("iscrowd", 0)]
-    masks = [prediction_mask(p, height, width) for p in predictions]
+    masks = []
+    for prediction in predictions:
+        of_mask: list[str] = []
+        masks.append(prediction_mask(prediction, height, width, of_mask))
+        assumed.note(of_mask, f"entry {prediction.number}")
     if by_id:
         matches = _match_by_id(predictions, instances, record, truth_name)
     else:

@@ -35,6 +35,8 @@ _FEW_POINTS = 200
 # pycocotools keeps 8 bytes per fifth of a pixel of an outline, and counts fifths in 32 bits.
 _MAX_WALK = 1 << 25
 _MAX_COORDINATE = 4e8
+# Types of numbers that a JSON holds.
+_PLAIN_NUMBERS = frozenset({int, float})
 # Masks that are united at once.
 _UNITED = 32
 
@@ -78,7 +80,7 @@ def to_rle(segmentation: object, height: int, width: int, assumed: list[str] | N
     """
     assumed = [] if assumed is None else assumed
     check_pixels(height, width)
-    if isinstance(segmentation, Mapping):
+    if _is_mapping(segmentation):
         return _check_rle(segmentation, height, width, assumed)
     if segmentation is None:
         segmentation = ()
@@ -90,7 +92,7 @@ def to_rle(segmentation: object, height: int, width: int, assumed: list[str] | N
             f"segmentation is a {type(segmentation).__name__}, not a list of polygons or an RLE"
             f"{hint}"
         )
-    if segmentation and all(isinstance(part, Mapping) for part in segmentation):
+    if segmentation and all(_is_mapping(part) for part in segmentation):
         if len(segmentation) > 1:
             raise InvalidAnnotation(
                 f"a list of {len(segmentation)} RLEs: write their union as one RLE"
@@ -98,6 +100,11 @@ def to_rle(segmentation: object, height: int, width: int, assumed: list[str] | N
         assumed.append(RLE_IN_LIST)
         return _check_rle(segmentation[0], height, width, assumed)
     return _rasterise(segmentation, height, width, assumed)
+
+
+def _is_mapping(value: object) -> bool:
+    # Asking an abstract class about a list takes longer than most of what is done to a short mask.
+    return isinstance(value, dict) or (type(value) is not list and isinstance(value, Mapping))
 
 
 def check_pixels(height: int, width: int) -> None:
@@ -145,7 +152,15 @@ class _Short(reprlib.Repr):
         return f"an integer of {bits} bits" if bits > 128 else repr(value)
 
 
-shown = _Short().repr
+_SHORT = _Short()
+
+
+def shown(value: object) -> str:
+    """``repr`` as messages quote it: of bounded length, and in one line."""
+    # An id, as nearly always: every annotation's place is written down before it is read.
+    if type(value) is int and -(2**63) < value < 2**63:
+        return repr(value)
+    return _SHORT.repr(value)
 
 
 def empty_rle(height: int, width: int) -> dict:
@@ -257,9 +272,11 @@ def _decode_counts(counts: str | bytes) -> np.ndarray:
 
 
 def _integer_counts(counts: list | tuple) -> np.ndarray:
-    if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in counts):
+    if not {int}.issuperset(map(type, counts)) and not all(
+        isinstance(n, Integral) and not isinstance(n, bool) for n in counts
+    ):
         raise InvalidAnnotation("the RLE's counts hold something that is not an integer")
-    if any(abs(n) >= 1 << 40 for n in counts):
+    if counts and max(max(counts), -min(counts)) >= 1 << 40:
         raise InvalidAnnotation("the RLE's counts hold a number larger than any image")
     return np.asarray(counts, dtype=np.int64)
 
@@ -302,7 +319,7 @@ def _rasterise(parts: list | tuple, height: int, width: int, assumed: list[str])
 def _outlines(parts: list | tuple, said: list[str]) -> tuple[list[np.ndarray], int]:
     """The outlines (n, 2) float64 of polygons, checked, and how many were written as points."""
     first = parts[0] if parts else None
-    if isinstance(first, Real):
+    if type(first) in _PLAIN_NUMBERS or (type(first) is not list and isinstance(first, Real)):
         parts = [parts]
     elif len(parts) > 2 and _are_pairs(parts):
         # As a list of polygons, each would be a stray point.
@@ -369,9 +386,6 @@ def _numbers(part: Sequence) -> np.ndarray:
     if not np.isfinite(values).all():
         raise InvalidAnnotation("a polygon holds a coordinate that is NaN or infinite")
     return values
-
-
-_PLAIN_NUMBERS = frozenset({int, float})
 
 
 def _check_no_holes(shapes: Sequence[np.ndarray], height: int, width: int) -> None:

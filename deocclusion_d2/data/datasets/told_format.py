@@ -147,14 +147,12 @@ class FormatTeller:
         written = _written_by(info)
         if written is not None and written.name == named.name:
             return None
-        own_keys = named.telling_keys if isinstance(named, CocoStyleFormat) else ()
-        if told is not None and named.knows_amodal and named.name not in self._shown:
-            missing = getattr(named, "modal_key", None)
-            if missing in own_keys:
-                raise InvalidAnnotation(
-                    f"no annotation has {missing!r}, the visible mask in format {named.name}: "
-                    f"is it of format {told.format.name}?"
-                )
+        shows_coco = told is not None and told.format is default_format()
+        if shows_coco and _takes_whole_masks_for_visible_ones(named):
+            raise InvalidAnnotation(
+                f"no annotation has {named.modal_key!r}, the visible mask in format {named.name}: "
+                f"is it of format {told.format.name}?"
+            )
         if written is not None:
             found, why = written, "its 'info' says that a conversion has written it"
         elif told is not None and told.format is not default_format():
@@ -257,6 +255,16 @@ def _written_by(info: object) -> AnnotationFormat | None:
     if not isinstance(info, Mapping):
         return None
     return next((f for f in ANNOTATION_FORMATS.values() if f.is_told_by(info)), None)
+
+
+def _takes_whole_masks_for_visible_ones(named: AnnotationFormat) -> bool:
+    """Whether COCO's annotations can be read as a format that writes visible masks apart."""
+    return (
+        isinstance(named, CocoStyleFormat)
+        and named.amodal_key in default_format().telling_keys
+        and named.modal_key in named.telling_keys
+        and named.telling_rank > 0
+    )
 
 
 def _excludes(told: _Shown, other: _Shown) -> bool:

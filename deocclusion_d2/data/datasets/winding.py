@@ -16,15 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What is in hand at once: pixels and columns of a strip, crossings, pairs of edges.
-_STRIP_PIXELS, _STRIP_COLUMNS = 1 << 22, 1 << 20
+# What is in hand at once: crossings (or those of one column), pairs of edges.
 _CROSSINGS = 1 << 21
 _PAIRS = 1 << 18
 # pycocotools' grid: fifths of a pixel; column c is crossed between 5c + 2 and 5c + 3.
 _SCALE = 5
-# A run takes 4 bytes, then one or more as text. A crossing takes some 100 ns.
-MAX_RUNS = 1 << 27
-MAX_CROSSINGS = 1 << 29
+# A crossing takes some 250 ns, and at most a run of 16 bytes: half a minute, 2 GB.
+MAX_CROSSINGS = 1 << 27
 
 
 class TooTangled(ValueError):
@@ -95,29 +93,27 @@ def fill_runs(coordinates: np.ndarray, height: int, width: int) -> np.ndarray:
         Runs of an uncompressed RLE, uint32: background first, column by column.
 
     Raises:
-        TooTangled: more than ``MAX_CROSSINGS`` or ``MAX_RUNS``.
+        TooTangled: more than ``MAX_CROSSINGS``.
     """
     edges = _Edges.of(coordinates, width)
     total = int(edges.counts.sum())
     if total > MAX_CROSSINGS:
-        raise TooTangled(f"its outline crosses the image's columns {total:,} times")
-    columns = max(1, min(_STRIP_PIXELS // (height + 1), _STRIP_COLUMNS))
-    changes, found, last = [], 0, False
-    first_used, last_used = edges.extent()
-    for left in range(first_used, last_used + 1, columns):
-        right = min(left + columns, width)
-        inside = _fill_strip(edges, left, right, height).ravel()
-        before = np.append(last, inside[:-1])
-        places = np.flatnonzero(inside != before) + left * height
-        last = bool(inside[-1])
-        changes.append(places)
-        found += len(places)
-        if found > MAX_RUNS:
-            raise TooTangled(f"its outline cuts the image into more than {MAX_RUNS:,} runs")
-    if last and right < width:
-        changes.append(np.array([right * height]))
-    edges_of_runs = np.concatenate([np.zeros(1, np.int64), *changes, [height * width]])
-    return np.diff(edges_of_runs).astype(np.uint32)
+        raise TooTangled(f"its outline crosses the columns {total:,} times: write an RLE")
+    changes = [np.zeros(0, np.int64)]
+    for column, row, sign in edges.strips(height):
+        # Where, from top to bottom of column after column, inside begins and ends. All signs of a
+        # column add up to zero, as the outline is closed.
+        place = column * (height + 1) + row
+        order = np.argsort(place, kind="stable")
+        place, winding = place[order], np.cumsum(sign[order])
+        last = np.append(place[1:] != place[:-1], True)
+        place, inside = place[last], winding[last] != 0
+        place = place[inside != np.append(False, inside[:-1])]
+        changes.append(place - place // (height + 1))
+    # What ends at the foot of a column and goes on at the head of the next one is one run.
+    places, times = np.unique(np.concatenate(changes), return_counts=True)
+    places = places[(times == 1) & (places < height * width)]
+    return np.diff(places, prepend=0, append=height * width).astype(np.uint32)
 
 
 @dataclass(frozen=True)
@@ -157,25 +153,29 @@ class _Edges:
         slope = np.where(steep, xe - xs, ye - ys) / np.maximum(dx, dy)
         return cls(xs, ys, slope, steep, sign, first, last - first + 1)
 
-    def extent(self) -> tuple[int, int]:
-        """First and last column that any edge crosses; (0, -1) for none."""
+    def strips(self, height: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Columns, rows (0 to H: the first pixel below) and signs of all crossings, strip of the
+        image after strip, from left to right.
+        """
         if not len(self.first):
-            return 0, -1
-        return int(self.first.min()), int((self.first + self.counts).max()) - 1
-
-    def crossings(
-        self, left: int, right: int, height: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Columns, rows (0 to H: the first pixel below) and signs of crossings, piece by piece."""
-        first = np.maximum(self.first, left)
-        counts = np.minimum(self.first + self.counts, right) - first
-        edges = np.flatnonzero(counts > 0)
-        for part in _portions(counts[edges], _CROSSINGS):
-            some = edges[part]
-            each = counts[some]
-            edge = np.repeat(some, each)
-            within = np.arange(len(edge)) - np.repeat(np.cumsum(each) - each, each)
-            column = first[edge] + within
+            return
+        ends = self.first + self.counts
+        rest = [(int(self.first.min()), int(ends.max()), np.arange(len(ends)))]
+        while rest:
+            left, right, edges = rest.pop()
+            first = np.maximum(self.first[edges], left)
+            counts = np.minimum(ends[edges], right) - first
+            here = counts > 0
+            edges, first, counts = edges[here], first[here], counts[here]
+            if not len(edges):
+                continue
+            if right - left > 1 and int(counts.sum()) > _CROSSINGS:
+                middle = (left + right) // 2
+                rest += [(middle, right, edges), (left, middle, edges)]
+                continue
+            edge = np.repeat(edges, counts)
+            within = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
+            column = np.repeat(first, counts) + within
             yield column, self._rows(edge, column, height), self.sign[edge]
 
     def _rows(self, edge: np.ndarray, column: np.ndarray, height: int) -> np.ndarray:
@@ -204,15 +204,6 @@ def _first_step(x: np.ndarray, slope: np.ndarray, line: np.ndarray) -> np.ndarra
         there = np.where(up, at >= line, at < line)
         step += np.where(there if change < 0 else ~there, change, 0)
     return step.astype(np.int64)
-
-
-def _fill_strip(edges: _Edges, left: int, right: int, height: int) -> np.ndarray:
-    """(right - left, H) bool, pixels of columns that the outline surrounds."""
-    turns = np.zeros((right - left) * (height + 1))
-    for column, row, sign in edges.crossings(left, right, height):
-        place = (column - left) * (height + 1) + row
-        turns += np.bincount(place, weights=sign, minlength=len(turns))
-    return np.cumsum(turns.reshape(-1, height + 1)[:, :height], axis=1) != 0
 
 
 def _portions(counts: np.ndarray, limit: int) -> Iterator[slice]:

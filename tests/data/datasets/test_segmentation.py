@@ -5,7 +5,12 @@ import pytest
 from pycocotools import mask as mask_util
 
 from deocclusion_d2.data.datasets import InvalidAnnotation, to_rle
-from deocclusion_d2.data.datasets.segmentation import box_of, is_empty, subtract
+from deocclusion_d2.data.datasets.segmentation import (
+    box_of,
+    is_empty,
+    looks_normalised,
+    subtract,
+)
 
 
 def pixels(rle: dict) -> np.ndarray:
@@ -83,16 +88,27 @@ def test_polygon_is_cut_at_the_border(far: float) -> None:
     ("segmentation", "reason"),
     [
         ([[0, 0, 5, 5]], "fewer than 3 points"),
-        ([[]], "fewer than 3 points"),
+        ([[5, 5]], "a polygon of 2 numbers has fewer than 3 points"),
+        ([[0, 0, 5, 5], [], [1, 1]], "fewer than 3 points"),
+        ([[5, 5], [6, 6]], "fewer than 3 points"),
         ([0, 0, 5, 5], "fewer than 3 points"),
         ([[0, 0, 5, 0, 5, 5, 1]], "odd count"),
         ([[0, 0, 5, 0, 5, float("nan")]], "NaN or infinite"),
         ([[0, 0, 5, 0, 5, float("inf")]], "NaN or infinite"),
         ([["a", 0, 5, 0, 5, 5]], "not a number"),
-        ([[[0, 0]] * 6], "not a number"),
+        ([[0, 0, 5, 0, True, 5]], "holds True, which is not a number"),
+        ([[0, 0, 5, 0, "5", 5]], "holds '5', which is not a number"),
+        ([[0, 0, 5, 0, None, 5]], "holds None, which is not a number"),
+        ([[0, 0, 5, 0, 10**400, 5]], "a number larger than any coordinate"),
+        ([[0, 0, 5, 0, [5], 5]], "not a number"),
+        ([[[0, 0, 1], [5, 0, 1], [5, 5, 1]]], "nor of points"),
+        ([[[[0, 0], [5, 0], [5, 5]]]], "nested too deeply"),
+        ([{"x": 1, "y": 2}], "the RLE has no 'size' or no 'counts'"),
+        ([{"size": [10, 10], "counts": [100]}] * 2, "a list of 2 RLEs: write their union"),
+        ([[0, 0, 5, 0, 5, 5], {"size": [10, 10], "counts": [100]}], "a polygon is a dict"),
+        ("[[0, 0, 5, 0, 5, 5]]", "segmentation is a str, .*: write the JSON in this text as JSON"),
         (["012345"], "a polygon is a str"),
         ("0123", "segmentation is a str"),
-        (None, "segmentation is a NoneType"),
         (7, "segmentation is a int"),
     ],
 )
@@ -164,6 +180,12 @@ def test_every_damaged_character_is_found_or_harmless() -> None:
     [
         ({"size": [9, 10], "counts": [90]}, r"size \[9, 10\] is not the image's \[10, 10\]"),
         ({"size": [10], "counts": [100]}, "is not the image's"),
+        ({"size": [10, 10, 3], "counts": [100]}, "is not the image's"),
+        ({"size": [10, 10], "counts": "b'T3"}, "a damaged text of bytes"),
+        ({"size": [10, 10], "counts": "b'"}, "a damaged text of bytes"),
+        ({"size": [10, 10], "counts": "b'T3\\x41'"}, "a damaged text of bytes"),
+        ({"size": [10, 10], "counts": "b'T3 '"}, "outside its alphabet"),
+        ({"size": [10, 10], "counts": "[50, 50]"}, r"write numbers as a list, \[n0, n1, ...\]"),
         ({"size": "ab", "counts": [100]}, "is not the image's"),
         ({"size": None, "counts": [100]}, "is not the image's"),
         ({"counts": [100]}, "no 'size' or no 'counts'"),
@@ -202,3 +224,136 @@ def test_subtract_and_box() -> None:
     rest = subtract(big, small)
     assert np.array_equal(pixels(rest), rectangle(8, 10, 3, 0, 6, 6))
     assert box_of(rest) == [3, 0, 3, 6]
+    # One that is filled from the first pixel on, and all and nothing of a mask.
+    whole = to_rle({"size": [8, 10], "counts": [0, 80]}, 8, 10)
+    assert np.array_equal(pixels(subtract(whole, big)), ~pixels(big))
+    assert is_empty(subtract(big, whole)) and subtract(whole, to_rle([], 8, 10)) == whole
+
+
+def test_random_masks_are_subtracted() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        masks = random.random((2, *random.integers(1, 12, 2))) < random.random()
+        size = [int(v) for v in masks.shape[1:]]
+        a, b = (to_rle({"size": size, "counts": runs_of(m)}, *size) for m in masks)
+        assert np.array_equal(pixels(subtract(a, b)), masks[0] & ~masks[1])
+
+
+# ---------------------------------------------------------------- other ways to write a mask
+
+SQUARE = [2, 1, 6, 1, 6, 5, 2, 5]
+SQUARE_PIXELS = rectangle(8, 10, 2, 1, 6, 5)
+POINTS = [[2, 1], [6, 1], [6, 5], [2, 5]]
+POINTS_SAID = "a polygon is written as a list of points [x, y]"
+SHORT_SAID = "a part of a polygon with fewer than 3 points is left out"
+EMPTY_SAID = "an empty part of a polygon is left out"
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "said"),
+    [
+        ([SQUARE], []),
+        ([SQUARE, [9, 9]], [SHORT_SAID]),
+        ([[9, 9], SQUARE, [9, 7, 8, 8], [0]], [SHORT_SAID] * 3),
+        ([SQUARE, []], [EMPTY_SAID]),
+        ([[], SQUARE, [9, 9]], [EMPTY_SAID, SHORT_SAID]),
+        (POINTS, [POINTS_SAID]),
+        ([POINTS], [POINTS_SAID]),
+        ([POINTS, [[9, 7]]], [SHORT_SAID, POINTS_SAID]),
+        ([tuple(map(tuple, POINTS))], [POINTS_SAID]),
+        # Two parts; an edge is shared.
+        ([[[2, 1], [4, 1], [4, 5], [2, 5]], [4, 1, 6, 1, 6, 5, 4, 5]], [POINTS_SAID]),
+    ],
+)
+def test_what_has_one_meaning_is_read_and_said(segmentation: list, said: list) -> None:
+    assumed: list[str] = []
+    assert np.array_equal(pixels(to_rle(segmentation, 8, 10, assumed)), SQUARE_PIXELS)
+    assert assumed == said
+
+
+@pytest.mark.parametrize("nothing", [None, [], [[]], [[], []], ()])
+def test_no_mask_is_empty_and_said(nothing: object) -> None:
+    assumed: list[str] = []
+    assert to_rle(nothing, 8, 10, assumed) == to_rle({"size": [8, 10], "counts": [80]}, 8, 10)
+    assert assumed == ["it has no mask"]
+
+
+def test_polygons_without_a_pixel_are_said() -> None:
+    for outline in ([1, 1, 1, 1, 1, 1], [20, 20, 25, 20, 25, 25]):
+        assumed: list[str] = []
+        assert is_empty(to_rle([outline], 8, 10, assumed))
+        assert assumed == ["its polygons hold no pixel of the image"]
+
+
+def test_a_ring_of_points_in_another_is_no_part() -> None:
+    """In GeoJSON, the second ring is a hole."""
+    outer, inner = [[0, 0], [8, 0], [8, 8], [0, 8]], [[2, 2], [6, 2], [6, 6], [2, 6]]
+    with pytest.raises(InvalidAnnotation, match="a ring of points lies inside another"):
+        to_rle([outer, inner], 8, 10)
+    # Partly inside, it is a part.
+    beside = [[6, 2], [10, 2], [10, 6], [6, 6]]
+    expected = rectangle(8, 10, 0, 0, 8, 8) | rectangle(8, 10, 6, 2, 10, 6)
+    assert np.array_equal(pixels(to_rle([outer, beside], 8, 10)), expected)
+
+
+def test_an_rle_in_a_list_and_the_text_of_bytes() -> None:
+    # A column of 63 and a backslash are characters of RLEs; repr doubles the backslash.
+    mask = np.zeros((50, 60), bool)
+    mask[:44, 1:3] = True
+    counts = mask_util.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
+    assert b"\\" in counts
+    sound = {"size": [50, 60], "counts": counts.decode()}
+    assumed: list[str] = []
+    assert to_rle([sound], 50, 60, assumed) == sound
+    assert to_rle({**sound, "counts": str(counts)}, 50, 60, assumed) == sound
+    assert to_rle({**sound, "size": [50.0, 60.0]}, 50, 60, assumed) == sound
+    assert assumed == [
+        "an RLE is written as a list of one RLE",
+        "an RLE's counts are written as Python's text of bytes, b'...'",
+    ]
+
+
+def test_an_rle_that_is_turned_is_named() -> None:
+    with pytest.raises(InvalidAnnotation, match=r"\[10, 8\] is not .* turned, write \[height, w"):
+        to_rle({"size": [10, 8], "counts": [80]}, 8, 10)
+
+
+def test_images_of_any_size_are_bounded() -> None:
+    for height, width in ((2**31, 1), (1, 2**31)):
+        assert to_rle([], height, width)["size"] == [height, width]
+        square = to_rle([[0, 0, 3, 0, 3, 1, 0, 1], [5, 0]], height, width)
+        assert mask_util.area(square) == (3 if height == 1 else 1)
+    for height, width in ((2**16, 2**15 + 1), (10**300, 1), (0, 4)):
+        with pytest.raises(InvalidAnnotation, match="pixels"):
+            to_rle([], height, width)
+
+
+def test_deep_nesting_is_one_line() -> None:
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    for segmentation in (deep, [SQUARE, deep], [[*SQUARE, deep, 1]], {"size": deep, "counts": ""}):
+        with pytest.raises(InvalidAnnotation) as caught:
+            to_rle(segmentation, 8, 10)
+        assert len(str(caught.value)) < 200
+    while deep:  # or else Python takes it apart recursively
+        deep = deep.pop()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "expected"),
+    [
+        ([[0.1, 0.2, 0.9, 0.2, 1, 1]], True),
+        ([[0, 0, 1, 0, 1, 1], [0.5, 0.5, 1, 0.5, 1, 1]], True),
+        ([[[0.1, 0.2], [0.9, 0.2], [1, 1]]], True),
+        ([[0.1, 0.2, 0.9, 0.2, 1.01, 1]], False),
+        ([[-0.1, 0.2, 0.9, 0.2, 1, 1]], False),
+        ([[0.1, 0.2, 0.9, 0.2, 1, 1], [3, 3, 5, 3, 5, 5]], False),
+        ([], False),
+        ([[]], False),
+        (None, False),
+        ({"size": [1, 1], "counts": [0, 1]}, False),
+    ],
+)
+def test_coordinates_that_look_normalised(segmentation: object, expected: bool) -> None:
+    assert looks_normalised(segmentation) is expected

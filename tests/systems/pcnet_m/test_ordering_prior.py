@@ -189,7 +189,7 @@ def saved(**changes) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "No such file"),
+        (None, "there is no such file"),
         ("not JSON", "not a JSON file"),
         ("[1, 2]", "another kind of JSON"),
         ('{"images": [], "annotations": []}', "another kind of JSON"),

@@ -259,13 +259,15 @@ class AnnotationFormat(ABC):
         Raises:
             InvalidAnnotation: naming the annotation.
         """
-        if not isinstance(raw_item, Mapping):
+        if type(raw_item) is not dict and not isinstance(raw_item, Mapping):
             raise InvalidAnnotation(f"an annotation is a {type(raw_item).__name__}, not an object")
         if "image_id" not in raw_item:
             raise InvalidAnnotation(
                 f"annotation {shown(raw_item.get('id'))}: it has no key 'image_id'"
             )
         image_id = raw_item["image_id"]
+        if type(image_id) is int and -(2**63) <= image_id < 2**63:
+            return image_id  # of millions of annotations
         return read_id(image_id, f"annotation {shown(raw_item.get('id'))}: 'image_id'")
 
     @abstractmethod

@@ -157,6 +157,8 @@ def read_category_id(raw_item: Mapping, where: str, assumed: list[str]) -> int:
 
 def read_iscrowd(raw_item: Mapping, where: str, assumed: list[str]) -> bool:
     value = raw_item.get("iscrowd", 0)
+    if type(value) is int and value in (0, 1):
+        return bool(value)
     if value is None:
         assumed.append(CROWD_NULL)
         return False
@@ -209,4 +211,4 @@ def _is_int(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return type(value) in (int, float) or (isinstance(value, Real) and not isinstance(value, bool))

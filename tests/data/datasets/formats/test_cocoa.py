@@ -109,6 +109,44 @@ def test_an_entry_without_regions_stays_as_it_is() -> None:
 
 
 def test_an_entry_whose_id_is_a_text() -> None:
-    found, told = salvage(entry(region(), id="five"))
-    assert found == [entry(region(), id="five")]
-    assert len(told) == 2 and all("ids of regions are made from an integer id" in t for t in told)
+    first, second = COCOA.parse(entry(region(), region(), id="five"), IMAGE)
+    assert (first.id, second.id, second.raw["id"]) == ("five-1", "five-2", "five-2")
+    assert first.assumed == ()
+
+
+def test_ids_that_mean_integers() -> None:
+    first, second = COCOA.parse(entry(region(), region(), id="5", image_id=7.0), IMAGE)
+    assert (first.id, second.id) == (5001, 5002)
+    # Of the entry, so once.
+    assert first.assumed == (
+        "an entry's 'id' is a text that means an integer",
+        "'image_id' is a float that means an integer",
+    )
+    assert second.assumed == ()
+    found = COCOA.entry_image(entry(region(), image_id="7"), "nowhere")
+    assert found.id == COCOA.image_id_of(entry(image_id=7.0)) == 7
+    (null,) = COCOA.parse(entry(region(), id=None), IMAGE)
+    assert null.id == 7001, "made from the image's"
+
+
+def test_a_region_without_masks_is_empty_and_one_of_its_masks_alone_is_refused() -> None:
+    for nothing in ({}, {"segmentation": None}, {"segmentation": []}, {"segmentation": [[]]}):
+        (parsed,) = COCOA.parse(entry(nothing), IMAGE)
+        assert parsed.is_hidden and parsed.amodal == parsed.modal
+        assert parsed.assumed == ("it has no mask",)
+    with pytest.raises(InvalidAnnotation, match="annotation 5001: 'segmentation' is null"):
+        COCOA.parse(entry({"segmentation": None, "visible_mask": LEFT}), IMAGE)
+
+
+def test_a_file_name_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (9, 4)).save(tmp_path / "photos" / "a.png")
+    raw = entry({"segmentation": [0, 0, 2, 0, 2, 2]}, file_name="photos\\a.png")
+    found = COCOA.entry_image(raw, str(tmp_path))
+    assert (found.height, found.width, found.file_name) == (4, 9, "photos/a.png")
+
+
+def test_an_image_that_no_mask_can_have() -> None:
+    huge = {"size": [10**9, 10**9], "counts": [10**18]}
+    with pytest.raises(InvalidAnnotation, match="entry 5: 1000000000 x 1000000000 pixels are more"):
+        COCOA.entry_image(entry({"segmentation": huge}), "nowhere")
