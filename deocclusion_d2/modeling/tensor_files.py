@@ -123,7 +123,7 @@ def _read_torch(path: Path, is_zip: bool) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # whatever a file of another kind makes torch raise
-        # What versions of torch say: "Unsupported global: GLOBAL a.b was", "unsupported GLOBAL a.b".
+        # Versions of torch say "Unsupported global: GLOBAL a.b", "unsupported GLOBAL a.b".
         found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]*\w)", str(error))
         if found:
             _refuse(path, f"it holds {found[1]}", "tensors", error)
