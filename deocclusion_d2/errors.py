@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import os
 import re
+import select
 import sys
 from collections.abc import Iterator
 
@@ -139,8 +140,11 @@ def one_line_errors() -> Iterator[None]:
         if multiprocessing.parent_process() is not None:  # the first process speaks for all
             sys.exit(status)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and not _takes(sys.stdout):
-            sys.exit(READER_GONE)
+        # Of what is printed, not of other processes.
+        if isinstance(error, BrokenPipeError):
+            has_reader = _has_reader(sys.stdout)
+            if not (_takes(sys.stdout) and has_reader):
+                sys.exit(READER_GONE)
         said = one_line(error)
         if said is None:
             raise
@@ -148,6 +152,16 @@ def one_line_errors() -> Iterator[None]:
     _takes(sys.stdout)
     print(message, file=sys.stderr)
     sys.exit(status)
+
+
+def _has_reader(stream: io.TextIOBase) -> bool:
+    """False where a stream is a pipe whose other end is closed."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return not any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError):  # a system without poll, a stream without a file
+        return True
 
 
 def _takes(stream: io.TextIOBase) -> bool:
