@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from deocclusion_d2.errors import (
     INTERRUPTED,
@@ -146,6 +147,28 @@ def test_names_in_log_lines(caplog):
     assert first.getMessage() == "one \\x1b[31m\\x1b[2J\\u202e猫 of\n3"
     assert second.getMessage() == "\x1b[36m| \x1b[31m\\x1b[2J\\u202e猫 |\x1b[0m"
     assert after.getMessage() == name
+
+
+def test_names_in_what_is_printed(capsys):
+    name = "\x1b[31m\x1b[2J\u202e猫\r"
+    shown = "\\x1b[31m\\x1b[2J\\u202e猫\\r"
+    with one_line_errors():
+        print(f"{name}: written", "a\tb", sep="\n")
+        print(f"skipped: {name}", file=sys.stderr)
+        sys.stdout.writelines([name, "\n"])
+        print("\x1b[A")
+        # What Detectron2's loggers and progress bars write stays.
+        logged = "\x1b[5m\x1b[31mWARNING\x1b[0m \x1b[32m[11/26 15:46:28 d2.data]: \x1b[0mcar\n"
+        sys.stdout.write(logged)
+        bar = tqdm(["a"], desc="val", file=sys.stderr, position=1)
+        list(bar)
+    out, err = capsys.readouterr()
+    assert out == f"{shown}: written\na\tb\n{shown}\n\\x1b[A\n{logged}"
+    first, _, bar_text = err.partition("\n")
+    assert first == f"skipped: {shown}"
+    assert "\rval: 100%" in bar_text and "\x1b[A" in bar_text and "\\x" not in bar_text
+    print(name)
+    assert capsys.readouterr().out == name + "\n"
 
 
 def test_what_ends_a_training_is_logged_without_its_traceback(caplog):
