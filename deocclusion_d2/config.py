@@ -90,7 +90,7 @@ def add_deocclusion_config(cfg: CfgNode) -> None:
 
 
 def _add_shared_keys(cfg: CfgNode) -> None:
-    from .modeling.instance_network import PIXEL_MEAN, PIXEL_STD
+    from .modeling.imagenet import PIXEL_MEAN, PIXEL_STD
 
     node = type(cfg)
     # The system that is trained, evaluated or used. "": the one of MODEL.META_ARCHITECTURE.
