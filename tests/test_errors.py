@@ -245,6 +245,8 @@ def test_ctrl_c(module):
     """While the program is imported, and while it works."""
     work = "with one_line_errors(): wait()" if "." in module else "wait()"
     code = f"""
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & turns it off
         import deocclusion_d2.{module}
         from deocclusion_d2.errors import one_line_errors
         def wait():
