@@ -25,12 +25,14 @@ __getattr__, __dir__, __all__ = attach(
     },
 )
 
-# Detectron2 and fvcore call these while they are imported or train, and users of this package can't
-# change that. Appended: filters of the user's own, as by python -W, come first.
-for _message in (
-    r"`torch\.jit\.script(_method)?` is deprecated",
-    r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated",
+# What Detectron2 and fvcore do while they are imported or train, and users of this package can't
+# change. Appended: filters of the user's own, as by python -W, come first.
+for _message, _kind, _module in (
+    (r"`torch\.jit\.script(_method)?` is deprecated", FutureWarning, ""),
+    (r"`torch\.jit\.script(_method)?` is deprecated", DeprecationWarning, ""),
+    (r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated", FutureWarning, ""),
+    (r"torch\.meshgrid: in an upcoming release", UserWarning, ""),
+    (r"The given NumPy array is not writable", UserWarning, r"detectron2\."),
 ):
-    for _kind in (FutureWarning, DeprecationWarning):
-        warnings.filterwarnings("ignore", _message, _kind, append=True)
-del _message, _kind
+    warnings.filterwarnings("ignore", _message, _kind, _module, append=True)
+del _message, _kind, _module

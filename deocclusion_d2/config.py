@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -89,7 +90,7 @@ def add_deocclusion_config(cfg: CfgNode) -> None:
 
 
 def _add_shared_keys(cfg: CfgNode) -> None:
-    from .modeling.instance_network import PIXEL_MEAN, PIXEL_STD
+    from .modeling.imagenet import PIXEL_MEAN, PIXEL_STD
 
     node = type(cfg)
     # The system that is trained, evaluated or used. "": the one of MODEL.META_ARCHITECTURE.
@@ -236,7 +237,8 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
         opts = [renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
         cfg.merge_from_list(_numbers_as_floats(cfg, opts))
     except (KeyError, ValueError, AssertionError, MemoryError, RecursionError) as error:
-        raise UserError(f"overrides {' '.join(opts)!r}: {_first_line(error)}") from error
+        said = textwrap.shorten(" ".join(opts), 300) or "..."
+        raise UserError(f"overrides {said!r}: {_first_line(error)}") from error
     use_available_device(cfg)
     return cfg
 
@@ -365,8 +367,8 @@ def _numbers_as_floats(cfg: CfgNode, opts: Sequence[str]) -> list[str]:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error.args[0]) if error.args else type(error).__name__
-    return text.strip().splitlines()[0]
+    text = str(error.args[0]).strip() if error.args else ""
+    return text.splitlines()[0][:400] if text else type(error).__name__
 
 
 def use_available_device(cfg: CfgNode) -> None:

@@ -9,8 +9,10 @@ import logging
 import multiprocessing
 import os
 import re
+import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 # Status of a program that the user stopped, and of one whose reader has gone, as shells count them.
 INTERRUPTED = 130
@@ -122,10 +124,10 @@ def one_line_errors() -> Iterator[None]:
     has gone (``tool | head``), silently. Errors that the package did not foresee keep their
     traceback: they are bugs.
 
-    Meanwhile names in log lines are made printable, too (``printable``).
+    Meanwhile names in what is printed and logged are made printable (``printable_text``).
     """
     try:
-        with _printable_logs(), _any_name_on(sys.stdout):
+        with _printable_logs(), _any_name_on(sys.stdout), _printable_streams():
             try:
                 yield
             except SystemExit:
@@ -139,8 +141,11 @@ def one_line_errors() -> Iterator[None]:
         if multiprocessing.parent_process() is not None:  # the first process speaks for all
             sys.exit(status)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and not _takes(sys.stdout):
-            sys.exit(READER_GONE)
+        # Of what is printed, not of other processes.
+        if isinstance(error, BrokenPipeError):
+            has_reader = _has_reader(sys.stdout)
+            if not (_takes(sys.stdout) and has_reader):
+                sys.exit(READER_GONE)
         said = one_line(error)
         if said is None:
             raise
@@ -150,7 +155,17 @@ def one_line_errors() -> Iterator[None]:
     sys.exit(status)
 
 
-def _takes(stream: io.TextIOBase) -> bool:
+def _has_reader(stream: TextIO) -> bool:
+    """False where a stream is a pipe whose other end is closed."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return not any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError):  # a system without poll, a stream without a file
+        return True
+
+
+def _takes(stream: TextIO) -> bool:
     """Whether a stream takes what is in its buffer; one that doesn't is led to nowhere.
 
     Python would try once more at the end, and complain.
@@ -167,7 +182,7 @@ def _takes(stream: io.TextIOBase) -> bool:
 
 
 @contextlib.contextmanager
-def _any_name_on(stream: io.TextIOBase) -> Iterator[None]:
+def _any_name_on(stream: TextIO) -> Iterator[None]:
     """While it lasts, characters that a stream's encoding lacks are escaped, and no error."""
     if not isinstance(stream, io.TextIOWrapper) or stream.errors != "strict":
         yield
@@ -179,6 +194,52 @@ def _any_name_on(stream: io.TextIOBase) -> Iterator[None]:
         # What still is in the buffer may not be writable any more: that is said elsewhere.
         with contextlib.suppress(OSError, ValueError):
             stream.reconfigure(errors="strict")
+
+
+class _PrintableStream:
+    """A stream that shows text as ``printable_text`` does, but leaves colours of log lines.
+
+    Args:
+        stream: where the text goes.
+        bars: leave what moves progress bars, too.
+    """
+
+    # What tqdm writes besides its lines, or before one.
+    _MOVES = re.compile(r"(?:\n|\x1b\[A)+\Z|\r")
+    # How Detectron2's log lines begin on a terminal.
+    _LOGGED = re.compile(r"(?:\x1b\[\d+m|WARNING|ERROR| )+\[\d\d/\d\d \d\d:\d\d:\d\d ")
+
+    def __init__(self, stream: TextIO, bars: bool = False) -> None:
+        self._stream = stream
+        self._bars = bars
+
+    def write(self, text: str) -> int:
+        move = self._MOVES.match(text) if self._bars else None
+        start = move.end() if move else 0
+        shown = (_IN_COLOURED_TEXT if self._LOGGED.match(text) else _IN_TEXT).sub(
+            _escaped_or_colour, text[start:]
+        )
+        self._stream.write(text[:start] + shown)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _printable_streams() -> Iterator[None]:
+    if isinstance(sys.stdout, _PrintableStream):
+        yield
+        return
+    with (
+        contextlib.redirect_stdout(_PrintableStream(sys.stdout)),
+        contextlib.redirect_stderr(_PrintableStream(sys.stderr, bars=True)),
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from typing import NoReturn
 
-from ..errors import UserError
+from ..errors import INTERRUPTED, UserError, one_line, one_line_errors
 from ..launch import is_main_process, launch
 from .convert import convert
 from .job import ConversionJob
@@ -15,6 +15,7 @@ from .job import ConversionJob
 NOTHING_DONE = 3
 
 
+@one_line_errors()
 def run_conversion(
     job: ConversionJob,
     num_gpus: int = 1,
@@ -59,26 +60,23 @@ def run_conversion(
             on_gpus=on_gpus,
             cpu_group=True,
         )
-    except UserError as error:
-        _fail(error)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; finished shards stay in {job.shard_folder}", file=sys.stderr)
-        sys.exit(130)
+        print(f"interrupted; finished shards stay in {job.shard_folder}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     sys.exit(0)
 
 
 def _work(job: ConversionJob) -> None:
     """One process. In a group, the first one speaks for all."""
+    if is_main_process():
+        with one_line_errors():
+            tally = convert(job)
+        if tally.has_done_nothing:
+            sys.exit(NOTHING_DONE)
+        return
     try:
-        tally = convert(job)
-    except UserError as error:
-        if is_main_process():
-            _fail(error)
+        convert(job)
+    except Exception as error:
+        if one_line(error) is None:
+            raise
         sys.exit(1)
-    if tally.has_done_nothing:  # in the first process alone
-        sys.exit(NOTHING_DONE)
-
-
-def _fail(error: UserError) -> NoReturn:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from typing import Any
 
@@ -81,6 +82,8 @@ def _expects_as_it_stands(cfg, config_file: str) -> bool:
 
 def _set_up(cfg, args: Namespace) -> None:
     cfg.freeze()
+    # Its report looks for CUDA's compiler; torch would complain where no GPU goes with one.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     default_setup(cfg, args)
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="deocclusion_d2")
 

@@ -14,8 +14,8 @@ from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.modeling import build_model
 
 from ..errors import UserError
-from ..files import whole_file, whole_text_file
-from ..modeling.tensor_files import PICKLE, TensorFileError, read_tensor_file
+from ..files import whole_text_file
+from ..modeling.tensor_files import PICKLE, TensorFileError, read_tensor_file, write_torch_file
 
 
 def load_model(cfg) -> torch.nn.Module:
@@ -112,13 +112,7 @@ class Checkpointer(DetectionCheckpointer):
         path = Path(self.save_dir, f"{name}.pth")
         states = {key: value.state_dict() for key, value in self.checkpointables.items()}
         self.logger.info(f"Saving checkpoint to {path}")
-        try:
-            with whole_file(path, path.parent) as unfinished, unfinished.open("wb") as file:
-                torch.save({"model": self.model.state_dict(), **states, **kwargs}, file)
-        except RuntimeError as error:  # how torch says that the disk is full
-            if "writ" not in str(error):
-                raise
-            raise UserError(f"{path} cannot be written: the disk may be full") from error
+        write_torch_file(path, {"model": self.model.state_dict(), **states, **kwargs})
         self.tag_last_checkpoint(path.name)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:

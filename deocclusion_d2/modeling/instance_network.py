@@ -8,13 +8,10 @@ import torch
 from torch import nn
 
 from ..errors import UserError
+from .imagenet import PIXEL_MEAN, PIXEL_STD
 from .rgb import pixel_statistic
 
 Batch = dict[str, torch.Tensor]
-
-# ImageNet's, of RGB values in [0, 1].
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 class InstanceNetwork(nn.Module):

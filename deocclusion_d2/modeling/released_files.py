@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..errors import UserError
-from ..files import whole_file
 from .released import (
     Content,
     NetworkShape,
@@ -18,7 +15,7 @@ from .released import (
     find_layout,
     find_layout_of_ours,
 )
-from .tensor_files import SAFETENSORS, read_tensor_file, write_safetensors
+from .tensor_files import SAFETENSORS, read_tensor_file, write_safetensors, write_torch_file
 
 
 @dataclass(frozen=True)
@@ -117,10 +114,8 @@ def _transfer(
         raise UserError(f"{source}: {error}") from error
     if target.suffix == SAFETENSORS:
         write_safetensors(target, result["model"], result["iteration"])
-        return written
-    # The file appears under its name complete, or not at all.
-    with whole_file(target, target.parent) as unfinished:
-        torch.save(result, unfinished)
+    else:
+        write_torch_file(target, result)
     return written
 
 

@@ -6,6 +6,7 @@ pickles too. What is read here is arrays, tensors and plain values; everything e
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import tarfile
@@ -75,6 +76,24 @@ def read_tensor_file(path: str | Path) -> Mapping[str, Any]:
     return content
 
 
+def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
+    """``torch.save``; the file appears under its name complete, or not at all.
+
+    Its folder must be there.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with whole_file(path, path.parent) as unfinished, unfinished.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # On a full disk torch complains of a wrong position, after the system's own word.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
 def write_safetensors(path: Path, model: Mapping[str, torch.Tensor], iteration: int) -> None:
     """Write named tensors, and the iteration of their training, so that no pickle is needed.
 
@@ -83,12 +102,20 @@ def write_safetensors(path: Path, model: Mapping[str, torch.Tensor], iteration: 
     Raises:
         UserError: it cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     # The format knows no views: tensors that share memory are written one by one.
     own = {name: value.detach().cpu().contiguous().clone() for name, value in model.items()}
     with whole_file(path, path.parent) as unfinished:
-        save_file(own, unfinished, {"format": "pt", _ITERATION: str(iteration)})
+        try:
+            save_file(own, unfinished, {"format": "pt", _ITERATION: str(iteration)})
+        except SafetensorError as error:  # "(os error 28)", "Os { code: 28"
+            number = re.search(r"os error (\d+)|Os { code: (\d+)", str(error))
+            if number is None:
+                raise
+            code = int(number[1] or number[2])
+            raise OSError(code, os.strerror(code)) from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -123,7 +150,7 @@ def _read_torch(path: Path, is_zip: bool) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # whatever a file of another kind makes torch raise
-        # What versions of torch say: "Unsupported global: GLOBAL a.b was", "unsupported GLOBAL a.b".
+        # Versions of torch say "Unsupported global: GLOBAL a.b", "unsupported GLOBAL a.b".
         found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]*\w)", str(error))
         if found:
             _refuse(path, f"it holds {found[1]}", "tensors", error)

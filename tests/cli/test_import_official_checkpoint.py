@@ -258,7 +258,7 @@ def test_other_files_are_refused(refuse, pcnet_m, tmp_path):
             in refuse(path, output)
         )
     assert "could run code" in refuse(objects, output)
-    assert "holds a Tensor, not a checkpoint" in refuse(tensor, output)
+    assert "it holds a Tensor, not named tensors" in refuse(tensor, output)
     assert "absent.pth does not exist" in refuse(tmp_path / "absent.pth", output)
     assert "this is not a released PCNet-M" in refuse(_saved(tmp_path, {"a": 1}), output)
 

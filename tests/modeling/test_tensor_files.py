@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+import textwrap
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +150,46 @@ def test_safetensors_there_and_back(tmp_path):
     head = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     path.write_bytes(len(head).to_bytes(8, "little") + head + np.float32(2.5).tobytes())
     assert read_tensor_file(path) == {"model": {"a": torch.tensor([2.5])}}
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    """The limit on a file's size stands for the disk's end; it is for a process as a whole."""
+    code = """
+        import resource, sys
+        from pathlib import Path
+        import torch
+        from deocclusion_d2.errors import UserError
+        from deocclusion_d2.inference.weights import Checkpointer
+        from deocclusion_d2.modeling.tensor_files import write_safetensors, write_torch_file
+        folder = Path(sys.argv[1])
+        small, large = {"a": torch.zeros(2)}, {"a": torch.zeros(10**6)}
+        Checkpointer(torch.nn.Linear(2, 2), str(folder)).save("first", iteration=1)
+        before = (folder / "first.pth").read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))
+        for write in (
+            lambda: write_torch_file(folder / "first.pth", large),
+            lambda: write_safetensors(folder / "a.safetensors", large, 0),
+            lambda: Checkpointer(torch.nn.Linear(999, 999), str(folder)).save("last"),
+        ):
+            try:
+                write()
+            except UserError as error:
+                print(str(error).replace(sys.argv[1], ""))
+        assert (folder / "first.pth").read_bytes() == before
+        there = sorted(path.name for path in folder.iterdir())
+        print(there, (folder / "last_checkpoint").read_text())
+        """
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "/first.pth cannot be written: File too large",
+        "/a.safetensors cannot be written: File too large",
+        "/last.pth cannot be written: File too large",
+        "['first.pth', 'last_checkpoint'] first.pth",
+    ]
