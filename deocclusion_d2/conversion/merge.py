@@ -64,6 +64,7 @@ class MergedShards:
                     continue
                 else:
                     record = asdict(index.entry_images[image])
+                    del record["assumed"]
                 if image in entries:
                     entry = index.read_annotation(file, entries[image])
                     record.update(index.format.about_image(entry))
