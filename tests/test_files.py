@@ -3,7 +3,7 @@
 import pytest
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.files import require_writable, whole_text_file
+from deocclusion_d2.files import whole_text_file
 
 
 def test_whole_text_file(tmp_path):
@@ -32,13 +32,3 @@ def test_whole_text_file(tmp_path):
         whole_text_file(path / "c", path),
     ):
         pass
-
-
-def test_what_cannot_be_written_is_found_before_the_work(tmp_path):
-    require_writable(tmp_path / "new" / "a.json")
-    assert list((tmp_path / "new").iterdir()) == []
-    with pytest.raises(UserError, match="new is a folder: name a file"):
-        require_writable(tmp_path / "new")
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="folder .*file cannot be made: File exists"):
-        require_writable(tmp_path / "file" / "a.json")

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import whole_text_file
+from ..unfinished import clean_leftovers
 
 # Far below the usual limit of 1,024 open files of a process.
 _OPEN_FILES = 256
@@ -141,8 +142,7 @@ class ShardFolder:
             self.remove()
         self.path.mkdir(parents=True, exist_ok=True)
         self._abort.unlink(missing_ok=True)
-        for left in self.path.glob("*.tmp"):
-            left.unlink()
+        clean_leftovers(self.path)
         if found != fingerprint:
             with whole_text_file(self._manifest) as file:
                 json.dump(fingerprint, file, indent=1)

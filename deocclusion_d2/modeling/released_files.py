@@ -12,6 +12,7 @@ import torch
 
 from ..errors import UserError
 from ..files import whole_file
+from ..outputs import Inputs, check_output_file
 from .released import (
     Content,
     NetworkShape,
@@ -103,8 +104,7 @@ def _transfer(
     transfer: Callable[[Content], tuple[dict[str, Any], Transfer]],
 ) -> Transfer:
     """Read, turn with ``transfer``, write."""
-    if target.exists() and not overwrite:
-        raise UserError(f"{target} exists; --overwrite replaces it")
+    check_output_file(target, Inputs([source]), overwrite, "OUTPUT")
     content = _read(source)
     try:
         result, written = transfer(content)
