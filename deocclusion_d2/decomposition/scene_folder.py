@@ -216,9 +216,10 @@ def check_request(folder: str | Path, request: Mapping[str, Any]) -> None:
             "it was made with (an edited one, or an older version's): --overwrite decomposes "
             "again, or name another folder"
         )
-    keys = [
-        k for k in [*wanted, *sorted(found.keys() - wanted.keys())] if found.get(k) != wanted.get(k)
-    ]
+    known = [*wanted, *sorted(found.keys() - wanted.keys())]
+    keys = [key for key in known if found.get(key) != wanted.get(key)]
+    # All settings together say nothing where one of them is named.
+    keys = [key for key in keys if key != SETTINGS_KEY] or keys
     other = " and another ".join(key.removesuffix("_sha256").replace("_", " ") for key in keys)
     raise UserError(
         f"{folder}: there is a scene already, made with another {other}: --overwrite decomposes "

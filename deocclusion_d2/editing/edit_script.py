@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ..decomposition import (
     check_replaceable,
@@ -197,7 +198,10 @@ def edit_scene_folder(
     with ExitStack() as files:
         if output is not None:
             picture = Image.fromarray(editor.compose())
-            picture.save(files.enter_context(whole_file(output)), "PNG")
+            # Marked, so that the picture of an unedited scene is not taken for its photo.
+            mark = PngInfo()
+            mark.add_text("Software", "deocclusion_d2")
+            picture.save(files.enter_context(whole_file(output)), "PNG", pnginfo=mark)
         if html is not None:
             shown = loaded if script is None else editor.to_layered_scene()
             page = files.enter_context(whole_file(html))
