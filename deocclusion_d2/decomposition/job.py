@@ -34,6 +34,7 @@ from .detector import Detector, detector_config
 from .mask_sources import MaskedPhoto, MaskSource, open_masks
 from .photos import list_photos, output_names, read_photo
 from .scene_folder import (
+    PHOTO_KEY,
     SETTINGS_KEY,
     check_replaceable,
     check_request,
@@ -194,7 +195,7 @@ def _step(
     for layered, (path, photo, folder) in zip(scenes, ready, strict=True):
         overview = layers_overview(layered, photo.scene.image)
         request = tools.request(path, None if job.detector else photo)
-        layered.description["photo_sha256"] = request["photo_sha256"]
+        layered.description[PHOTO_KEY] = request[PHOTO_KEY]
         save_layered_scene(layered, folder, {OVERVIEW_FILE: overview}, job.overwrite, request)
         result.written.append(folder)
         bar.update()
@@ -265,7 +266,7 @@ class _Tools:
         """All that decides a photo's scene; of a detector's masks what makes them."""
         masks = {} if photo is None else {"masks_sha256": _masks_sha256(photo)}
         version = {"version": SAME_RESULTS_SINCE}
-        return {"photo_sha256": file_sha256(path), **masks, **self.settings, **version}
+        return {PHOTO_KEY: file_sha256(path), **masks, **self.settings, **version}
 
     def decompose(self, photos: Sequence[MaskedPhoto]) -> Iterator[LayeredScene]:
         scenes = [photo.scene for photo in photos]

@@ -42,8 +42,8 @@ BACKGROUND_FILE = "background.png"
 LAYERS_FOLDER = "layers"
 # graph.json's list of further files, and what was asked for.
 FURTHER_FILES, REQUEST = "further_files", "request"
-# Of a request: the hash of everything that a config sets.
-SETTINGS_KEY = "settings_sha256"
+# Of a request: the photo's file, and the hash of everything that a config sets.
+PHOTO_KEY, SETTINGS_KEY = "photo_sha256", "settings_sha256"
 
 # Copies of copies have the longest names.
 MAX_NAME_LENGTH = 200
@@ -220,6 +220,8 @@ def check_request(folder: str | Path, request: Mapping[str, Any]) -> None:
     keys = [key for key in known if found.get(key) != wanted.get(key)]
     # All settings together say nothing where one of them is named.
     keys = [key for key in keys if key != SETTINGS_KEY] or keys
+    # Another photo has other masks.
+    keys = keys[:1] if keys[0] == PHOTO_KEY else keys
     other = " and another ".join(key.removesuffix("_sha256").replace("_", " ") for key in keys)
     raise UserError(
         f"{folder}: there is a scene already, made with another {other}: --overwrite decomposes "

@@ -30,6 +30,7 @@ from ..decomposition import (
     load_layered_scene,
     save_layered_scene,
 )
+from ..decomposition.scene_folder import PHOTO_KEY
 from ..errors import UserError
 from ..files import file_sha256, read_json_file, whole_file
 from ..outputs import Inputs, check_output_file, same_place
@@ -241,7 +242,7 @@ def _check_scene_to_save(
 
 def _is_photo(path: Path, scene: LayeredScene) -> bool:
     """Whether a file is the photo that a scene was made of; by its name, of older versions'."""
-    known = scene.description.get("photo_sha256")
+    known = scene.description.get(PHOTO_KEY)
     if known is None:
         return path.name == scene.file_name
     return file_sha256(path) == known

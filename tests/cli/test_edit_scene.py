@@ -1,6 +1,5 @@
 """The tool as a user meets it: arguments, messages, exit codes, files."""
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -13,6 +12,7 @@ from PIL import Image
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.editing.html_page import scene_page
+from deocclusion_d2.files import file_sha256
 from tests.editing.scenes import row_of_cars
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "edit_scene.py"
@@ -63,6 +63,13 @@ def test_picture_and_scene(main, work, capsys):
 def test_without_a_script_the_picture_is_the_photo(main, work):
     main(["--scene", str(work / "scene"), "--output", str(work / "photo.png")])
     assert np.array_equal(read(work / "photo.png"), row_of_cars()[1])
+    # Yet it is not taken for the file that the photo was read from.
+    scene, photo = row_of_cars()
+    Image.fromarray(photo).save(work / "street.png")
+    scene.description["photo_sha256"] = file_sha256(work / "street.png")
+    save_layered_scene(scene, work / "known")
+    for _ in range(2):
+        main(["--scene", str(work / "known"), "--output", str(work / "photo.png"), "--overwrite"])
 
 
 def test_list(main, work, capsys):
@@ -143,8 +150,8 @@ def test_no_output_is_an_input_or_replaces_anything_unasked(main, work, capsys, 
     monkeypatch.chdir(work)
     scene, photo = row_of_cars()
     Image.fromarray(photo).save("street.png")  # the photo's name, of a folder without its hash
-    Image.fromarray(photo).save("renamed.png")
-    scene.description["photo_sha256"] = hashlib.sha256(Path("renamed.png").read_bytes()).hexdigest()
+    Image.fromarray(photo).save("renamed.png", compress_level=1)
+    scene.description["photo_sha256"] = file_sha256(Path("renamed.png"))
     save_layered_scene(scene, "known")
     save_layered_scene(scene, "other")
     Path("page.html").write_text("<!DOCTYPE html>mine")
@@ -163,7 +170,10 @@ def test_no_output_is_an_input_or_replaces_anything_unasked(main, work, capsys, 
         ("--scene scene --save-scene other", "other: there is a scene already"),
         ("--scene scene --script insert.json --save-scene other --overwrite", "other is one of"),
         ("--scene scene --script insert.json --html other/a.html", "inside of other"),
-        ("--scene scene --output known/layers/car-0.png --overwrite", "inside of known"),
+        (
+            "--scene scene --output known/layers/car-0.png --overwrite",
+            "known, which holds",
+        ),
         ("--scene scene --save-scene scene/sub", "inside of scene"),
         ("--scene scene --save-scene a.png --output a.png", "a.png: is to be the scene's folder"),
     ):
