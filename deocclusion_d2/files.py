@@ -88,11 +88,18 @@ def read_json_file(path: Path) -> Any:
         UserError: one line that names the file.
     """
     try:
-        return json.loads(path.read_text("utf-8-sig"))
+        return json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a JSON file: {error}") from error
+
+
+def readable_json(value: Any) -> str:
+    """JSON in which letters of every script are themselves, and what is not seen is escaped."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    unseen = {c for c in set(text) if not c.isprintable() and c != "\n"}
+    return text.translate({ord(c): json.dumps(c)[1:-1] for c in unseen})
 
 
 def file_sha256(path: Path) -> str:

@@ -31,6 +31,7 @@ from ..files import (
     base_name,
     portable_names,
     read_json_file,
+    readable_json,
     whole_folder,
 )
 from ..outputs import check_folder_can_be_made, is_inside
@@ -94,7 +95,7 @@ def save_layered_scene(
                 ) from None
         for name, picture in (pictures or {}).items():
             Image.fromarray(picture).save(new / name)
-        (new / GRAPH_FILE).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        (new / GRAPH_FILE).write_text(readable_json(document) + "\n", "utf-8")
         # Another program may have written here since.
         check_replaceable(folder, overwrite)
 
@@ -307,7 +308,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     document = read_json_file(path)
     if not isinstance(document, dict) or "version" not in document:
         raise UserError(f"{path}: not the {GRAPH_FILE} of a layered scene")
-    if document["version"] != VERSION or isinstance(document["version"], bool):
+    if document["version"] != VERSION:
         raise UserError(f"{path}: version {document['version']!r}; this program reads {VERSION}")
     return document
 

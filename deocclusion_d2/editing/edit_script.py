@@ -268,15 +268,15 @@ def _check_edit(edit: object, where: str) -> None:
         raise UserError(f'{where}: not an edit; write {{"op": ..., "object": ...}}')
     op = edit.get("op")
     if not isinstance(op, str) or op not in OPERATIONS:
-        found = "there is no 'op'" if op is None else f"unknown op {op!r}"
+        found = "there is no 'op'" if op is None else f"unknown op {op!r:.60}"
         raise UserError(f"{where}: {found}; there are {', '.join(OPERATIONS)}")
     keys = OPERATIONS[op]
     for key in edit:
         if key != "op" and key not in keys:
-            raise UserError(f"{where} ({op}): unknown key {key!r}; there are {', '.join(keys)}")
+            raise UserError(f"{where} ({op}): unknown key {key!r:.60}; there are {', '.join(keys)}")
     for key, rule in keys.items():
         if key not in edit:
             if rule.required:
                 raise UserError(f"{where} ({op}): {key!r} is missing; give {rule.kind}")
         elif not rule.accepts(edit[key]):
-            raise UserError(f"{where} ({op}): {key!r} is {edit[key]!r}; give {rule.kind}")
+            raise UserError(f"{where} ({op}): {key!r} is {edit[key]!r:.60}; give {rule.kind}")

@@ -22,7 +22,7 @@ from PIL import Image
 
 from ..decomposition import enclosing_scene, is_layered_scene, load_layered_scene
 from ..errors import UserError
-from ..files import base_name, whole_file
+from ..files import whole_file
 from ..outputs import Inputs, check_output_file
 from ..structures import LayeredScene, ObjectLayer
 
@@ -79,7 +79,7 @@ def check_scene_pages(
 def scene_page(scene: LayeredScene) -> str:
     """The page of a scene as text."""
     parts = {
-        "title": html.escape(base_name(scene.file_name) or "scene"),
+        "title": html.escape(Path(scene.file_name).name or "scene"),
         "style": _asset("page.css"),
         "scene": _script_safe_json(scene_document(scene)),
         "script": "\n".join(_asset(name) for name in SCRIPTS),
@@ -98,8 +98,8 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
     """
     names = [layer.name for layer in scene.layers]
     return {
-        "file_name": base_name(scene.file_name),
-        "save_as": Path(base_name(scene.file_name)).stem or "scene",
+        "file_name": scene.file_name,
+        "save_as": Path(scene.file_name).stem or "scene",
         "width": scene.width,
         "height": scene.height,
         "background": _png_uri(scene.background),

@@ -83,7 +83,10 @@ def test_tool(tool, data, weights, tmp_path, capsys):
     prior = OrderingPrior.load(output)
     facts = prior.fitted_on
     assert prior.features == FEATURES
-    assert facts["dataset"] == data and facts["images"] == facts["pairs"] == COUNT / 3
+    assert (
+        facts["dataset"] == f"coco:{Path(data).name}"
+        and facts["images"] == facts["pairs"] == COUNT / 3
+    )
     assert facts["weights"] == "model.pth" and facts["order_threshold"] == 0.1
     assert facts["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     # Ten pairs at most prove nothing.
