@@ -45,6 +45,10 @@ class Inputs:
                 self._shown[os.path.realpath(path)] = os.fspath(path)
                 self._ids.add((status.st_dev, status.st_ino))
 
+    @property
+    def is_single(self) -> bool:
+        return len(self._shown) == 1
+
     def __contains__(self, path: str | Path) -> bool:
         status = _status(path)
         if status is None:
@@ -84,7 +88,8 @@ def check_output_file(
             f"{path}: not a {endings[0]} file; give a file name that ends in {endings[0]}"
         )
     if inputs is not None and path in inputs:
-        raise UserError(f"{path} is the input, or one of the inputs: name another file as {option}")
+        which = "the input" if inputs.is_single else "one of the inputs"
+        raise UserError(f"{path} is {which}: name another file as {option}")
     check_folder_can_be_made(path.parent)
     status = _status(path)
     if status is not None and S_ISDIR(status.st_mode):

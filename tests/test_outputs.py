@@ -34,7 +34,7 @@ def test_an_output_is_never_an_input_by_whatever_way(tmp_path):
     inputs = Inputs([None, "", tmp_path / "missing.json", source])
     for path in ("data/in.json", "link.json", "hard.json", "folder/in.json", "data/../link.json"):
         message = refusal(tmp_path / path, inputs, overwrite=True, option="--html")
-        assert "is the input, or one of the inputs: name another file as --html" in message
+        assert "is the input: name another file as --html" in message
     assert source.read_text() == "{}"
     check_output_file(tmp_path / "data" / "other.json", inputs)
     assert inputs.inside(tmp_path / "folder") == str(source)

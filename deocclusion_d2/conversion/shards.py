@@ -143,6 +143,8 @@ class ShardFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._abort.unlink(missing_ok=True)
         clean_leftovers(self.path)
+        for left in self.path.glob("shard-*.tmp"):  # version 0.1's
+            left.unlink()
         if found != fingerprint:
             with whole_text_file(self._manifest) as file:
                 json.dump(fingerprint, file, indent=1)

@@ -237,7 +237,7 @@ def test_a_page_is_never_written_over_something_else(deocclude, photos, capsys, 
     before = {p: p.read_bytes() for p in parent.rglob("*") if p.is_file()}
     for html, more, message in (
         ("photos/a.png", ["--overwrite"], "not a .html file"),
-        ("link.html", ["--overwrite"], "link.html is the input, or one of the inputs"),
+        ("link.html", ["--overwrite"], "link.html is one of the inputs"),
         ("mine.html", [], "mine.html exists: pass --overwrite"),
         ("notes.html", ["--overwrite"], "notes.html exists and is no HTML page"),
         ("out/page.html", [], "which holds the scene alone"),

@@ -24,7 +24,7 @@ def write(tmp_path):
 
 def _edits(tmp_path):
     """One of every operation."""
-    save_layered_scene(circle()[0], tmp_path / "other")
+    save_layered_scene(circle()[0], tmp_path / "other", overwrite=True)
     return [
         {"op": "insert", "scene": "../other", "object": "b", "x": 20, "y": 18, "scale": 0.5},
         {"op": "insert", "scene": "../other", "object": "b", "name": "plank", "x": -2, "y": 9},

@@ -156,7 +156,7 @@ def test_pictures_and_images_that_are_there_are_kept(tmp_path, records):
     older.rename(tmp_path / f"{folder}_{older.name}")
     record["file_name"] = str(tmp_path / f"{folder}_{older.name}")
     (tmp_path / f"{folder}_{folder}_{older.name}").symlink_to(record["file_name"])
-    with pytest.raises(UserError, match="is the input, or one of the inputs"):
+    with pytest.raises(UserError, match="is the input: name another"):
         render_records([record], method, tmp_path, "Raw", scale=1.0, overwrite=True)
     assert Path(record["file_name"]).read_bytes() == before
 
