@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deocclusion_d2.decomposition import job, load_layered_scene
+from deocclusion_d2.decomposition import job, load_layered_scene, open_masks
 from deocclusion_d2.structures import WindowMask
+from tests.helpers import leave_over
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 40, 60
@@ -287,6 +288,41 @@ def test_photos_of_one_stem_have_a_scene_each(deocclude, photos, without_overvie
     assert names == {
         "a.bmp": "a_bmp-2", "a.png": "a_png", "a_bmp.png": "a_bmp", "b.png": "b", "c.png": "c"
     }  # fmt: skip
+
+
+def test_what_a_killed_run_left_is_cleaned(deocclude, photos, without_overview):
+    left = [leave_over(photos.parent / "out"), leave_over(photos.parent / "out" / "b")]
+    other = leave_over(photos.parent / "out" / "z")
+    deocclude(arguments(photos, "a.png", "single"))
+    assert all(path.exists() for path in (*left, other))
+    deocclude([*arguments(photos), "--skip-invalid"])
+    assert [path.exists() for path in (*left, other)] == [True, False, True]
+    deocclude([*arguments(photos), "--skip-invalid"])
+    assert sorted(p.name for p in (photos.parent / "out").iterdir()) == [other.name, *"abc"]
+
+
+def test_scenes_of_a_detector_are_known_by_its_weights(
+    deocclude, photos, capsys, without_overview, monkeypatch
+):
+    seen = []
+
+    def found(path, image):
+        seen.append(path.name)
+        return open_masks(str(photos.parent / "masks.json"))(path, image)
+
+    monkeypatch.setattr(job, "_mask_source", lambda *given: found)
+    weights = photos.parent / "detector.pth"
+    weights.write_bytes(b"first")
+    given = ["--image", str(photos / "a.png"), "--output", str(photos.parent / "out")]
+    given += ["--detector", "amodal_mask_rcnn_R_50_FPN_kins", "--detector-weights", str(weights)]
+    deocclude(given)
+    deocclude([*given, "MODEL.DEVICE", "cpu"])
+    assert "1 were there already" in capsys.readouterr().out
+    line = failure(deocclude, capsys, [*given, "INPUT.MIN_SIZE_TEST", "99"])
+    assert "made with another detector: " in line
+    weights.write_bytes(b"second")
+    assert "made with another detector weights: " in failure(deocclude, capsys, given)
+    assert seen == ["a.png"]  # a finished photo is not detected again
 
 
 def test_category_names_of_any_length_and_script(deocclude, photos, without_overview):

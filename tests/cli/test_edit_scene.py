@@ -14,6 +14,7 @@ from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.editing.html_page import scene_page
 from deocclusion_d2.files import file_sha256
 from tests.editing.scenes import row_of_cars
+from tests.helpers import leave_over
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "edit_scene.py"
 
@@ -43,10 +44,13 @@ def read(path):
 
 
 def test_picture_and_scene(main, work, capsys):
+    (work / "new").mkdir()
+    left = [leave_over(work / "new" / "edited.png"), leave_over(work / "scene2")]
     main(
         ["--scene", str(work / "scene"), "--script", str(work / "edits.json")]
         + ["--output", str(work / "new" / "edited.png"), "--save-scene", str(work / "scene2")]
     )
+    assert not any(path.exists() for path in left)
     assert capsys.readouterr().out.splitlines() == [
         f"wrote {work / 'new' / 'edited.png'}",
         f"wrote {work / 'scene2'}",
