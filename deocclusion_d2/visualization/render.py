@@ -18,6 +18,8 @@ from .scene import scene_panels
 
 # A gigabyte of masks and layers of colour; photos have 12 to 100 million.
 _MOST_PIXELS = 300_000_000
+# Of a panel's side. Matplotlib draws up to 65,535, and five panels stand in one picture.
+_LONGEST_PANEL = 12_000
 
 Method = Callable[[dict, Scene, SceneTruth], tuple[Deocclusion, SceneTruth | None]]
 """Says what to draw of a dataset dict and its scene: the de-occlusion, and the truth if known."""
@@ -128,7 +130,7 @@ def _rendered(
     scale: float | None,
 ) -> Iterator[Path]:
     for record, path in zip(records, paths, strict=True):
-        _check_size(record)
+        _check_size(record, scale)
         exists = PathManager.isfile(record["file_name"])
         if needs_image and not exists:
             raise UserError(
@@ -157,13 +159,18 @@ def _png_names(records: Sequence[dict]) -> list[str]:
     return [f"{name}.png" for name in names]
 
 
-def _check_size(record: dict) -> None:
+def _check_size(record: dict, scale: float | None) -> None:
     height, width = record["height"], record["width"]
     if height * width > _MOST_PIXELS:
         raise UserError(
             f"image {record['image_id']} ({record['file_name']}): its size is {width} x {height} "
             f"in the annotations; pictures are drawn of up to {_MOST_PIXELS:,} pixels: mend the "
             "size, or leave the image out with --filter or --image-ids"
+        )
+    if scale is not None and max(height, width) * scale > _LONGEST_PANEL:
+        raise UserError(
+            f"--scale {scale:g}: image {record['image_id']} of {width} x {height} pixels would be "
+            f"drawn larger than {_LONGEST_PANEL:,} pixels: give less"
         )
 
 

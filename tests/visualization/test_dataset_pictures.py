@@ -180,6 +180,9 @@ def test_a_size_that_cannot_be_drawn_is_refused(tmp_path):
     record = {**make_record(1, "x/a.png"), "height": 10**9, "width": 10**9}
     with pytest.raises(UserError, match=r"image 1 \(x/a.png\): its size is 1000000000 x "):
         list(render_records([record], by_deoccluder(build_deoccluder("raw")), tmp_path, "Raw"))
+    record = make_record(1, "x/a.png")  # 100 x 40 pixels
+    with pytest.raises(UserError, match=r"--scale 121: image 1 of 100 x 40 pixels would be"):
+        list(render_records([record], as_converted, tmp_path, "Raw", scale=121.0))
     assert not list(tmp_path.iterdir())
 
 
