@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> None:
         setup_logger(distributed_rank=comm.get_rank())
         # This package's own lines say how many instances are measured, and what is left out.
         setup_logger(distributed_rank=comm.get_rank(), name="deocclusion_d2")
-        # Again in every process would find what the first one is writing.
-        if args.output and comm.is_main_process():
+        # In every process: one that failed alone would leave the others waiting.
+        if args.output:
             inputs = dataset_inputs(args.dataset, args.config_file, weights_in(args.opts))
             check_output_file(args.output, inputs, args.overwrite)
         cfg = load_config(args.config_file, args.opts)
