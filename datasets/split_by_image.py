@@ -13,6 +13,7 @@ from typing import Any
 from deocclusion_d2.errors import UserError, one_line_errors
 from deocclusion_d2.files import whole_text_file
 from deocclusion_d2.json_files import dump_json, read_json_file
+from deocclusion_d2.outputs import Inputs, check_output_file
 
 _NULL = "warning: NaN or Infinity, which JSON does not know, is written as null"
 _EPILOG = """\
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=0, help="another seed is another split (default: %(default)s)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     parser.add_argument(
         "--val-prefix",
         metavar="TEXT",
@@ -138,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with one_line_errors():
         if len({path.resolve() for path in (args.input, *outputs)}) < 3:
             raise UserError("--input, --train-output and --val-output name one file twice")
+        for path, option in zip(outputs, ("--train-output", "--val-output"), strict=True):
+            check_output_file(path, Inputs([args.input]), args.overwrite, option)
         document = read_json_file(args.input)
         parts = split_by_image(
             document, args.val_share, args.seed, str(args.input), args.val_prefix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from deocclusion_d2.modeling import UNet
 from deocclusion_d2.structures import Scene, WindowMask
 from deocclusion_d2.systems.order_net.network import OrderNet, PairClassifier
 from deocclusion_d2.systems.pcnet_m.network import PCNetM
+from deocclusion_d2.unfinished import unfinished_folder
 
 
 def scene_of(arrays: list[np.ndarray], categories: list[int] | None = None) -> Scene:
@@ -118,3 +120,14 @@ def step_config(tmp_path, text: str):
     return load_config(
         str(path), [v for pair in zip(keys, text.split(), strict=True) for v in pair]
     )
+
+
+def leave_over(path: Path) -> Path:
+    """What a run that was killed while it wrote ``path`` has left on this machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished_folder(path.parent, path.name) as work:
+        (work / "new").mkdir()
+        (work / "new" / "half.png").write_bytes(b"half")
+        # Under another name it outlives the block, and its lock does not.
+        left = work.rename(f"{str(work)[:-16]}0123456789ab.tmp")
+    return left

@@ -1,9 +1,12 @@
 """Files that appear complete or not at all."""
 
+import json
+import os
+
 import pytest
 
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.files import require_writable, whole_text_file
+from deocclusion_d2.files import base_name, readable_json, whole_text_file
 
 
 def test_whole_text_file(tmp_path):
@@ -34,11 +37,26 @@ def test_whole_text_file(tmp_path):
         pass
 
 
-def test_what_cannot_be_written_is_found_before_the_work(tmp_path):
-    require_writable(tmp_path / "new" / "a.json")
-    assert list((tmp_path / "new").iterdir()) == []
-    with pytest.raises(UserError, match="new is a folder: name a file"):
-        require_writable(tmp_path / "new")
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="folder .*file cannot be made: File exists"):
-        require_writable(tmp_path / "file" / "a.json")
+def test_json_to_be_read_by_people():
+    value = {
+        "name": "猫\u0928\u093f \x1b[31m",
+        "text": ["\u202egnp\n", "\ud800", 1.5, "\U000e0001"],
+    }
+    text = readable_json(value)
+    assert "猫नि" in text and json.loads(text) == value
+    assert text.encode("utf-8").decode() == text  # no halves of pairs
+    assert all(c.isprintable() or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/me/a.jpg", "a.jpg"),
+        ("C:\\Users\\me\\a.jpg", "a.jpg"),
+        ("a.jpg", "a.jpg"),
+        ("", ""),
+        (os.fsdecode(b"x/caf\xe9.jpg"), "caf\ufffd.jpg"),
+    ],
+)
+def test_names_without_folders(path, name):
+    assert base_name(path) == name

@@ -22,7 +22,17 @@ PACKAGE = "deocclusion_d2"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
 # Every layer may import those before it, and what lies below them all.
-BELOW_ALL = ("errors", "faces", "files", "json_files", "launch", "registry", "version")
+BELOW_ALL = (
+    "errors",
+    "faces",
+    "files",
+    "json_files",
+    "launch",
+    "outputs",
+    "registry",
+    "unfinished",
+    "version",
+)
 LAYERS = (
     "structures",
     "modeling",

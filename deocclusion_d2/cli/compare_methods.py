@@ -25,8 +25,10 @@ from ..config import load_config
 from ..errors import one_line_errors
 from ..experiments import compare_methods, comparison_table
 from ..experiments.compare_methods import default_rows
-from ..files import require_writable, whole_text_file
+from ..files import whole_text_file
 from ..launch import launch
+from ..outputs import check_output_file
+from .inputs import dataset_inputs, weights_in
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,8 +36,10 @@ def run(args: argparse.Namespace) -> None:
         setup_logger(distributed_rank=comm.get_rank())
         # This package's own lines say how many instances are measured, and what is left out.
         setup_logger(distributed_rank=comm.get_rank(), name="deocclusion_d2")
+        # In every process: one that failed alone would leave the others waiting.
         if args.output:
-            require_writable(args.output)
+            inputs = dataset_inputs(args.dataset, args.config_file, weights_in(args.opts))
+            check_output_file(args.output, inputs, args.overwrite)
         cfg = load_config(args.config_file, args.opts)
         results = compare_methods(cfg, args.dataset, args.methods)
         if not comm.is_main_process():
@@ -64,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help=f"rows (default: all that the config's network gives; {', '.join(default_rows())})",
     )
     parser.add_argument("--output", type=Path, metavar="JSON", help="also write the figures here")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="or processes, where there is no GPU"
     )

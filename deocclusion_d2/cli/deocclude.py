@@ -25,9 +25,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..decomposition import DecompositionJob, decompose_photos
+from ..decomposition import DecompositionJob, decompose_photos, load_layered_scene
 from ..deoccluder import accepted_methods, method_names
-from ..editing import write_scene_pages
+from ..editing import check_scene_pages, write_scene_page
 from ..errors import one_line_errors
 
 
@@ -69,11 +69,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="HTML",
         help="page in which the scene is edited; for a folder of photos, the folder of their pages",
     )
-    parser.add_argument("--overwrite", action="store_true", help="decompose again what is there")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="decompose again what is there, and replace its pages; without, scenes that were made "
+        "of the same photo and masks in the same way are left alone, and others refused",
+    )
     parser.add_argument(
         "--skip-invalid",
         action="store_true",
-        help="leave out photos that cannot be used, and count them",
+        help="leave out photos that cannot be used, and scenes that are there but made of "
+        "something else, and count them",
     )
     parser.add_argument(
         "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of all configs, last"
@@ -85,10 +91,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = vars(parse_arguments(argv))
     html = args.pop("html")
     with one_line_errors():
-        result = decompose_photos(DecompositionJob(**{**args, "opts": tuple(args["opts"])}))
-        if html:
-            folders = [*result.written, *result.already_there]
-            write_scene_pages(folders, html, of_folder=Path(args["image"]).is_dir())
+        job = DecompositionJob(**{**args, "opts": tuple(args["opts"])})
+        pages = _pages(job, html) if html else {}
+        check_scene_pages(pages, job.inputs(), job.overwrite)
+        result = decompose_photos(job)
+        for folder in [*result.written, *result.already_there] if html else ():
+            write_scene_page(load_layered_scene(folder), pages[folder], job.overwrite)
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)
     if result.overlaps is not None:
@@ -103,3 +111,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{', '.join(parts)}: {args['output']}")
     if result.invalid and not result.written and not result.already_there:
         sys.exit(1)
+
+
+def _pages(job: DecompositionJob, html: str) -> dict[Path, Path]:
+    """The page of every scene: of one photo the file itself, else named by its scene's folder."""
+    if not Path(job.image).is_dir():
+        return {folder: Path(html) for _, folder in job.folders()}
+    return {folder: Path(html) / f"{folder.name}.html" for _, folder in job.folders()}

@@ -52,6 +52,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="page to edit the scene in: as it was loaded, or with --script as that leaves it",
     )
     parser.add_argument("--save-scene", metavar="FOLDER", help="the edited scene")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace pictures, pages and scenes that are there, --scene itself too",
+    )
     parser.add_argument("--list", action="store_true", help="print the objects, after the edits")
     args = parser.parse_args(argv)
     if not (args.list or args.output or args.html or args.save_scene):
@@ -63,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
     with one_line_errors():
         listing = edit_scene_folder(
-            args.scene, args.script, args.output, args.save_scene, args.html
+            args.scene, args.script, args.output, args.save_scene, args.html, args.overwrite
         )
     if args.list:
         print(listing)

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from .. import ENOUGH_IMAGES, FEATURES, PRIOR_FILE, fit_ordering_prior
 from ..config import load_config
 from ..errors import one_line_errors
+from ..outputs import check_output_file
+from .inputs import dataset_inputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output", metavar="JSON", help=f"file to write (default: {PRIOR_FILE} beside the weights)"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")
     parser.add_argument(
         "--every",
         type=int,
@@ -58,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = load_config(args.config_file, [*args.opts, *weights])
         features = args.features.split(",")
         output = args.output or os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), PRIOR_FILE)
+        inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
+        check_output_file(output, inputs, args.overwrite)
         prior = fit_ordering_prior(cfg, [args.dataset], output, every=args.every, features=features)
     facts = prior.fitted_on
     print(

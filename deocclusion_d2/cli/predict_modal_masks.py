@@ -16,7 +16,9 @@ from collections.abc import Sequence
 
 from ..config import load_config
 from ..errors import UserError, one_line_errors
+from ..outputs import check_output_file
 from ..systems import system_of
+from .inputs import dataset_inputs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="registered, or FORMAT[.modal]:JSON[@IMAGE_ROOT]",
     )
     parser.add_argument("--output", required=True, metavar="JSON", help="file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args(argv)
     with one_line_errors():
@@ -45,5 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"MODEL.META_ARCHITECTURE = {cfg.MODEL.META_ARCHITECTURE!r} predicts no modal "
                 "masks from images and boxes; use a config that does, such as modal_unet_kins"
             )
+        inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
+        check_output_file(args.output, inputs, args.overwrite)
         count = masks(cfg, args.dataset, args.output)
     print(f"{count} masks in {args.output}")

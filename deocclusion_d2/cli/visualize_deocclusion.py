@@ -49,6 +49,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--format", help="format of --input (default: told from its annotations)")
     parser.add_argument("--image-root", metavar="DIR", help="default: the folder of the JSON")
     parser.add_argument("--output", required=True, metavar="DIR", help="folder for the PNG files")
+    parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there")
     parser.add_argument("--config-file", default="", metavar="YAML", help="of the method's network")
     parser.add_argument("--weights", default="", metavar="FILE", help="default: MODEL.WEIGHTS")
     parser.add_argument(
@@ -98,7 +99,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.frames,
             args.max_images,
         )
-        written = render_records(records, method, args.output, title, needs_image, args.scale)
+        written = render_records(
+            records, method, args.output, title, needs_image, args.scale, args.overwrite
+        )
         count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")
 

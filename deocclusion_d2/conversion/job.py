@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from ..deoccluder import (
     uses_own_network,
 )
 from ..errors import UserError
-from ..files import file_sha256, require_writable
+from ..files import file_sha256
+from ..outputs import Inputs, check_output_file
 from ..structures import DEFAULT_MIN_SCORE
 from .older import config_hash_of_0_1
 
@@ -93,13 +93,11 @@ class ConversionJob:
             raise UserError(
                 "--images-from is for COCO results, which have no --format: leave it out"
             )
-        require_writable(self.output)
-        if self.output.exists():
-            for path in (self.input, self.images_from):
-                if path is not None and os.path.samefile(path, self.output):
-                    raise UserError(f"{self.output} is the input: name another file as --output")
-            if not self.overwrite:
-                raise UserError(f"{self.output} exists: pass --overwrite to replace it")
+        inputs = Inputs([self.input, self.images_from, self.config_file, self.weights])
+        check_output_file(self.output, inputs, self.overwrite)
+        held = inputs.inside(self.shard_folder)
+        if held is not None:
+            raise UserError(f"{held} lies in {self.shard_folder}, the folder of finished shards")
         if self.uses_network:
             cfg = self.load_config()
             if uses_own_network(cfg):

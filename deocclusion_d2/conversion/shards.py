@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import whole_text_file
+from ..unfinished import clean_leftovers
 
 # Far below the usual limit of 1,024 open files of a process.
 _OPEN_FILES = 256
@@ -141,7 +142,8 @@ class ShardFolder:
             self.remove()
         self.path.mkdir(parents=True, exist_ok=True)
         self._abort.unlink(missing_ok=True)
-        for left in self.path.glob("*.tmp"):
+        clean_leftovers(self.path)
+        for left in self.path.glob("shard-*.tmp"):  # version 0.1's
             left.unlink()
         if found != fingerprint:
             with whole_text_file(self._manifest) as file:

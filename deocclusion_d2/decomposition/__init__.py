@@ -16,6 +16,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "scene_folder": [
             "check_object_name",
             "check_replaceable",
+            "check_request",
+            "enclosing_scene",
             "graph_document",
             "is_layered_scene",
             "load_layered_scene",

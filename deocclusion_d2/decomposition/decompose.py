@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ _MAX_INSET = 32
 # Side in pixels of the kernel by which the background does without the pixels around objects, where
 # layers have soft edges: the photo still holds something of their colours there.
 _RIM = 5
+# Of a category in an object's name.
+_MOST_LETTERS = 40
 
 
 def decompose(
@@ -232,7 +235,7 @@ class _Parts:
             rgb[~mask.array] = 0
             layers.append(
                 ObjectLayer(
-                    name=f"{safe_name(self.categories[row])}-{row}",
+                    name=f"{readable_name(self.categories[row])}-{row}",
                     x0=x0,
                     y0=y0,
                     rgba=np.dstack([rgb, alpha]),
@@ -277,9 +280,25 @@ class _Parts:
         return self.holes[self.row_of_hole.index(row)].missing
 
 
-def safe_name(category: str) -> str:
-    """A category's name as a part of a file name: small letters, digits, - and _."""
-    return re.sub(r"[^a-z0-9_]+", "-", category.lower()).strip("-") or "object"
+def readable_name(category: str) -> str:
+    """A category's name as a part of an object's: small letters, digits, - and _, of any script.
+
+    At most ``_MOST_LETTERS`` characters; "object" where there is no letter.
+    """
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", category).lower())
+    # What joins or parts letters within a word is no character of its own.
+    kept = [c for c in text if unicodedata.category(c) != "Cf"]
+    # Marks, such as the vowels of Hindi and Thai, belong to the letter before them.
+    words = "".join(c if c == "_" or unicodedata.category(c)[0] in "LMN" else "-" for c in kept)
+    words = re.sub("-+", "-", words).strip("-")
+    if len(words) > _MOST_LETTERS:
+        end = _MOST_LETTERS
+        while end > 1 and unicodedata.category(words[end])[0] == "M":
+            end -= 1
+        words = words[:end].rstrip("-")
+    while words and unicodedata.category(words[0])[0] == "M":
+        words = words[1:]
+    return words.strip("-") or "object"
 
 
 def _paste(image: np.ndarray, x0: int, y0: int, mask: WindowMask, window: np.ndarray) -> None:

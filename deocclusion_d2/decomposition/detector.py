@@ -68,8 +68,7 @@ class Detector(MaskSource):
         Raises:
             UserError: also for a network of this package that finds no objects.
         """
-        chosen = ["MODEL.WEIGHTS", weights] if weights else []
-        cfg = load_config(config_file, [*opts, *chosen])
+        cfg = detector_config(config_file, weights, opts)
         if system_of(cfg).network.test_loader is None:
             raise UserError(
                 f"--detector: {cfg.MODEL.META_ARCHITECTURE} finds no objects: name a config of "
@@ -107,6 +106,11 @@ class Detector(MaskSource):
         numbers = [int(instances.pred_classes[row]) for row in rows]
         names = [self._classes[n] if self._classes else f"class{n}" for n in numbers]
         return MaskedPhoto(replace(scene, file_name=str(path)), names)
+
+
+def detector_config(config_file: str, weights: str | None, opts: Sequence[str]):
+    """The config of a detector, with its weights in it."""
+    return load_config(config_file, [*opts, *(["MODEL.WEIGHTS", weights] if weights else [])])
 
 
 def _categories(names: Sequence[str]) -> tuple[Sequence[str] | None, dict[int, int] | None]:

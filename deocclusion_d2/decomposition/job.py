@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fvcore.common.config import CfgNode
 from tqdm import tqdm
 
-from ..config import load_config
+from ..config import default_of, flatten, load_config
 from ..deoccluder import (
     Deoccluder,
     build_content,
@@ -20,16 +21,26 @@ from ..deoccluder import (
     uses_own_network,
 )
 from ..errors import UserError
-from ..files import file_sha256
+from ..files import file_sha256, hash_of
 from ..inference.content import ContentFiller
+from ..outputs import Inputs, files_in_name
 from ..structures import LayeredScene, OverlapSummary
 from ..systems import find_step
+from ..unfinished import clean_leftovers
+from ..version import SAME_RESULTS_SINCE
 from ..visualization.layers import layers_overview
 from .decompose import decompose_scenes
-from .detector import Detector
+from .detector import Detector, detector_config
 from .mask_sources import MaskedPhoto, MaskSource, open_masks
 from .photos import list_photos, output_names, read_photo
-from .scene_folder import check_replaceable, is_layered_scene, save_layered_scene
+from .scene_folder import (
+    PHOTO_KEY,
+    SETTINGS_KEY,
+    check_replaceable,
+    check_request,
+    is_layered_scene,
+    save_layered_scene,
+)
 
 OVERVIEW_FILE = "overview.png"
 # What needs no training.
@@ -57,7 +68,8 @@ class DecompositionJob:
         opts: alternating config keys and values, for all these configs.
         things_only: leave out COCOA's regions of stuff.
         overwrite: decompose again what is already there.
-        skip_invalid: count photos that cannot be used, instead of stopping at the first one.
+        skip_invalid: count photos that cannot be used, and finished scenes that were made of
+            something else, instead of stopping at the first one.
     """
 
     image: str
@@ -74,6 +86,25 @@ class DecompositionJob:
     things_only: bool = False
     overwrite: bool = False
     skip_invalid: bool = False
+
+    def inputs(self) -> Inputs:
+        """The files that are read."""
+        given = (self.detector, self.detector_weights, self.config_file, self.weights)
+        content = (self.content_config, self.content_weights)
+        return Inputs([*list_photos(self.image), *files_in_name(self.masks), *given, *content])
+
+    def folders(self) -> list[tuple[Path, Path]]:
+        """Every photo, and the folder of its decomposition.
+
+        Raises:
+            UserError: there is no photo, or ``output`` is a decomposition of one of several.
+        """
+        photos, output = list_photos(self.image), Path(self.output)
+        if not Path(self.image).is_dir():
+            return [(photos[0], output)]
+        if is_layered_scene(output):
+            raise UserError(f"{output}: is a decomposition of one photo; name another folder")
+        return [(p, output / n) for p, n in zip(photos, output_names(photos), strict=True)]
 
 
 @dataclass
@@ -103,22 +134,44 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
         UserError: one line naming the option, file or config key.
     """
     result = JobResult()
-    photos = list_photos(job.image)
-    waiting = []
-    for photo, folder in zip(photos, _folders(job, photos), strict=True):
+    _check_options(job)
+    planned = job.folders()
+    _check_outputs(job, planned)
+    finished, waiting = [], []
+    for photo, folder in planned:
         if is_layered_scene(folder) and not job.overwrite:
-            result.already_there.append(folder)
+            finished.append((photo, folder))
         else:
             check_replaceable(folder)
             waiting.append((photo, folder))
+    tools = _Tools.of(job)
+    for photo, folder in finished:
+        try:
+            masked = None if job.detector else _masked_photo(photo, tools.masks)
+            check_request(folder, tools.request(photo, masked))
+            result.already_there.append(folder)
+        except UserError as error:
+            if not job.skip_invalid:
+                raise
+            result.invalid.append(str(error))
     if not waiting:
         return result
-    tools = _Tools.of(job)
     say(tools.text)
-    with tqdm(total=len(waiting), unit="photo", disable=len(photos) == 1) as bar:
+    with tqdm(total=len(waiting), unit="photo", disable=len(planned) == 1) as bar:
         for start in range(0, len(waiting), _PHOTOS_PER_STEP):
             _step(job, tools, waiting[start : start + _PHOTOS_PER_STEP], result, bar)
     return result
+
+
+def _check_outputs(job: DecompositionJob, planned: Sequence[tuple[Path, Path]]) -> None:
+    """No output holds an input; what killed runs have left is removed."""
+    inputs = job.inputs()
+    for folder in {folder.parent for _, folder in planned}:
+        clean_leftovers(folder, {f.name for _, f in planned if f.parent == folder})
+    for _, folder in planned:
+        held = inputs.inside(folder) if is_layered_scene(folder) else None
+        if held is not None:
+            raise UserError(f"{held} lies in {folder}, the output: name another folder as --output")
 
 
 def _step(
@@ -129,21 +182,23 @@ def _step(
     bar: tqdm,
 ) -> None:
     """Some photos. Those before one that cannot be used are written before the error is raised."""
-    ready: list[tuple[MaskedPhoto, Path]] = []
+    ready: list[tuple[Path, MaskedPhoto, Path]] = []
     failure = None
     for path, folder in photos:
         try:
-            ready.append((_masked_photo(path, tools.masks), folder))
+            ready.append((path, _masked_photo(path, tools.masks), folder))
         except UserError as error:
             if not job.skip_invalid:
                 failure = error
                 break
             result.invalid.append(str(error))
             bar.update()
-    decomposed = zip(tools.decompose(ready), ready, strict=True)
-    for (layered, overlaps), (photo, folder) in decomposed:
+    decomposed = zip(tools.decompose([photo for _, photo, _ in ready]), ready, strict=True)
+    for (layered, overlaps), (path, photo, folder) in decomposed:
         overview = layers_overview(layered, photo.scene.image)
-        save_layered_scene(layered, folder, {OVERVIEW_FILE: overview})
+        request = tools.request(path, None if job.detector else photo)
+        layered.description[PHOTO_KEY] = request[PHOTO_KEY]
+        save_layered_scene(layered, folder, {OVERVIEW_FILE: overview}, job.overwrite, request)
         result.written.append(folder)
         if overlaps is not None:
             result.overlaps = overlaps + (result.overlaps or OverlapSummary())
@@ -159,20 +214,13 @@ def _masked_photo(path: Path, masks: MaskSource) -> MaskedPhoto:
     return photo
 
 
-def _folders(job: DecompositionJob, photos: Sequence[Path]) -> list[Path]:
-    output = Path(job.output)
-    if not Path(job.image).is_dir():
-        return [output]
-    if is_layered_scene(output):
-        raise UserError(f"{output}: is a decomposition of one photo; name another folder")
-    return [output / name for name in output_names(photos)]
-
-
 @dataclass
 class _Tools:
     """The methods of a job.
 
     Attributes:
+        description: of the order's, the masks' and the colours' method, for graph.json.
+        settings: all that decides a scene beside its photo and masks, JSON-able.
         text: names them, in a line.
     """
 
@@ -182,11 +230,11 @@ class _Tools:
     dilation: int
     inset: int
     description: dict[str, Any]
+    settings: dict[str, Any]
     text: str
 
     @classmethod
     def of(cls, job: DecompositionJob) -> _Tools:
-        _check_options(job)
         description: dict[str, Any] = {}
         if job.config_file or (job.method is not None and uses_network(job.method)):
             settings = method_config(job.method, job.config_file, job.weights, job.opts)
@@ -200,22 +248,42 @@ class _Tools:
             method = job.method or _METHOD
             description["method"] = method
             deoccluder = Deoccluder.baseline(method, settings.DEOCCLUSION.OVERLAPS)
-        content, text, of_content = _content(job, settings)
+        content, text, of_content, content_settings = _content(job, settings)
+        description |= {**of_content, **deoccluder.describe()}
+        dilation, inset = settings.DEOCCLUSION.CONTENT_DILATION, settings.DEOCCLUSION.CONTENT_INSET
+        wanted = {
+            **description,
+            **content.describe(),
+            "content_dilation": dilation,
+            "edge_inset": inset,
+        }
         return cls(
             _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category),
             deoccluder,
             content,
-            settings.DEOCCLUSION.CONTENT_DILATION,
-            settings.DEOCCLUSION.CONTENT_INSET,
-            {**description, **of_content, **deoccluder.describe()},
+            dilation,
+            inset,
+            description,
+            {
+                # Weights are known by their content.
+                **{k: v for k, v in wanted.items() if f"{k}_sha256" not in wanted},
+                **_of_detector(job),
+                SETTINGS_KEY: _settings_sha256(settings, content_settings),
+            },
             f"order and amodal masks by {method}, content by {text}",
         )
 
+    def request(self, path: Path, photo: MaskedPhoto | None) -> dict[str, Any]:
+        """All that decides a photo's scene; of a detector's masks what makes them."""
+        masks = {} if photo is None else {"masks_sha256": _masks_sha256(photo)}
+        version = {"version": SAME_RESULTS_SINCE}
+        return {PHOTO_KEY: file_sha256(path), **masks, **self.settings, **version}
+
     def decompose(
-        self, photos: Sequence[tuple[MaskedPhoto, Path]]
+        self, photos: Sequence[MaskedPhoto]
     ) -> Iterator[tuple[LayeredScene, OverlapSummary | None]]:
-        scenes = [photo.scene for photo, _ in photos]
-        names = [photo.categories for photo, _ in photos]
+        scenes = [photo.scene for photo in photos]
+        names = [photo.categories for photo in photos]
         results = self.deoccluder(scenes)
         layered = decompose_scenes(scenes, results, self.content, names, self.dilation, self.inset)
         for scene, result in zip(layered, results, strict=True):
@@ -236,8 +304,8 @@ def _check_options(job: DecompositionJob) -> None:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(job.opts)!r} is not")
 
 
-def _content(job: DecompositionJob, cfg) -> tuple[ContentFiller, str, dict[str, str]]:
-    """What fills in the colours, its name for people, and its weights."""
+def _content(job: DecompositionJob, cfg) -> tuple[ContentFiller, str, dict[str, str], CfgNode]:
+    """What fills in the colours, its name for people, its weights, and its config."""
     if job.content_config:
         chosen = ["MODEL.WEIGHTS", job.content_weights] if job.content_weights else []
         cfg = load_config(job.content_config, [*job.opts, *chosen])
@@ -250,7 +318,8 @@ def _content(job: DecompositionJob, cfg) -> tuple[ContentFiller, str, dict[str, 
     text = find_step("content", name)[1].text or name
     if of_network is None:
         text += " (--content-config names a network)"
-    return build_content(cfg), text, _weights("content_weights", of_network) if of_network else {}
+    weights = {} if of_network is None else _weights("content_weights", of_network)
+    return build_content(cfg), text, weights, cfg if of_network is None else of_network
 
 
 def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) -> MaskSource:
@@ -267,3 +336,47 @@ def _weights(key: str, cfg) -> dict[str, str]:
 
     weights = Path(PathManager.get_local_path(cfg.MODEL.WEIGHTS))
     return {key: weights.name, f"{key}_sha256": file_sha256(weights)}
+
+
+# -------------------------------------------------------------------- what decides a scene
+
+
+def _masks_sha256(photo: MaskedPhoto) -> str:
+    """Of the masks of one photo as they were read, whatever file they are from."""
+    scene = photo.scene
+    size = (scene.height, scene.width)
+    objects = [
+        [mask.to_rle(*size), int(category_id), name, instance_id]
+        for mask, category_id, name, instance_id in zip(
+            scene.modal_masks, scene.category_ids, photo.categories, scene.instance_ids, strict=True
+        )
+    ]
+    return hash_of([*size, objects])
+
+
+def _settings_sha256(*configs: CfgNode) -> str:
+    """Of what configs change of the defaults: keys that a later version adds do not count."""
+    return hash_of(
+        [
+            {
+                key: value
+                for key, value in flatten(cfg)
+                if key.split(".")[0] in ("DEOCCLUSION", "INPUT", "MODEL", "TEST")
+                and key not in ("MODEL.WEIGHTS", "MODEL.DEVICE")
+                and value != default_of(key)
+            }
+            for cfg in configs
+        ]
+    )
+
+
+def _of_detector(job: DecompositionJob) -> dict[str, Any]:
+    """What decides a detector's masks; nothing where they are from a file."""
+    if job.detector is None:
+        return {}
+    cfg = detector_config(job.detector, job.detector_weights, job.opts)
+    weights = _weights("detector_weights", cfg)
+    return {
+        "detector_sha256": _settings_sha256(cfg),
+        "detector_weights_sha256": weights["detector_weights_sha256"],
+    }

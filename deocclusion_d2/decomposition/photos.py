@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..data.images import read_rgb
 from ..errors import UserError
+from ..files import name_key, portable_name, portable_names
 
 PHOTO_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -36,19 +38,33 @@ def list_photos(source: str | Path) -> list[Path]:
     """
     source = Path(source)
     if not source.is_dir():
-        if not source.exists():
+        if not os.path.exists(source):
             raise UserError(f"{source}: there is no such file or folder")
         return [source]
-    photos = sorted(p for p in source.iterdir() if _is_photo(p))
+    try:
+        photos = sorted(p for p in source.iterdir() if _is_photo(p))
+    except OSError as error:
+        raise UserError(f"{source}: {error.strerror}") from None
     if not photos:
         raise UserError(f"{source}: there is no picture in it ({', '.join(PHOTO_ENDINGS)})")
     return photos
 
 
 def output_names(photos: Sequence[Path]) -> list[str]:
-    """A folder name for every photo of a folder: its name without ending, where that is enough."""
-    stems = [photo.stem for photo in photos]
-    return [p.stem if stems.count(p.stem) == 1 else p.name.replace(".", "_") for p in photos]
+    """A folder name for every photo of a folder: its name without ending, where that is enough.
+
+    All are different, where capitals and small letters are the same too.
+    """
+    stems = [name_key(portable_name(photo.stem)) for photo in photos]
+    alone = [stems.count(stem) == 1 for stem in stems]
+    names = {}
+    taken: set[str] = set()
+    # Those whose own name is enough have it, whatever others are called.
+    for wanted in (True, False):
+        chosen = [p for p, is_alone in zip(photos, alone, strict=True) if is_alone == wanted]
+        texts = [p.stem if wanted else p.name.replace(".", "_") for p in chosen]
+        names.update(zip(chosen, portable_names(texts, taken), strict=True))
+    return [names[photo] for photo in photos]
 
 
 def _is_photo(path: Path) -> bool:

@@ -7,17 +7,18 @@
     FOLDER/photo.png         RGB, the photo, where layers have soft edges
     FOLDER/layers/NAME.png   RGBA, the window of the object's amodal mask
 
-Further files that were written with it, such as an overview picture, are named by ``graph.json``.
+``graph.json`` names each object's file: it is the object's name where every file system takes that.
+It also names further files that were written with it, such as an overview picture, and says by
+``request`` what was asked for: a decomposition of other masks is told from this one by it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ from PIL import Image
 
 from ..data.datasets.segmentation import to_rle
 from ..errors import UserError
+from ..files import (
+    FORBIDDEN_CHARACTERS,
+    base_name,
+    portable_names,
+    readable_json,
+    whole_folder,
+)
 from ..json_files import read_json_file
+from ..outputs import check_folder_can_be_made, is_inside
 from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
 
 # 2: layers with soft edges, beside the photo. Folders of 1 are read, and written without a photo.
@@ -35,65 +44,65 @@ GRAPH_FILE = "graph.json"
 BACKGROUND_FILE = "background.png"
 PHOTO_FILE = "photo.png"
 LAYERS_FOLDER = "layers"
-# graph.json's list of further files.
-FURTHER_FILES = "further_files"
+# graph.json's list of further files, and what was asked for.
+FURTHER_FILES, REQUEST = "further_files", "request"
+# Of a request: the photo's file, and the hash of everything that a config sets.
+PHOTO_KEY, SETTINGS_KEY = "photo_sha256", "settings_sha256"
 
-# Control characters and halves of surrogate pairs among them; 60 characters of UTF-8 always fit.
-_FORBIDDEN = r'\x00-\x1f\x7f\ud800-\udfff/\\:*?"<>|'
-_SAFE_NAME = re.compile(rf"(?![. ])[^{_FORBIDDEN}]{{1,60}}(?<![. ])")
+# Copies of copies have the longest names.
+MAX_NAME_LENGTH = 200
+_NAME = re.compile(rf"(?![. ])[^{FORBIDDEN_CHARACTERS}]{{1,{MAX_NAME_LENGTH}}}(?<![. ])")
 
 
 def save_layered_scene(
-    scene: LayeredScene, folder: str | Path, pictures: Mapping[str, np.ndarray] | None = None
+    scene: LayeredScene,
+    folder: str | Path,
+    pictures: Mapping[str, np.ndarray] | None = None,
+    overwrite: bool = False,
+    request: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a scene as a folder, in place of an older one of the same name.
+    """Write a scene as a folder.
 
     The folder appears complete, and an older one stays until then. One that holds anything but a
     layered scene is never replaced.
 
     Args:
         pictures: further files of the folder by name, (h, w, 3) uint8 RGB each.
+        overwrite: replace an older scene.
+        request: what was asked for, JSON-able; see ``check_request``.
 
     Raises:
         UserError: ``folder`` exists and is not a layered scene, or cannot be written; or an object
-            has no pixel, or a name that cannot be one of a file.
+            has no pixel, or a name that no object can have.
     """
-    shown, folder = folder, Path(os.path.abspath(folder))
-    check_replaceable(shown)
+    check_replaceable(folder, overwrite)
     for layer in scene.layers:
         check_object_name(layer.name)
         if layer.rgba.size == 0:
-            raise UserError(f"{shown}: object {layer.name!r} has no pixel; leave it out")
-    work = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        new, old = work / "new", work / "old"
-        (new / LAYERS_FOLDER).mkdir(parents=True)
+            raise UserError(f"{folder}: object {layer.name!r} has no pixel; leave it out")
+    document = graph_document(scene)
+    if pictures:
+        document[FURTHER_FILES] = sorted(pictures)
+    if request is not None:
+        document[REQUEST] = dict(request)
+    with whole_folder(folder) as new:
+        (new / LAYERS_FOLDER).mkdir()
         Image.fromarray(scene.background).save(new / BACKGROUND_FILE)
         if scene.photo is not None:
             Image.fromarray(scene.photo).save(new / PHOTO_FILE)
-        for layer in scene.layers:
-            Image.fromarray(layer.rgba).save(new / _layer_file(layer.name))
+        for layer, entry in zip(scene.layers, document["objects"], strict=True):
+            try:
+                Image.fromarray(layer.rgba).save(new / entry["layer"])
+            except UnicodeEncodeError:
+                raise UserError(
+                    f"{folder}: this system's locale has no file name {entry['layer']!r}: set "
+                    "LC_ALL=C.UTF-8"
+                ) from None
         for name, picture in (pictures or {}).items():
             Image.fromarray(picture).save(new / name)
-        document = graph_document(scene)
-        if pictures:
-            document[FURTHER_FILES] = sorted(pictures)
-        (new / GRAPH_FILE).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    except OSError as error:
-        raise UserError(f"{shown}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
+        (new / GRAPH_FILE).write_text(readable_json(document) + "\n", "utf-8")
+        # Another program may have written here since.
+        check_replaceable(folder, overwrite)
 
 
 def load_layered_scene(folder: str | Path) -> LayeredScene:
@@ -108,73 +117,133 @@ def load_layered_scene(folder: str | Path) -> LayeredScene:
         raise UserError(f"{folder}: not a layered scene ({GRAPH_FILE} is missing)")
     document = _read_document(path)
     try:
-        height, width = document["height"], document["width"]
+        height, width = (_typed(document, key, int) for key in ("height", "width"))
+        file_name = _typed(document, "file_name", str, "")
+        method = _typed(document, "method", dict, {})
         background = _read_picture(folder / BACKGROUND_FILE, height, width)
         photo = None
         if document["version"] > 1:
             photo = _read_picture(folder / PHOTO_FILE, height, width)
-        names = [entry["name"] for entry in document["objects"]]
+        objects = _typed(document, "objects", list)
+        names = [_object_name(entry, path) for entry in objects]
         if len(set(names)) < len(names):
             raise UserError(f"{path}: two objects have the same name")
-        layers = [_read_layer(folder, entry, height, width) for entry in document["objects"]]
+        layers = [_read_layer(folder, entry, height, width) for entry in objects]
         graph = _read_graph(document, names)
-        return LayeredScene(
-            background,
-            layers,
-            graph,
-            document.get("file_name", ""),
-            document.get("method", {}),
-            photo,
-        )
+        return LayeredScene(background, layers, graph, base_name(file_name), method, photo)
     except UserError:
         raise
     except KeyError as error:
         raise UserError(f"{path}: {error} is missing") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: {error}") from error
 
 
 def is_layered_scene(folder: str | Path) -> bool:
     """Whether a folder holds a layered scene."""
-    return (Path(folder) / GRAPH_FILE).is_file()
+    return os.path.isfile(os.path.join(folder, GRAPH_FILE))
 
 
-def check_replaceable(folder: str | Path) -> None:
+def enclosing_scene(path: str | Path, scenes: Iterable[str | Path] = ()) -> Path | None:
+    """The scene whose folder a file would lie in, or None: a scene takes no other files.
+
+    Args:
+        path: the file.
+        scenes: folders of scenes, which need not be there yet.
+    """
+    for folder in scenes:
+        if is_inside(path, folder):
+            return Path(folder)
+    parent = Path(os.path.abspath(path)).parent
+    above = parent.parent if parent.name == LAYERS_FOLDER else parent
+    return above if is_layered_scene(above) else None
+
+
+def check_replaceable(folder: str | Path, overwrite: bool = True) -> None:
     """Whether ``save_layered_scene`` may write here, asked before long work.
 
     Raises:
-        UserError: something that is no layered scene lies there, or a scene beside other files.
+        UserError: something that is no layered scene lies there, or a scene beside other files; or
+            a scene, without ``overwrite``.
     """
     path = Path(folder)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
+    check_folder_can_be_made(path.parent)
+    try:
+        if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+            return
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}") from None
     if not is_layered_scene(path):
         raise UserError(f"{folder}: exists and is no layered scene; name another folder")
-    further = _read_document(path / GRAPH_FILE).get(FURTHER_FILES)
-    own = {GRAPH_FILE, BACKGROUND_FILE, PHOTO_FILE, LAYERS_FOLDER}
-    own.update(further if isinstance(further, list) else [])
-    strangers = [entry.name for entry in path.iterdir() if entry.name not in own]
+    if not overwrite:
+        raise UserError(f"{folder}: there is a scene already: --overwrite replaces it")
+    own = set(_own_files(_read_document(path / GRAPH_FILE)))
+    found = [*path.iterdir()]
     layers = path / LAYERS_FOLDER
     if layers.is_dir():
-        found = (e for e in layers.iterdir() if e.suffix != ".png")
-        strangers += [f"{LAYERS_FOLDER}/{entry.name}" for entry in found]
+        found.remove(layers)
+        found += layers.iterdir()
+    strangers = [
+        name
+        for entry in found
+        if (name := entry.relative_to(path).as_posix()) not in own or entry.is_dir()
+    ]
     if strangers:
         raise UserError(
-            f"{folder}: also holds {min(strangers)}, which is no part of a layered scene; "
+            f"{folder}: also holds {min(strangers)}, which is no part of this layered scene; "
             "move it away, or name another folder"
         )
 
 
+def check_request(folder: str | Path, request: Mapping[str, Any]) -> None:
+    """Whether a finished scene is what is asked for now, and whole.
+
+    Args:
+        folder: what ``save_layered_scene`` wrote.
+        request: everything that decides the scene, JSON-able. Keys that end in ``_sha256`` are of
+            something that the rest of the key names.
+
+    Raises:
+        UserError: it was made of something else, or of what is not known; or a file is missing.
+    """
+    path = Path(folder)
+    document = _read_document(path / GRAPH_FILE)
+    missing = [name for name in _own_files(document) if not (path / name).is_file()]
+    if missing:
+        raise UserError(f"{folder}: {missing[0]} is missing: --overwrite decomposes again")
+    found, wanted = document.get(REQUEST), json.loads(json.dumps(request))
+    if found == wanted:
+        return
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{folder}: there is a scene already that does not say which photo, masks and method "
+            "it was made with (an edited one, or an older version's): --overwrite decomposes "
+            "again, or name another folder"
+        )
+    known = [*wanted, *sorted(found.keys() - wanted.keys())]
+    keys = [key for key in known if found.get(key) != wanted.get(key)]
+    # All settings together say nothing where one of them is named.
+    keys = [key for key in keys if key != SETTINGS_KEY] or keys
+    # Another photo has other masks.
+    keys = keys[:1] if keys[0] == PHOTO_KEY else keys
+    other = " and another ".join(key.removesuffix("_sha256").replace("_", " ") for key in keys)
+    raise UserError(
+        f"{folder}: there is a scene already, made with another {other}: --overwrite decomposes "
+        "again, or name another folder"
+    )
+
+
 def check_object_name(name: object) -> None:
-    """Whether a name can be that of an object, and so of a file on any system.
+    """Whether a name can be that of an object: any letters, and nothing that no file could have.
 
     Raises:
         UserError: it cannot.
     """
-    if not (isinstance(name, str) and _SAFE_NAME.fullmatch(name)):
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        shown = repr(name) if len(repr(name)) <= 100 else f"{repr(name)[:100]}..."
         raise UserError(
-            f"{name!r} cannot be the name of an object: 1 to 60 characters, no control character, "
-            'none of / \\ : * ? " < > |, no dot or blank at either end'
+            f"{shown} cannot be the name of an object: 1 to {MAX_NAME_LENGTH} characters, no "
+            'control character, none of / \\ : * ? " < > |, no dot or blank at either end'
         )
 
 
@@ -188,9 +257,10 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
     graph = scene.graph
     size = (scene.height, scene.width)
     names = [layer.name for layer in scene.layers]
+    files = portable_names(names)
     return {
         "version": 1 if scene.photo is None else VERSION,
-        "file_name": scene.file_name,
+        "file_name": base_name(scene.file_name),
         "height": scene.height,
         "width": scene.width,
         "objects": [
@@ -199,7 +269,7 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
                 "instance_id": layer.instance_id,
                 "category_id": int(layer.category_id),
                 "category": layer.category,
-                "layer": _layer_file(layer.name),
+                "layer": f"{LAYERS_FOLDER}/{file}.png",
                 "x0": int(layer.x0),
                 "y0": int(layer.y0),
                 "bbox": layer.amodal_mask.xywh,
@@ -208,7 +278,7 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
                 "segmentation": layer.amodal_mask.to_rle(*size),
                 "modal_segmentation": layer.modal_mask.to_rle(*size),
             }
-            for layer in scene.layers
+            for layer, file in zip(scene.layers, files, strict=True)
         ],
         "edges": [[names[i], names[j]] for i, j in graph.edges],
         "edge_confidences": [_rounded(graph.confidence(i, j)) for i, j in graph.edges],
@@ -225,8 +295,16 @@ def _rounded(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 4)
 
 
-def _layer_file(name: str) -> str:
-    return f"{LAYERS_FOLDER}/{name}.png"
+def _own_files(document: dict[str, Any]) -> list[str]:
+    """The files of a scene by its ``graph.json``, as far as they lie in its folder."""
+    further, objects = document.get(FURTHER_FILES), document.get("objects")
+    named = [f for f in further if isinstance(f, str)] if isinstance(further, list) else []
+    for entry in objects if isinstance(objects, list) else ():
+        if isinstance(entry, dict):
+            named.append(str(entry.get("layer")))
+    own = [name for name in named if re.fullmatch(rf"({LAYERS_FOLDER}/)?[^/\\]+", name)]
+    photo = [PHOTO_FILE] if document["version"] > 1 else []
+    return [GRAPH_FILE, BACKGROUND_FILE, *photo, *own]
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -241,20 +319,55 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+def _typed(entry: Any, key: str, kind: type, default: Any = None) -> Any:
+    """The value of a key, which has to be of a type; its default where it is missing.
+
+    Raises:
+        UserError, KeyError: it is of another type; it is missing, and has no default.
+    """
+    if not isinstance(entry, dict):
+        raise ValueError(f"{entry!r:.60} where an object of JSON is expected")
+    value = entry[key] if default is None else entry.get(key, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{key!r} is {value!r:.60}, not {_KINDS[kind]}")
+    return value
+
+
+_KINDS = {int: "a whole number", str: "text", list: "a list", dict: "an object of JSON"}
+
+
+def _object_name(entry: Any, path: Path) -> str:
+    try:
+        name = entry["name"] if isinstance(entry, dict) else _typed(entry, "name", str)
+        check_object_name(name)
+    except UserError as error:
+        raise UserError(f"{path}: object {error}") from error
+    return name
+
+
 def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) -> ObjectLayer:
     name = entry["name"]
+    where = f"{folder / GRAPH_FILE}: object {name!r}"
     try:
-        check_object_name(name)
-        masks = [
+        modal, amodal = (
             WindowMask.from_rle(to_rle(entry[key], height, width))
             for key in ("modal_segmentation", "segmentation")
-        ]
-    except UserError as error:
-        raise UserError(f"{folder / GRAPH_FILE}: object {name!r}: {error}") from error
-    modal, amodal = masks
-    path = folder / _layer_file(name)
+        )
+        x0, y0, category_id = (_typed(entry, key, int) for key in ("x0", "y0", "category_id"))
+        category = _typed(entry, "category", str)
+    except (UserError, ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{where}: {error}") from error
+    if not isinstance(entry["instance_id"], (int, str)):
+        raise UserError(f"{where}: 'instance_id' is {entry['instance_id']!r:.60}, not a number")
+    if not (modal - amodal).is_empty:
+        raise UserError(f"{where}: its modal mask reaches out of its amodal mask")
+    # Folders of older versions, or from elsewhere, may leave it out.
+    file = entry.get("layer", f"{LAYERS_FOLDER}/{name}.png")
+    if not isinstance(file, str) or not re.fullmatch(rf"{LAYERS_FOLDER}/[^/\\]+\.png", file):
+        raise UserError(f"{where}: 'layer' is {file!r:.60}, not a PNG file in {LAYERS_FOLDER}/")
+    path = folder / file
     rgba = _read_png(path, "RGBA")
-    window = [entry["x0"], entry["y0"], rgba.shape[1], rgba.shape[0]]
+    window = [x0, y0, rgba.shape[1], rgba.shape[0]]
     if window != amodal.xywh:
         raise UserError(
             f"{path}: its window {window} (x, y, width, height) is not {amodal.xywh}, that of the "
@@ -267,8 +380,8 @@ def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) ->
         rgba,
         modal,
         amodal,
-        category_id=entry["category_id"],
-        category=entry["category"],
+        category_id=category_id,
+        category=category,
         instance_id=entry["instance_id"],
     )
 
@@ -285,11 +398,14 @@ def _read_graph(document: dict[str, Any], names: list[str]) -> OcclusionGraph:
         return row_of[pair[0]], row_of[pair[1]]
 
     graph = OcclusionGraph(len(names))
-    for pair in document["neighbours"]:
+    for pair in _typed(document, "neighbours", list):
         graph.add_neighbours(*rows("neighbours", pair))
-    for entry in document.get("mutual", []):
-        graph.add_mutual(*rows("mutual", entry["objects"]), entry["increments"])
-    edges = [rows("edges", pair) for pair in document["edges"]]
+    for entry in _typed(document, "mutual", list, []):
+        pair, gains = rows("mutual", entry["objects"]), entry["increments"]
+        if len(gains) != 2 or not all(math.isfinite(gain) for gain in gains):
+            raise ValueError(f"mutual: increments {gains!r:.60} are not two numbers")
+        graph.add_mutual(*pair, gains)
+    edges = [rows("edges", pair) for pair in _typed(document, "edges", list)]
     for pair, (occluder, occludee) in zip(document["edges"], edges, strict=True):
         if (occludee, occluder) in edges:
             raise ValueError(f"edges: {pair} and its contrary are both there")
@@ -311,12 +427,17 @@ def _read_picture(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def _read_png(path: Path, mode: str) -> np.ndarray:
+    # A named pipe would be waited for.
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"{path}: not a file")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:
             if image.mode != mode:
                 raise UserError(f"{path}: {image.mode} pixels where {mode} is expected")
             return np.array(image)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or 'not a readable PNG'}") from error
-    except (SyntaxError, Image.DecompressionBombError) as error:
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a readable PNG: {error}") from error

@@ -14,20 +14,34 @@ script is checked whole before its first edit is made.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ..decomposition import check_replaceable, load_layered_scene, save_layered_scene
+from ..decomposition import (
+    check_replaceable,
+    enclosing_scene,
+    load_layered_scene,
+    save_layered_scene,
+)
+from ..decomposition.scene_folder import PHOTO_KEY
 from ..errors import UserError
-from ..files import whole_file
+from ..files import file_sha256, whole_file
 from ..json_files import read_json_file
+from ..outputs import Inputs, check_output_file, same_place
+from ..structures import LayeredScene
+from ..unfinished import clean_leftovers
 from .html_page import scene_page
 from .scene_editor import SCRIPT_VERSION, SceneEditor, describe_objects
+
+# In pixels; no photo is so large.
+_FARTHEST = 10_000_000
 
 
 def _is_text(value: object) -> bool:
@@ -35,7 +49,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _FARTHEST
 
 
 def _is_number(value: object) -> bool:
@@ -58,7 +72,7 @@ def _text(argument: str, required: bool = True) -> Key:
 
 
 def _whole(argument: str, required: bool = True) -> Key:
-    return Key(argument, _is_whole, "a whole number of pixels", required)
+    return Key(argument, _is_whole, f"a whole number of pixels, {_FARTHEST} at most", required)
 
 
 def _number(argument: str, required: bool = True) -> Key:
@@ -142,6 +156,7 @@ def edit_scene_folder(
     output: str | Path | None = None,
     save_scene: str | Path | None = None,
     html: str | Path | None = None,
+    overwrite: bool = False,
 ) -> str:
     """Edit a scene that lies in a folder, and write what became of it.
 
@@ -153,6 +168,8 @@ def edit_scene_folder(
         html: HTML file for the page (``write_scene_page``) in which the scene is edited further:
             as it was loaded where there is no script, else as the script leaves it. The scripts
             that the page saves are then for ``save_scene``.
+        overwrite: replace what is there. The scene itself may be replaced by its edited self; its
+            photo, the script and scenes of which objects are inserted are never replaced.
 
     Returns:
         The objects as ``describe_objects`` lists them.
@@ -160,40 +177,76 @@ def edit_scene_folder(
     Raises:
         UserError: something cannot be read, edited or written. Nothing is written then.
     """
-    folders = [folder for folder in (scene, save_scene) if folder is not None]
-    for path, suffix in ((output, ".png"), (html, ".html")):
-        if path is not None:
-            _check_file(Path(path), suffix, folders)
-    if save_scene is not None:
-        check_replaceable(save_scene)
     loaded = load_layered_scene(scene)
+    edits = [] if script is None else read_edit_script(script)
+    others = [edit["scene"] for edit in edits if edit["op"] == "insert"]
+    inputs = Inputs([*([script] if script is not None else []), *others])
+    if save_scene is not None:
+        _check_scene_to_save(save_scene, scene, others, inputs, overwrite)
+    scenes = [scene, *others, *([save_scene] if save_scene is not None else [])]
+    for path, option, ending in ((output, "--output", ".png"), (html, "--html", ".html")):
+        if path is not None:
+            around = enclosing_scene(path, scenes)
+            if around is not None:
+                raise UserError(f"{path}: inside of {around}, which holds the scene alone")
+            if save_scene is not None and same_place(path, save_scene):
+                raise UserError(f"{path}: is to be the scene's folder; name another {option}")
+            if os.path.isfile(path) and _is_photo(Path(path), loaded):
+                raise UserError(f"{path} is the scene's photo: name another file as {option}")
+            check_output_file(path, inputs, overwrite, option, (ending,))
     editor = SceneEditor(loaded)
     if script is not None:
-        apply_edits(editor, read_edit_script(script), str(script))
+        apply_edits(editor, edits, str(script))
     with ExitStack() as files:
         if output is not None:
             picture = Image.fromarray(editor.compose())
-            picture.save(files.enter_context(whole_file(output)), "PNG")
+            # Marked, so that the picture of an unedited scene is not taken for its photo.
+            mark = PngInfo()
+            mark.add_text("Software", "deocclusion_d2")
+            picture.save(files.enter_context(whole_file(output)), "PNG", pnginfo=mark)
         if html is not None:
             shown = loaded if script is None else editor.to_layered_scene()
             page = files.enter_context(whole_file(html))
             page.write_text(scene_page(shown), encoding="utf-8", newline="\n")
         # The files take their places last: a scene that cannot be saved leaves none of them.
         if save_scene is not None:
-            save_layered_scene(editor.to_layered_scene(), save_scene)
+            save_layered_scene(editor.to_layered_scene(), save_scene, overwrite=overwrite)
     return describe_objects(editor)
 
 
 # -------------------------------------------------------------------- checks
 
 
-def _check_file(path: Path, suffix: str, scenes: list[str | Path]) -> None:
-    """Whether a file of this kind may be written; a scene's folder takes no other files."""
-    if path.suffix.lower() != suffix or path.is_dir():
-        raise UserError(f"{path}: not a {suffix} file; give a file name that ends in {suffix}")
-    for folder in scenes:
-        if Path(folder).resolve() in path.resolve().parents:
-            raise UserError(f"{path}: inside of {folder}, which holds the scene alone")
+def _check_scene_to_save(
+    folder: str | Path,
+    scene: str | Path,
+    others: Sequence[str],
+    inputs: Inputs,
+    overwrite: bool,
+) -> None:
+    if folder in inputs:
+        raise UserError(f"{folder} is one of the inputs: name another folder as --save-scene")
+    around = enclosing_scene(folder, [scene, *others])
+    if around is not None:
+        raise UserError(f"{folder}: inside of {around}, which holds the scene alone")
+    held = inputs.inside(folder)
+    if held is not None:
+        raise UserError(f"{held} lies in {folder}: name another folder as --save-scene")
+    clean_leftovers(Path(folder).parent, [Path(folder).name])
+    if same_place(folder, scene) and not overwrite:
+        raise UserError(
+            f"{folder} is the scene that is edited: name another folder as --save-scene, or pass "
+            "--overwrite to replace it"
+        )
+    check_replaceable(folder, overwrite)
+
+
+def _is_photo(path: Path, scene: LayeredScene) -> bool:
+    """Whether a file is the photo that a scene was made of; by its name, of older versions'."""
+    known = scene.description.get(PHOTO_KEY)
+    if known is None:
+        return path.name == scene.file_name
+    return file_sha256(path) == known
 
 
 def _checked_script(document: object, where: str) -> list[dict]:
@@ -216,15 +269,15 @@ def _check_edit(edit: object, where: str) -> None:
         raise UserError(f'{where}: not an edit; write {{"op": ..., "object": ...}}')
     op = edit.get("op")
     if not isinstance(op, str) or op not in OPERATIONS:
-        found = "there is no 'op'" if op is None else f"unknown op {op!r}"
+        found = "there is no 'op'" if op is None else f"unknown op {op!r:.60}"
         raise UserError(f"{where}: {found}; there are {', '.join(OPERATIONS)}")
     keys = OPERATIONS[op]
     for key in edit:
         if key != "op" and key not in keys:
-            raise UserError(f"{where} ({op}): unknown key {key!r}; there are {', '.join(keys)}")
+            raise UserError(f"{where} ({op}): unknown key {key!r:.60}; there are {', '.join(keys)}")
     for key, rule in keys.items():
         if key not in edit:
             if rule.required:
                 raise UserError(f"{where} ({op}): {key!r} is missing; give {rule.kind}")
         elif not rule.accepts(edit[key]):
-            raise UserError(f"{where} ({op}): {key!r} is {edit[key]!r}; give {rule.kind}")
+            raise UserError(f"{where} ({op}): {key!r} is {edit[key]!r:.60}; give {rule.kind}")

@@ -11,16 +11,19 @@ import base64
 import html
 import io
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..decomposition import load_layered_scene
+from ..decomposition import enclosing_scene, is_layered_scene, load_layered_scene
+from ..errors import UserError
 from ..files import whole_file
+from ..outputs import Inputs, check_output_file
 from ..structures import LayeredScene, ObjectLayer
 
 ASSETS = Path(__file__).parent / "page"
@@ -28,35 +31,49 @@ SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "co
 """In the order in which the page runs them: each uses only what stands before it."""
 
 
-def write_scene_page(scene: LayeredScene, path: str | Path) -> None:
+def write_scene_page(scene: LayeredScene, path: str | Path, overwrite: bool = False) -> None:
     """Write the page of a scene. The file appears complete, or not at all.
 
     Args:
         scene: what is edited. The page starts with the scene as it is.
-        path: the HTML file; an older one is replaced. Its folder is made where it is missing.
+        path: the HTML file. Its folder is made where it is missing.
+        overwrite: replace an older page; else one that is the same already is left, and another
+            refused.
 
     Raises:
         UserError: ``path`` cannot be written.
     """
     page = scene_page(scene)
+    if not overwrite and _holds(path, page):
+        return
+    check_output_file(path, overwrite=overwrite, option="--html")
     with whole_file(path) as file:
         file.write_text(page, encoding="utf-8", newline="\n")
 
 
-def write_scene_pages(folders: Sequence[Path], target: str | Path, of_folder: bool) -> None:
-    """Write the pages of scenes that lie in folders.
+def check_scene_pages(
+    pages: Mapping[Path, Path], inputs: Inputs | None = None, overwrite: bool = False
+) -> None:
+    """Find what would stop pages from being written, before their scenes are made.
 
     Args:
-        folders: what ``save_layered_scene`` wrote.
-        target: the HTML file of the one scene; or, with ``of_folder``, the folder of all pages,
-            each named by its scene's folder.
+        pages: of every scene's folder, which need not be there yet, the HTML file.
+        inputs: what is read to make the scenes.
+        overwrite: replace older pages; else only one that shows its scene already may be there.
 
     Raises:
-        UserError: a page cannot be written, or a scene cannot be read.
+        UserError: naming the page.
     """
-    for folder in folders:
-        page = Path(target) / f"{folder.name}.html" if of_folder else target
-        write_scene_page(load_layered_scene(folder), page)
+    folders = {os.path.realpath(folder) for folder in pages}
+    for folder, page in pages.items():
+        if os.path.realpath(page) in folders:
+            raise UserError(f"{page}: is the folder of a scene; name another file as --html")
+        around = enclosing_scene(page, [folder])
+        if around is not None:
+            raise UserError(f"{page}: inside of {around}, which holds the scene alone")
+        done = is_layered_scene(folder) and not overwrite
+        if not (done and page.is_file() and _holds(page, scene_page(load_layered_scene(folder)))):
+            check_output_file(page, inputs, overwrite, "--html", (".html", ".htm"))
 
 
 def scene_page(scene: LayeredScene) -> str:
@@ -102,6 +119,13 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
         ],
         "edges": [[names[i], names[j]] for i, j in scene.graph.edges],
     }
+
+
+def _holds(path: str | Path, page: str) -> bool:
+    try:
+        return Path(path).read_bytes() == page.encode("utf-8")
+    except OSError:
+        return False
 
 
 def _layer_uri(layer: ObjectLayer) -> str | None:

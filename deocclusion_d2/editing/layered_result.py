@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
+from ..files import base_name
 from ..structures import (
     LayeredScene,
     ObjectLayer,
@@ -68,10 +69,16 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
     description = scene.description
     if state.edits:
         before = description.get("edits", [])
-        description = description | {"edits": [*before, *map(dict, state.edits)]}
+        before = before if isinstance(before, list) else []
+        description = description | {"edits": [*before, *map(_without_folders, state.edits)]}
     graph = _graph(scene, state, ordered, stack)
     photo = picture if is_soft else None
     return LayeredScene(scene.background, ordered, graph, scene.file_name, description, photo)
+
+
+def _without_folders(edit: dict) -> dict:
+    """An edit as a scene tells it: another scene's name says enough, whoever gets this one."""
+    return edit | ({"scene": base_name(edit["scene"])} if "scene" in edit else {})
 
 
 def _mask(array: np.ndarray, box: Box) -> WindowMask:

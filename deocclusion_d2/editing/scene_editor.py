@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..decomposition import check_object_name, load_layered_scene
+from ..decomposition.scene_folder import MAX_NAME_LENGTH
 from ..errors import UserError
 from ..structures import LayeredScene
 from .layered_result import layered_result
@@ -236,11 +237,12 @@ class SceneEditor:
             if wanted in taken:
                 raise UserError(f"there is already an object {wanted!r}; choose another name")
             return wanted
+        # Copies of copies would outgrow what a name can have.
+        default = default[: MAX_NAME_LENGTH - 10].rstrip(". ")
         name, number = default, 1
         while name in taken:
             number += 1
             name = f"{default}-{number}"
-        check_object_name(name)
         return name
 
 

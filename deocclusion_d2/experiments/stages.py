@@ -7,7 +7,6 @@ so nothing stale is ever used and going back to earlier settings costs nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import portalocker
 
 from ..errors import UserError
+from ..files import hash_of
 
 _DONE = "done.json"
 _WAIT_SECONDS = 30 * 24 * 3600
@@ -79,11 +79,6 @@ class StageStore:
                 name, key, folder, done["result"], done["seconds"], done["resumed"]
             )
         return self.used[key]
-
-
-def hash_of(value: Any) -> str:
-    """SHA-256 of a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _work_locked(

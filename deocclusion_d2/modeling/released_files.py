@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..outputs import Inputs, check_output_file
 from .released import (
     Content,
     NetworkShape,
@@ -103,8 +104,7 @@ def _transfer(
     transfer: Callable[[Content], tuple[dict[str, Any], Transfer]],
 ) -> Transfer:
     """Read, turn with ``transfer``, write."""
-    if target.exists() and not overwrite:
-        raise UserError(f"{target} exists; --overwrite replaces it")
+    check_output_file(target, Inputs([source]), overwrite, "OUTPUT")
     if not source.is_file():
         raise UserError(f"{source} does not exist")
     content = read_tensor_file(source)

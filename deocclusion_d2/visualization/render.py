@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -10,8 +11,15 @@ from PIL import Image
 
 from ..data.scenes import deocclusion_from_record, scene_from_record
 from ..errors import UserError
+from ..files import name_key, portable_name, portable_names, whole_file
+from ..outputs import Inputs, check_folder_can_be_made, check_output_file
 from ..structures import Deocclusion, Scene, SceneTruth
 from .scene import scene_panels
+
+# A gigabyte of masks and layers of colour; photos have 12 to 100 million.
+_MOST_PIXELS = 300_000_000
+# Of a panel's side. Matplotlib draws up to 65,535, and five panels stand in one picture.
+_LONGEST_PANEL = 12_000
 
 Method = Callable[[dict, Scene, SceneTruth], tuple[Deocclusion, SceneTruth | None]]
 """Says what to draw of a dataset dict and its scene: the de-occlusion, and the truth if known."""
@@ -83,6 +91,7 @@ def render_records(
     amodal_title: str,
     needs_image: bool = False,
     scale: float | None = None,
+    overwrite: bool = False,
 ) -> Iterator[Path]:
     """Write ``scene_panels`` of images to PNG files, one after the other.
 
@@ -90,22 +99,38 @@ def render_records(
         records: dataset dicts.
         method: what to draw.
         output_dir: folder, made when it is missing. A file is named after its image and the
-            image's folder.
+            image's folder, and numbered where several would have one name.
         amodal_title, scale: see ``scene_panels``.
         needs_image: whether the method looks at the image; otherwise a missing file is drawn dark.
+        overwrite: replace pictures that are there.
 
     Yields:
         The path of each file, when it is written.
 
     Raises:
-        UserError: naming the image.
+        UserError: naming the image, or a picture that cannot be written or is there already.
     """
-    if scale is not None and scale <= 0:
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
         raise UserError(f"--scale {scale}: give a positive number")
     folder = Path(output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
-    for record in records:
+    check_folder_can_be_made(folder)
+    inputs = Inputs(record["file_name"] for record in records)
+    paths = [folder / name for name in _png_names(records)]
+    for path in paths:
+        check_output_file(path, inputs, overwrite)
+    return _rendered(records, paths, method, amodal_title, needs_image, scale)
+
+
+def _rendered(
+    records: Sequence[dict],
+    paths: Sequence[Path],
+    method: Method,
+    amodal_title: str,
+    needs_image: bool,
+    scale: float | None,
+) -> Iterator[Path]:
+    for record, path in zip(records, paths, strict=True):
+        _check_size(record, scale)
         exists = PathManager.isfile(record["file_name"])
         if needs_image and not exists:
             raise UserError(
@@ -115,18 +140,38 @@ def render_records(
         scene, truth = scene_from_record(record, load_image=exists)
         deocclusion, known = method(record, scene, truth)
         picture = scene_panels(scene, deocclusion, known, scale, amodal_title)
-        path = folder / _png_name(record, taken)
-        Image.fromarray(picture).save(path)
+        with whole_file(path) as file:
+            Image.fromarray(picture).save(file, "PNG")
         yield path
 
 
-def _png_name(record: dict, taken: set[str]) -> str:
+def _png_names(records: Sequence[dict]) -> list[str]:
     """``FOLDER_STEM.png``, with the image id where two images would share it."""
-    path = PurePath(record["file_name"])
-    stem = "_".join([*path.parent.parts[-1:], path.stem]).strip("_/")
-    name = stem if stem not in taken else f"{stem}_{record['image_id']}"
-    taken.add(name)
-    return f"{name}.png"
+    names: list[str] = []
+    taken: set[str] = set()
+    for record in records:
+        path = PurePath(record["file_name"])
+        stem = "_".join([*path.parent.parts[-1:], path.stem]).strip("_/")
+        stem = stem or f"image_{record['image_id']}"
+        if name_key(portable_name(stem)) in taken:
+            stem = f"{stem}_{record['image_id']}"
+        names += portable_names([stem], taken)
+    return [f"{name}.png" for name in names]
+
+
+def _check_size(record: dict, scale: float | None) -> None:
+    height, width = record["height"], record["width"]
+    if height * width > _MOST_PIXELS:
+        raise UserError(
+            f"image {record['image_id']} ({record['file_name']}): its size is {width} x {height} "
+            f"in the annotations; pictures are drawn of up to {_MOST_PIXELS:,} pixels: mend the "
+            "size, or leave the image out with --filter or --image-ids"
+        )
+    if scale is not None and max(height, width) * scale > _LONGEST_PANEL:
+        raise UserError(
+            f"--scale {scale:g}: image {record['image_id']} of {width} x {height} pixels would be "
+            f"drawn larger than {_LONGEST_PANEL:,} pixels: give less"
+        )
 
 
 def _parse_slice(text: str) -> slice:

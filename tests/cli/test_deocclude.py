@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deocclusion_d2.decomposition import job, load_layered_scene
+from deocclusion_d2.decomposition import job, load_layered_scene, open_masks
 from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.structures import WindowMask
+from tests.helpers import leave_over
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 40, 60
@@ -197,6 +198,160 @@ def test_other_folders_are_not_touched(deocclude, photos, capsys, without_overvi
     deocclude(arguments(photos, "a.png", "single"))
     line = failure(deocclude, capsys, arguments(photos, "", "single"))
     assert "single: is a decomposition of one photo" in line
+
+
+def test_a_finished_scene_of_another_request_is_refused(
+    deocclude, photos, capsys, without_overview
+):
+    output = photos.parent / "out"
+    one = arguments(photos, "a.png")
+    page = ["--html", str(photos.parent / "page.html")]
+    deocclude([*one, *page])
+    before = {p: p.read_bytes() for p in photos.parent.rglob("*") if p.is_file()}
+    other_masks = json.loads((photos.parent / "masks.json").read_text())
+    for annotation in other_masks["annotations"]:
+        annotation["category_id"] = 4
+    (photos.parent / "other.json").write_text(json.dumps(other_masks))
+    before[photos.parent / "other.json"] = (photos.parent / "other.json").read_bytes()
+    for given, message in (
+        (arguments(photos, "b.png"), "made with another photo: --overwrite decomposes again"),
+        ([*arguments(photos, "b.png"), *page], "made with another photo"),
+        ([*one[:3], str(photos.parent / "other.json"), *one[4:]], "made with another masks: "),
+        ([*one, "--method", "raw"], "another method"),
+        ([*one, "DEOCCLUSION.CONTENT_DILATION", "0"], "made with another content dilation: "),
+    ):
+        line = failure(deocclude, capsys, given)
+        assert f"{output}: there is a scene already, " in line and message in line
+        assert {p: p.read_bytes() for p in photos.parent.rglob("*") if p.is_file()} == before
+    # More photos in the JSON and another spelling of the same are no other request.
+    other_masks = json.loads((photos.parent / "masks.json").read_text())
+    other_masks["images"].append({"id": 9, "height": 9, "width": 9, "file_name": "z.png"})
+    (photos.parent / "masks.json").write_text(json.dumps(other_masks, indent=1))
+    deocclude([*one, *page, "--method", "convex_r"])
+    assert "0 decomposed, 1 were there already" in capsys.readouterr().out
+    # A folder of an older version, or one that was edited.
+    graph = json.loads((output / "graph.json").read_text())
+    request = graph.pop("request")
+    assert str(photos.parent) not in json.dumps([graph, request])
+    (output / "graph.json").write_text(json.dumps(graph))
+    assert "does not say which photo, masks" in failure(deocclude, capsys, one)
+    with pytest.raises(SystemExit):
+        deocclude([*one, "--skip-invalid"])
+    assert "0 decomposed, 1 skipped" in capsys.readouterr().out
+    deocclude([*one, "--overwrite"])
+    assert json.loads((output / "graph.json").read_text())["request"] == request
+
+
+def test_a_page_is_never_written_over_something_else(deocclude, photos, capsys, without_overview):
+    parent = photos.parent
+    (parent / "mine.html").write_text("<!DOCTYPE html>mine")
+    (parent / "notes.html").write_text("mine")
+    (parent / "link.html").symlink_to(photos / "a.png")
+    (parent / "pages").mkdir()
+    (parent / "pages" / "b.html").write_text("<!DOCTYPE html>mine")
+    before = {p: p.read_bytes() for p in parent.rglob("*") if p.is_file()}
+    for html, more, message in (
+        ("photos/a.png", ["--overwrite"], "not a .html file"),
+        ("link.html", ["--overwrite"], "link.html is one of the inputs"),
+        ("mine.html", [], "mine.html exists: pass --overwrite"),
+        ("notes.html", ["--overwrite"], "notes.html exists and is no HTML page"),
+        ("out/page.html", [], "which holds the scene alone"),
+        ("masks.json/page.html", [], "masks.json is no folder"),
+    ):
+        given = [*arguments(photos, "a.png"), "--html", str(parent / html), *more]
+        assert message in failure(deocclude, capsys, given)
+    given = [*arguments(photos), "--html", str(parent / "pages"), "--skip-invalid"]
+    assert "b.html exists: pass --overwrite" in failure(deocclude, capsys, given)
+    assert {p: p.read_bytes() for p in parent.rglob("*") if p.is_file()} == before
+    (parent / "pages" / "b.html").unlink()
+    deocclude(given)
+    written = {p.name: p.stat().st_mtime_ns for p in (parent / "pages").iterdir()}
+    assert sorted(written) == ["a.html", "b.html", "c.html"]
+    deocclude(given)
+    assert {p.name: p.stat().st_mtime_ns for p in (parent / "pages").iterdir()} == written
+
+
+def test_no_input_lies_in_the_output(deocclude, photos, capsys, without_overview):
+    out = photos.parent / "out"
+    deocclude(arguments(photos, "a.png"))
+    given = [*arguments(photos), "--overwrite"]
+    given[1] = str(out / "overview.png")
+    assert f"{out / 'overview.png'} lies in {out}, the output" in failure(deocclude, capsys, given)
+    (out / "layers" / "mine.png").write_bytes((photos / "b.png").read_bytes())
+    line = failure(deocclude, capsys, [*arguments(photos, "a.png"), "--overwrite"])
+    assert "out: also holds layers/mine.png" in line
+    assert (out / "layers" / "mine.png").read_bytes() == (photos / "b.png").read_bytes()
+
+
+def test_photos_of_one_stem_have_a_scene_each(deocclude, photos, without_overview):
+    for name in ("a.bmp", "a_bmp.png"):
+        Image.open(photos / "a.png").save(photos / name)
+    document = json.loads((photos.parent / "masks.json").read_text())
+    for number, name in enumerate(("a.bmp", "a_bmp.png")):
+        document["images"].append({**document["images"][0], "id": 50 + number, "file_name": name})
+        document["annotations"] += [
+            {**a, "id": 100 * (number + 1) + a["id"], "image_id": 50 + number}
+            for a in document["annotations"][:2]
+        ]
+    (photos.parent / "masks.json").write_text(json.dumps(document))
+    deocclude([*arguments(photos), "--skip-invalid"])
+    names = {
+        json.loads((p / "graph.json").read_text())["file_name"]: p.name
+        for p in (photos.parent / "out").iterdir()
+    }
+    assert names == {
+        "a.bmp": "a_bmp-2", "a.png": "a_png", "a_bmp.png": "a_bmp", "b.png": "b", "c.png": "c"
+    }  # fmt: skip
+
+
+def test_what_a_killed_run_left_is_cleaned(deocclude, photos, without_overview):
+    left = [leave_over(photos.parent / "out"), leave_over(photos.parent / "out" / "b")]
+    other = leave_over(photos.parent / "out" / "z")
+    deocclude(arguments(photos, "a.png", "single"))
+    assert all(path.exists() for path in (*left, other))
+    deocclude([*arguments(photos), "--skip-invalid"])
+    assert [path.exists() for path in (*left, other)] == [True, False, True]
+    deocclude([*arguments(photos), "--skip-invalid"])
+    assert sorted(p.name for p in (photos.parent / "out").iterdir()) == [other.name, *"abc"]
+
+
+def test_scenes_of_a_detector_are_known_by_its_weights(
+    deocclude, photos, capsys, without_overview, monkeypatch
+):
+    seen = []
+
+    def found(path, image):
+        seen.append(path.name)
+        return open_masks(str(photos.parent / "masks.json"))(path, image)
+
+    monkeypatch.setattr(job, "_mask_source", lambda *given: found)
+    weights = photos.parent / "detector.pth"
+    weights.write_bytes(b"first")
+    given = ["--image", str(photos / "a.png"), "--output", str(photos.parent / "out")]
+    given += ["--detector", "amodal_mask_rcnn_R_50_FPN_kins", "--detector-weights", str(weights)]
+    deocclude(given)
+    deocclude([*given, "MODEL.DEVICE", "cpu"])
+    assert "1 were there already" in capsys.readouterr().out
+    line = failure(deocclude, capsys, [*given, "INPUT.MIN_SIZE_TEST", "99"])
+    assert "made with another detector: " in line
+    weights.write_bytes(b"second")
+    assert "made with another detector weights: " in failure(deocclude, capsys, given)
+    assert seen == ["a.png"]  # a finished photo is not detected again
+
+
+def test_category_names_of_any_length_and_script(deocclude, photos, without_overview):
+    document = json.loads((photos.parent / "masks.json").read_text())
+    long = "person wearing a red shirt who stands behind the white wooden table"
+    for category, name in zip(document["categories"], ("猫", long), strict=True):
+        category["name"] = name
+    (photos.parent / "masks.json").write_text(json.dumps(document))
+    deocclude(arguments(photos, "a.png"))
+    out = photos.parent / "out"
+    graph = json.loads((out / "graph.json").read_text())
+    short = "person-wearing-a-red-shirt-who-stands-be-1"
+    assert [o["name"] for o in graph["objects"]] == ["猫-0", short]
+    assert [o["category"] for o in graph["objects"]] == ["猫", long]
+    assert sorted(p.name for p in (out / "layers").iterdir()) == [f"{short}.png", "猫-0.png"]
 
 
 def test_a_real_scene(deocclude, real_data, tmp_path, without_overview):

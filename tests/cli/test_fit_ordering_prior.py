@@ -83,11 +83,23 @@ def test_tool(tool, data, weights, tmp_path, capsys):
     prior = OrderingPrior.load(output)
     facts = prior.fitted_on
     assert prior.features == FEATURES
-    assert facts["dataset"] == data and facts["images"] == facts["pairs"] == COUNT / 3
+    assert facts["dataset"] == f"coco:{Path(data).name}"
+    assert facts["images"] == facts["pairs"] == COUNT / 3
     assert facts["weights"] == "model.pth" and facts["order_threshold"] == 0.1
     assert facts["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     # Ten pairs at most prove nothing.
     assert not prior.enabled and "will not change any order" in printed.out
+
+    # Neither it nor an input is replaced unasked.
+    before = {path: path.read_bytes() for path in (output, weights)}
+    for path, more, message in (
+        (output, [], "prior.json exists: pass --overwrite"),
+        (weights, ["--overwrite"], "model.pth is one of the inputs"),
+    ):
+        with pytest.raises(SystemExit):
+            tool([str(a) for a in (*arguments, "--output", path, *more)])
+        assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
 
     for wrong, message in (
         (["--features", "centre,colour"], "colour"),
@@ -95,7 +107,7 @@ def test_tool(tool, data, weights, tmp_path, capsys):
         (["MODEL.META_ARCHITECTURE", "OrderNet"], "META_ARCHITECTURE"),
     ):
         with pytest.raises(SystemExit) as end:
-            tool([str(a) for a in (*arguments, "--output", output, *wrong)])
+            tool([str(a) for a in (*arguments, "--output", output, "--overwrite", *wrong)])
         assert end.value.code == 1
         error = capsys.readouterr().err.strip()
         assert message in error.splitlines()[-1]

@@ -203,7 +203,7 @@ def test_files_of_old_torch_versions(call, tmp_path):
 def test_existing_output_stays(call, refuse, pcnet_m, tmp_path):
     output = tmp_path / "ours.pth"
     output.write_text("precious")
-    assert f"{output} exists; --overwrite replaces it" in refuse(pcnet_m, output)
+    assert f"{output} exists: pass --overwrite" in refuse(pcnet_m, output)
     call(pcnet_m, output, "--overwrite")
     assert "model" in read(output)
     assert sorted(p.name for p in tmp_path.iterdir()) == [pcnet_m.name, output.name]

@@ -3,6 +3,7 @@ import pytest
 
 from deocclusion_d2.conversion.shards import ShardFolder, ShardPlan
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.files import whole_text_file
 
 
 def make_plan(images_of_items, size, images=5, instances=None):
@@ -61,7 +62,12 @@ class TestFolder:
         folder.open({"input": "x", "size": (1, 2)}, overwrite=False)
         folder.write(0, {}, ["a"])
         (folder.path / "shard-000001.jsonl.host.1.tmp").touch()  # left by a killed process
-        folder.open({"input": "x", "size": (1, 2)}, overwrite=False)
+        with pytest.raises(ZeroDivisionError), whole_text_file(folder.shard(2)):
+            (growing,) = folder.path.glob(".*.tmp")
+            # What another run is writing stays.
+            folder.open({"input": "x", "size": (1, 2)}, overwrite=False)
+            assert growing.exists()
+            raise ZeroDivisionError
         assert sorted(p.name for p in folder.path.iterdir()) == [
             "manifest.json",
             "shard-000000.jsonl",

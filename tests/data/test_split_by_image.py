@@ -43,7 +43,7 @@ def split(tool, tmp_path, capsys):
     def run(data, *options):
         path = tmp_path / "a.json"
         path.write_text(json.dumps(data))
-        tool.main(["--input", str(path), *options])
+        tool.main(["--input", str(path), *options, "--overwrite"])
         return [json.loads((tmp_path / f"a_{part}.json").read_text()) for part in ("train", "val")]
 
     return run
@@ -77,7 +77,7 @@ def test_split_by_the_beginning_of_file_names(split, tool, tmp_path, capsys):
     assert len(train["images"]) == 9
     for prefix in ("x", ""):
         with pytest.raises(SystemExit):
-            tool.main(["--input", str(tmp_path / "a.json"), "--val-prefix", prefix])
+            tool.main(["--input", str(tmp_path / "a.json"), "--overwrite", "--val-prefix", prefix])
         assert "with --val-prefix" in capsys.readouterr().err
 
 
@@ -114,7 +114,7 @@ def test_no_part_is_empty(split, share, count):
             "annotations[0] is of image 5, which is not among the images",
         ),
         (document(), ["--val-output", "FOLDER/a.json"], "name one file twice"),
-        (document(), ["--val-output", "FOLDER/a.json/b.json"], "cannot be written"),
+        (document(), ["--val-output", "FOLDER/a.json/b.json"], "a.json is no folder"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
@@ -135,3 +135,13 @@ def test_missing_input_is_one_line(tool, tmp_path, capsys):
     with pytest.raises(SystemExit):
         tool.main(["--input", str(tmp_path / "none.json")])
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_older_parts_are_not_replaced_unasked(split, tool, tmp_path, capsys):
+    split(document())
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    for more in ([], ["--train-output", str(tmp_path / "new.json")]):
+        with pytest.raises(SystemExit):
+            tool.main(["--input", str(tmp_path / "a.json"), *more])
+        assert "exists: pass --overwrite to replace it" in capsys.readouterr().err
+        assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -6,8 +6,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from deocclusion_d2.decomposition import decompose, decompose_scenes
-from deocclusion_d2.decomposition.decompose import layer_masks, safe_name
+from deocclusion_d2.decomposition import check_object_name, decompose, decompose_scenes
+from deocclusion_d2.decomposition.decompose import layer_masks, readable_name
 from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.inference.content import ContentFiller, SmoothFiller
@@ -226,10 +226,28 @@ def test_what_cannot_be_decomposed():
 
 @pytest.mark.parametrize(
     ("category", "name"),
-    [("car", "car"), (" Wine glass ", "wine-glass"), ("../etc", "etc"), ("寿司", "object")],
+    [
+        ("car", "car"),
+        (" Wine glass ", "wine-glass"),
+        ("../etc", "etc"),
+        ("寿司", "寿司"),
+        ("A\u0308pfel", "äpfel"),  # two characters that are one letter
+        ("İstanbul", "i̇stanbul"),
+        ("हिन्दी", "हिन्दी"),  # vowels are marks
+        ("กุ้ง", "กุ้ง"),
+        ("می\u200cخواهم", "میخواهم"),  # a joiner that is not seen
+        ("\u202egnp.exe", "gnp-exe"),
+        ("\x1b[31mred", "31mred"),
+        ("☂ *", "object"),
+        ("\u0301", "object"),  # a mark without a letter
+        ("x" * 63, "x" * 40),
+        ("word " * 20, "word-word-word-word-word-word-word-word"),
+        ("e\u0323\u0302" * 39 + "ab\u0323\u0302c", "ệ" * 39 + "a"),
+    ],
 )
-def test_names_are_safe_for_files(category, name):
-    assert safe_name(category) == name
+def test_categories_in_names(category, name):
+    assert readable_name(category) == name
+    check_object_name(f"{readable_name(category)}-0")
 
 
 def test_cyclic_graphs_are_decomposed_too():

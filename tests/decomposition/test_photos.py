@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +22,21 @@ def test_photos_are_read_as_all_pictures_are(tmp_path):
     (tmp_path / "empty.png").touch()
     with pytest.raises(UserError, match="empty.png: not a readable picture"):
         read_photo(tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize(
+    ("photos", "names"),
+    [
+        (["a.jpg", "a.png", "a_jpg.bmp"], ["a_jpg-2", "a_png", "a_jpg"]),
+        (["A.jpg", "a.png", "b.png"], ["A_jpg", "a_png", "b"]),
+        (["A.jpg", "a.jpg"], ["A_jpg", "a_jpg-2"]),
+        (["a.b.jpg", "a_b.png", "a.b.png"], ["a_b_jpg", "a_b", "a_b_png"]),
+        (["con.jpg", "a .jpg", "e\u0301.jpg", "\u00e9.png"], ["_con", "a", "é_jpg", "é_png"]),
+        (["x" * 120 + "1.jpg", "x" * 120 + "2.jpg"], ["x" * 100, "x" * 100 + "-2"]),
+    ],
+)
+def test_every_photo_has_a_folder_of_its_own(photos, names):
+    assert output_names([Path("photos", name) for name in photos]) == names
 
 
 def test_photos_of_a_folder(tmp_path):

@@ -1,5 +1,7 @@
 """A scene on disk: it comes back as it was, and damage is named in one line."""
 
+import dataclasses
+import functools
 import json
 import os
 from dataclasses import replace
@@ -10,6 +12,7 @@ from PIL import Image
 
 from deocclusion_d2.decomposition import (
     check_object_name,
+    check_request,
     graph_document,
     is_layered_scene,
     load_layered_scene,
@@ -84,7 +87,7 @@ def test_an_object_without_a_visible_pixel_and_a_scene_without_objects(tmp_path)
     _equal(scene, load_layered_scene(tmp_path / "scene"))
     scene.layers.clear()
     scene.graph = type(scene.graph)(0)
-    save_layered_scene(scene, tmp_path / "scene")
+    save_layered_scene(scene, tmp_path / "scene", overwrite=True)
     _equal(scene, load_layered_scene(tmp_path / "scene"))
 
 
@@ -128,7 +131,9 @@ def test_confidences_and_mutual_pairs(tmp_path):
 
 def test_an_older_scene_is_replaced_whole(folder):
     scene, _ = circle()
-    save_layered_scene(scene, folder)
+    _refused(lambda: save_layered_scene(scene, folder), str(folder), "--overwrite replaces it")
+    _equal(load_layered_scene(folder), row_of_cars()[0])
+    save_layered_scene(scene, folder, overwrite=True)
     assert sorted(p.name for p in (folder / "layers").iterdir()) == ["a.png", "b.png", "c.png"]
     assert [p.name for p in folder.parent.iterdir()] == ["scene"]
 
@@ -144,11 +149,18 @@ def test_a_folder_that_is_no_scene_is_never_replaced(folder, tmp_path):
     _refused(lambda: save_layered_scene(scene, file), str(file))
     # A graph.json of something else; a scene with other files in its folders.
     (photos / "graph.json").write_text('{"nodes": []}')
-    _refused(lambda: save_layered_scene(scene, photos), "not the graph.json of a layered scene")
-    for extra in ("notes.txt", "layers/notes.txt"):
+    replace = functools.partial(save_layered_scene, overwrite=True)
+    _refused(lambda: replace(scene, photos), "not the graph.json of a layered scene")
+    for extra in ("notes.txt", "layers/notes.txt", "layers/mine.png", "overview.png"):
         (folder / extra).write_text("keep me")
-        _refused(lambda: save_layered_scene(scene, folder), extra, "name another folder")
+        _refused(lambda: replace(scene, folder), extra, "name another folder")
         (folder / extra).unlink()
+    # A folder with something in it where one of our files was.
+    (folder / "layers" / "car-1.png").rename(tmp_path / "car-1.png")
+    (folder / "layers" / "car-1.png").mkdir()
+    _refused(lambda: replace(scene, folder), "layers/car-1.png", "name another folder")
+    (folder / "layers" / "car-1.png").rmdir()
+    (tmp_path / "car-1.png").rename(folder / "layers" / "car-1.png")
     assert (photos / "holiday.png").read_text() == file.read_text() == "keep me"
     _equal(load_layered_scene(folder), row_of_cars()[0])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "photos", "scene"]
@@ -160,10 +172,12 @@ def test_the_older_scene_stays_when_writing_fails(folder, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "graph_document", full)
-        _refused(lambda: save_layered_scene(scene, folder), "No space left")
-    _equal(load_layered_scene(folder), row_of_cars()[0])
+    for what in ("fromarray", "Path.write_text"):
+        with monkeypatch.context() as patch:
+            owner = module.Path if "." in what else module.Image
+            patch.setattr(owner, what.rpartition(".")[2], full)
+            _refused(lambda: save_layered_scene(scene, folder, overwrite=True), "No space left")
+        _equal(load_layered_scene(folder), row_of_cars()[0])
     rename = module.Path.rename
 
     def fail_for_new(path, target):
@@ -173,7 +187,7 @@ def test_the_older_scene_stays_when_writing_fails(folder, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(module.Path, "rename", fail_for_new)
-        _refused(lambda: save_layered_scene(scene, folder), "No space left")
+        _refused(lambda: save_layered_scene(scene, folder, overwrite=True), "No space left")
     _equal(load_layered_scene(folder), row_of_cars()[0])
     assert os.listdir(folder.parent) == ["scene"]
 
@@ -288,9 +302,110 @@ def test_graph_json_that_does_not_fit(refuse, change, message):
     refuse(change, "graph.json", message)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(height=24.0), "'height' is 24.0, not a whole number"),
+        (lambda d: d.update(height=10**30), "40 x 24 px"),
+        (lambda d: d.update(width=True), "'width' is True, not a whole number"),
+        (lambda d: d.update(width=float("nan")), "'width' is nan"),
+        (lambda d: d.update(file_name=7), "'file_name' is 7, not text"),
+        (lambda d: d.update(method=["edits"]), "'method' is ['edits'], not an object"),
+        (lambda d: d.update(neighbours={}), "'neighbours' is {}, not a list"),
+        (lambda d: d.update(mutual=7), "'mutual' is 7, not a list"),
+        (
+            lambda d: d.update(mutual=[{"objects": ["car-0", "car-1"], "increments": [1]}]),
+            "increments [1] are not two numbers",
+        ),
+        (
+            lambda d: d.update(mutual=[{"objects": ["car-0", "car-1"], "increments": [1, 1e999]}]),
+            "increments [1, inf] are not two numbers",
+        ),
+        (lambda d: d["objects"][1].update(name=["car-1"]), "['car-1'] cannot be the name"),
+        (lambda d: d["objects"][1].update(x0=9.0), "'x0' is 9.0"),
+        (lambda d: d["objects"][1].update(category_id="1"), "'category_id' is '1'"),
+        (lambda d: d["objects"][1].update(category=None), "'category' is None"),
+        (lambda d: d["objects"][1].update(instance_id=[1]), "'instance_id' is [1]"),
+        (
+            lambda d: d["objects"][1].update(
+                modal_segmentation=d["objects"][0]["modal_segmentation"]
+            ),
+            "'car-1': its modal mask reaches out of its amodal mask",
+        ),
+        (lambda d: d["objects"][1].update(layer="../../x.png"), "'layer' is '../../x.png'"),
+        (lambda d: d["objects"][1].update(layer="layers/../x.png"), "'layer' is"),
+        (lambda d: d["objects"][1].update(layer="/etc/passwd"), "'layer' is '/etc/passwd'"),
+        (lambda d: d["objects"][1].update(layer=7), "'layer' is 7"),
+    ],
+)
+def test_wrong_types_and_ways_out_of_the_folder(refuse, change, message):
+    refuse(change, "graph.json", message)
+
+
+def test_a_pipe_in_place_of_a_picture_is_not_waited_for(folder):
+    for name in ("layers/car-1.png", "background.png"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        _refused(lambda name=name: load_layered_scene(folder), f"{folder / name}: not a file")
+
+
+# ------------------------------------------------------------------ names
+
+
+def test_files_fit_every_file_system(tmp_path):
+    names = ["con", "Car", "car", "ＣＡＲ", "x" * 180, "猫" * 60 + "-1", "nul.a", "A\u0308", "Ä"]
+    scene, _ = row_of_cars()
+    first = scene.layers[0]
+    scene.layers = [dataclasses.replace(first, name=name) for name in names]
+    scene.graph = OcclusionGraph(len(names))
+    save_layered_scene(scene, tmp_path / "scene")
+    files = [p.stem for p in (tmp_path / "scene" / "layers").iterdir()]
+    assert sorted(files) == sorted(
+        ["_con", "Car", "car-2", "ＣＡＲ-3", "x" * 100, "猫" * 33, "_nul.a", "Ä", "Ä-2"]
+    )
+    assert [layer.name for layer in load_layered_scene(tmp_path / "scene").layers] == names
+
+
+def test_the_photo_is_known_by_its_name_alone(tmp_path):
+    for number, name in enumerate(["/home/me/street.png", "C:\\me\\street.png", "street.png"]):
+        scene, _ = row_of_cars()
+        scene.file_name = name
+        folder = tmp_path / str(number)
+        save_layered_scene(scene, folder)
+        assert json.loads((folder / "graph.json").read_text())["file_name"] == "street.png"
+    # An older version's folder.
+    path = folder / "graph.json"
+    path.write_text(path.read_text().replace('"street.png"', '"/home/me/street.png"'))
+    assert load_layered_scene(folder).file_name == "street.png"
+
+
+# ------------------------------------------------------------------ what was asked for
+
+
+def test_a_finished_scene_is_known_by_its_request(tmp_path):
+    wanted = {"photo_sha256": "a", "masks_sha256": "b", "method": "raw", "settings_sha256": "c"}
+    folder = tmp_path / "scene"
+    save_layered_scene(row_of_cars()[0], folder, request=wanted)
+    check_request(folder, dict(reversed(wanted.items())))
+    for change, message in (
+        ({"photo_sha256": "x"}, "made with another photo: --overwrite"),
+        ({"method": "nog", "masks_sha256": "x"}, "another masks and another method: "),
+        ({"method": "nog", "settings_sha256": "x"}, "made with another method: "),
+        ({"settings_sha256": "x"}, "made with another settings: "),
+        ({"weights_sha256": "x"}, "made with another weights: "),
+    ):
+        _refused(lambda change=change: check_request(folder, wanted | change), message)
+    _refused(lambda: check_request(folder, {"photo_sha256": "a"}), "another masks and another")
+    (folder / "layers" / "car-1.png").unlink()
+    _refused(lambda: check_request(folder, wanted), "layers/car-1.png is missing")
+    save_layered_scene(row_of_cars()[0], tmp_path / "older")
+    _refused(lambda: check_request(tmp_path / "older", wanted), "does not say which photo, masks")
+
+
 UNSAFE = [
     "", ".", "..", "../car-1", "a/b", "/etc/car", "a\\b", "C:car", "a\0b", "a\nb", ".car", "car.",
-    " car", "car ", "a*", "a?", 'a"', "a<b", "a|b", "x" * 61, "\ud800", None, 7,
+    " car", "car ", "a*", "a?", 'a"', "a<b", "a|b", "x" * 201, "\ud800", None, 7,
+    "a\u202eb", "a\u2028b", "\x9b1m",
 ]  # fmt: skip
 
 
@@ -299,6 +414,8 @@ def test_names_that_no_file_should_have(refuse, name):
     refuse(lambda d: d["objects"][1].update(name=name), "cannot be the name of an object")
 
 
-@pytest.mark.parametrize("name", ["car-0", "traffic light-3", "st. nick-1", "ö", "x" * 60, "車-1"])
+@pytest.mark.parametrize(
+    "name", ["car-0", "traffic light-3", "st. nick-1", "ö", "x" * 200, "車-1", "हिन्दी-0"]
+)
 def test_names_that_are_fine(name):
     check_object_name(name)

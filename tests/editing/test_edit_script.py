@@ -24,7 +24,7 @@ def write(tmp_path):
 
 def _edits(tmp_path):
     """One of every operation."""
-    save_layered_scene(circle()[0], tmp_path / "other")
+    save_layered_scene(circle()[0], tmp_path / "other", overwrite=True)
     return [
         {"op": "insert", "scene": "../other", "object": "b", "x": 20, "y": 18, "scale": 0.5},
         {"op": "insert", "scene": "../other", "object": "b", "name": "plank", "x": -2, "y": 9},
@@ -107,6 +107,10 @@ def test_edits_are_made_all_or_none():
         ({"op": "move", "object": "car-0", "dx": 1.5, "dy": 0}, "'dx' is 1.5; give a whole"),
         ({"op": "move", "object": "car-0", "dx": True, "dy": 0}, "'dx' is True; give a whole"),
         ({"op": "move", "object": "car-0", "dx": "1", "dy": 0}, "'dx' is '1'; give a whole"),
+        ({"op": "move", "object": "car-0", "dx": 10**400, "dy": 0}, "pixels, 10000000 at most"),
+        ({"op": "move", "object": "car-0", "dx": 0, "dy": -(10**7) - 1}, "'dy' is -10000001"),
+        ({"op": "hide", "object": "car-0", "\x1b[2J": 1}, "unknown key '\\x1b[2J'"),
+        ({"op": "\x1b[2J", "object": "car-0"}, "unknown op '\\x1b[2J'"),
         ({"op": "scale", "object": "car-0", "factor": "2"}, "'factor' is '2'; give a number"),
         ({"op": "scale", "object": "car-0", "factor": float("nan")}, "'factor' is nan"),
         ({"op": "scale", "object": "car-0", "factor": 10**400}, "'factor' is 1000"),

@@ -1,5 +1,7 @@
 """Choosing images, reading back what conversion wrote, and the PNG files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from deocclusion_d2.deoccluder import build_deoccluder
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.visualization import as_converted, by_deoccluder, render_records, select_records
+from deocclusion_d2.visualization.render import _png_names
 
 HEIGHT, WIDTH = 40, 100
 
@@ -133,9 +136,54 @@ def test_missing_image_matters_only_to_models_with_colors(tmp_path, records):
     method = by_deoccluder(build_deoccluder("raw"))
     assert len(list(render_records(records[:1], method, tmp_path, "Raw", scale=1.0))) == 1
     with pytest.raises(UserError, match=r"image 7.*000003.png"):
-        list(render_records(records[:1], method, tmp_path, "Raw", needs_image=True))
-    with pytest.raises(UserError, match="--scale 0"):
-        list(render_records(records[:1], method, tmp_path, "Raw", scale=0))
+        list(render_records(records[:1], method, tmp_path / "new", "Raw", needs_image=True))
+    for scale in (0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=f"--scale {scale}"):
+            list(render_records(records[:1], method, tmp_path / "new", "Raw", scale=scale))
+
+
+def test_pictures_and_images_that_are_there_are_kept(tmp_path, records):
+    method = by_deoccluder(build_deoccluder("raw"))
+    older = tmp_path / "0001_000002.png"
+    Image.new("RGB", (3, 2)).save(older)
+    before = older.read_bytes()
+    with pytest.raises(UserError, match=r"0001_000002\.png exists: pass --overwrite"):
+        render_records(records[:2], method, tmp_path, "Raw", scale=1.0)
+    assert [p.name for p in tmp_path.iterdir()] == [older.name]  # nothing is drawn before
+    # An image of the data set that lies where a picture would.
+    record = {**records[0], "file_name": str(tmp_path / older.name)}
+    folder = tmp_path.name
+    older.rename(tmp_path / f"{folder}_{older.name}")
+    record["file_name"] = str(tmp_path / f"{folder}_{older.name}")
+    (tmp_path / f"{folder}_{folder}_{older.name}").symlink_to(record["file_name"])
+    with pytest.raises(UserError, match="is the input: name another"):
+        render_records([record], method, tmp_path, "Raw", scale=1.0, overwrite=True)
+    assert Path(record["file_name"]).read_bytes() == before
+
+
+def test_ids_and_names_stay_in_the_folder_and_apart(tmp_path):
+    records = [
+        make_record(1, "x/a.png"),
+        make_record("../../1", "y/x/a.jpg"),
+        make_record(3, "z/X/A.png"),
+        make_record(4, "w/x/a_3.png"),
+        make_record(5, ""),
+        make_record(6, "x/" + "猫" * 80 + ".png"),
+    ]
+    assert _png_names(records) == [
+        *("x_a.png", "x_a_.._.._1.png", "X_A_3.png", "x_a_3_4.png", "image_5.png"),
+        f"x_{'猫' * 32}.png",
+    ]
+
+
+def test_a_size_that_cannot_be_drawn_is_refused(tmp_path):
+    record = {**make_record(1, "x/a.png"), "height": 10**9, "width": 10**9}
+    with pytest.raises(UserError, match=r"image 1 \(x/a.png\): its size is 1000000000 x "):
+        list(render_records([record], by_deoccluder(build_deoccluder("raw")), tmp_path, "Raw"))
+    record = make_record(1, "x/a.png")  # 100 x 40 pixels
+    with pytest.raises(UserError, match=r"--scale 121: image 1 of 100 x 40 pixels would be"):
+        list(render_records([record], as_converted, tmp_path, "Raw", scale=121.0))
+    assert not list(tmp_path.iterdir())
 
 
 def test_network_needs_a_config():

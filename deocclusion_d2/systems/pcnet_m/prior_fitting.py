@@ -14,6 +14,7 @@ Neither round is believed when it does not predict dual completion's sign on ima
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ _LEAST_DEVIATIONS = 3.0
 _FOLDS = 5
 # Six coefficients need no more images than this, which are taken at equal distances.
 ENOUGH_IMAGES = 1000
+
+# Of paths in the name of a data set.
+_FOLDERS = re.compile(r"[^:@]*[/\\]")
 
 # Coefficients out of features (P, F) and relative differences (P,).
 _Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -119,7 +123,8 @@ def fit_ordering_prior(
     if comm.is_main_process():
         fitted_on = {
             "version": __version__,
-            "dataset": ", ".join(dataset_names),
+            # Whoever gets the prior with its weights is told no folders.
+            "dataset": ", ".join(_FOLDERS.sub("", name) for name in dataset_names),
             "images": count,
             **_weights(cfg.MODEL.WEIGHTS),
             "order_threshold": ordering.threshold,
