@@ -12,8 +12,9 @@ import html
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,24 @@ from PIL import Image
 from ..decomposition import load_layered_scene
 from ..files import whole_file
 from ..structures import LayeredScene, ObjectLayer
+from .fingerprint import scene_fingerprint
 
 ASSETS = Path(__file__).parent / "page"
-SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "controls.js")
+SCRIPTS = (
+    "composition.js",
+    "state.js",
+    "script.js",
+    "history.js",
+    "storage.js",
+    "outline.js",
+    "view.js",
+    "list.js",
+    "controls.js",
+)
 """In the order in which the page runs them: each uses only what stands before it."""
+
+# What some system does not take in the name of a file.
+_UNSAFE = re.compile(r'[\\/:*?"<>|]')
 
 
 def write_scene_page(scene: LayeredScene, path: str | Path) -> None:
@@ -62,7 +77,7 @@ def write_scene_pages(folders: Sequence[Path], target: str | Path, of_folder: bo
 def scene_page(scene: LayeredScene) -> str:
     """The page of a scene as text."""
     parts = {
-        "title": html.escape(Path(scene.file_name).name or "scene"),
+        "title": html.escape(visible_text(_photo_name(scene)) or "scene"),
         "style": _asset("page.css"),
         "scene": _script_safe_json(scene_document(scene)),
         "script": "\n".join(_asset(name) for name in SCRIPTS),
@@ -78,11 +93,12 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
     by their alpha and so loses bits of them: ``background`` holds RGB; ``pixels`` of an object is
     twice as high as the object, or None for an object without pixels. Above it holds RGB, below
     alpha in red and the modal mask, 0 or 255, in green. ``edges`` are [occluder, occludee] by name.
+    Of the photo's path the page knows the last part alone.
     """
     names = [layer.name for layer in scene.layers]
     return {
-        "file_name": scene.file_name,
-        "save_as": Path(scene.file_name).stem or "scene",
+        "fingerprint": scene_fingerprint(scene),
+        "save_as": _UNSAFE.sub("_", visible_text(PurePath(_photo_name(scene)).stem)) or "scene",
         "width": scene.width,
         "height": scene.height,
         "background": _png_uri(scene.background),
@@ -100,6 +116,28 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
         ],
         "edges": [[names[i], names[j]] for i, j in scene.graph.edges],
     }
+
+
+def visible_text(text: str) -> str:
+    """Text with what would not be seen, or would turn what stands beside it, written out.
+
+    Control characters, marks of direction, line separators, halves of surrogate pairs. Joiners are
+    part of letters and stay. As ``visible`` of the page's ``script.js`` does.
+    """
+    return "".join(_written_out(character) for character in text)
+
+
+def _written_out(character: str) -> str:
+    unseen = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    if not unseen or character in "\u200c\u200d":
+        return character
+    code = f"{ord(character):04x}"
+    return f"\\u{code}" if len(code) == 4 else f"\\u{{{code}}}"
+
+
+def _photo_name(scene: LayeredScene) -> str:
+    """The photo's name without its folders, also where Windows wrote them."""
+    return re.split(r"[/\\]", scene.file_name)[-1]
 
 
 def _layer_uri(layer: ObjectLayer) -> str | None:
