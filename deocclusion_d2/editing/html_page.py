@@ -131,8 +131,7 @@ def _written_out(character: str) -> str:
     unseen = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
     if not unseen or character in "\u200c\u200d":
         return character
-    code = f"{ord(character):04x}"
-    return f"\\u{code}" if len(code) == 4 else f"\\u{{{code}}}"
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _photo_name(scene: LayeredScene) -> str:

@@ -586,10 +586,10 @@ def test_an_object_beside_the_picture_by_its_shape_alone_is_outside(v8: MiniRace
         ("car-0", "car-0"),
         ("\u732b-0", "\u732b-0"),
         ("\u202egpj.exe", "\\u202egpj.exe"),
-        ("a\x1b[31m\nb\x7f", "a\\u001b[31m\\u000ab\\u007f"),
+        ("a\x1b[31m\nb\x7f", "a\\x1b[31m\\nb\\x7f"),
         ("x\u2028y\u2066z\ufeff", "x\\u2028y\\u2066z\\ufeff"),
         ("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680"),
-        ("\U000e0041", "\\u{e0041}"),
+        ("\U000e0041", "\\U000e0041"),
         ("<script>\"'&", "<script>\"'&"),
     ],
 )

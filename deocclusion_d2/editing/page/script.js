@@ -2,6 +2,7 @@
 // are shown, which come from files and may hold anything.
 
 const SCRIPT_VERSION = 1;
+const FARTHEST = 10_000_000; // in pixels; no photo is so large
 
 // What the page can do, and the keys of each edit beside "op" and "object": true where needed.
 const PAGE_OPERATIONS = {
@@ -13,9 +14,11 @@ const TOOLS_OPERATIONS = ["scale", "duplicate", "insert"];
 // Text with what would not be seen, or would turn what stands beside it, written out: control
 // characters, marks of direction, line separators. Joiners are part of letters and stay.
 function visible(text) {
+  const named = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
   return text.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/gu, (character) => {
     const code = character.codePointAt(0).toString(16);
-    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+    const [letter, length] = code.length > 4 ? ["U", 8] : code.length > 2 ? ["u", 4] : ["x", 2];
+    return named[character] ?? `\\${letter}${code.padStart(length, "0")}`;
   });
 }
 
@@ -106,9 +109,7 @@ function checkedEdit(scene, state, edit, where) {
     if (!Object.hasOwn(edit, key)) {
       if (key === "object" || keys[key]) throw new Error(`${where} (${op}): "${key}" is missing`);
     } else if (key === "dx" || key === "dy") {
-      const place = state.placed.get(object);
-      const to = (key === "dx" ? place.x : place.y) + edit[key];
-      if (!Number.isSafeInteger(edit[key]) || !Number.isSafeInteger(to)) {
+      if (!Number.isInteger(edit[key]) || Math.abs(edit[key]) > FARTHEST) {
         throw new Error(`${where} (${op}): "${key}" is ${quoted(edit[key])}; give whole pixels`);
       }
     } else if (!state.placed.has(edit[key])) {
