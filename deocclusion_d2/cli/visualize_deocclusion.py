@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from ..data.datasets import DatasetName, ensure_registered
@@ -94,7 +94,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.frames,
             args.max_images,
         )
-        written = render_records(records, method, args.output, title, needs_image, args.scale)
+        classes = MetadataCatalog.get(name).get("thing_classes", ())
+        written = render_records(
+            records, method, args.output, title, needs_image, args.scale, classes=classes
+        )
         count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")
 

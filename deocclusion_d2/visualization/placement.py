@@ -127,6 +127,55 @@ def place_tags(
     return [c for c in centres if c is not None]
 
 
+def covered_tags(centres: Sequence[Point], sizes: Sequence[Point]) -> list[int]:
+    """Tags that lie on one before them, in part at least."""
+    boxes: list[np.ndarray] = []
+    covered = []
+    for i, (centre, size) in enumerate(zip(centres, sizes, strict=True)):
+        box = _box_around(centre, size)
+        if any(_overlap(box, other) for other in boxes):
+            covered.append(i)
+        else:
+            boxes.append(box)
+    return covered
+
+
+def place_texts(
+    arcs: Sequence[np.ndarray],
+    sizes: Sequence[Point],
+    tags: Sequence[tuple[Point, Point]],
+    nodes: Sequence[Node],
+    picture: tuple[int, int],
+) -> list[Point | None]:
+    """Centres of texts on arrows, None for those for which there is no room.
+
+    A text stands on the middle part of its arrow, where it covers no tag, node or other text, nor
+    leaves the picture.
+
+    Args:
+        arcs: E arrows as (K, 2) points.
+        sizes: E text sizes (width, height) in picture pixels.
+        tags: centre and size of what is there already.
+        nodes: points that stay free.
+        picture: height and width of the picture.
+    """
+    taken = [_box_around(*tag) for tag in tags]
+    dots = np.array([[n.x, n.y] for n in nodes]).reshape(-1, 2)
+    places: list[Point | None] = []
+    for arc, size in zip(arcs, sizes, strict=True):
+        found = None
+        for share in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74):
+            x, y = arc[round(share * (len(arc) - 1))]
+            box = _box_around((x, y), size)
+            free = not any(_overlap(box, other) for other in taken) and not _outside(box, picture)
+            if free and not _points_within(dots, box, 2.0):
+                found = (float(x), float(y))
+                taken.append(box)
+                break
+        places.append(found)
+    return places
+
+
 def tag_fits(node: Node, size: Point) -> bool:
     """Whether a tag centred on a node stays inside the node's mask."""
     return bool(np.hypot(*size) / 2 <= node.radius)

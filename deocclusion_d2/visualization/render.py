@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from detectron2.utils.file_io import PathManager
@@ -11,6 +11,7 @@ from PIL import Image
 from ..data.scenes import deocclusion_from_record, scene_from_record
 from ..errors import UserError
 from ..structures import Deocclusion, Scene, SceneTruth
+from .palette import Color, instance_color
 from .scene import scene_panels
 
 Method = Callable[[dict, Scene, SceneTruth], tuple[Deocclusion, SceneTruth | None]]
@@ -83,6 +84,7 @@ def render_records(
     amodal_title: str,
     needs_image: bool = False,
     scale: float | None = None,
+    classes: Sequence[str] = (),
 ) -> Iterator[Path]:
     """Write ``scene_panels`` of images to PNG files, one after the other.
 
@@ -92,6 +94,7 @@ def render_records(
         output_dir: folder, made when it is missing. A file is named after its image and the
             image's folder.
         amodal_title, scale: see ``scene_panels``.
+        classes: names of the categories, by the annotations' ``category_id``.
         needs_image: whether the method looks at the image; otherwise a missing file is drawn dark.
 
     Yields:
@@ -105,6 +108,7 @@ def render_records(
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
+    tracks = _track_numbers(records)
     for record in records:
         exists = PathManager.isfile(record["file_name"])
         if needs_image and not exists:
@@ -114,10 +118,53 @@ def render_records(
             )
         scene, truth = scene_from_record(record, load_image=exists)
         deocclusion, known = method(record, scene, truth)
-        picture = scene_panels(scene, deocclusion, known, scale, amodal_title)
+        names, colors = _categories(record, classes), _track_colors(record, tracks)
+        picture = scene_panels(scene, deocclusion, known, scale, amodal_title, names, colors)
         path = folder / _png_name(record, taken)
         Image.fromarray(picture).save(path)
         yield path
+
+
+def _annotations(record: dict) -> list[dict]:
+    """Those that become instances."""
+    return [a for a in record["annotations"] if not a.get("iscrowd", 0)]
+
+
+def _categories(record: dict, classes: Sequence[str]) -> list[str]:
+    """The category name of every instance, "" where it is not known."""
+    names = []
+    for annotation in _annotations(record):
+        row = annotation.get("category_id", -1)
+        known = classes[row] if 0 <= row < len(classes) else ""
+        # A format without categories may give every region a name.
+        names.append(str(annotation.get("name") or known))
+    return names
+
+
+def _track_numbers(records: Sequence[dict]) -> dict[tuple[str, str], int]:
+    """A number for each track of a sequence, which is a folder: an object keeps its colour."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        tracks = found.setdefault(_sequence(record), set())
+        tracks |= {str(a["track_id"]) for a in _annotations(record) if "track_id" in a}
+    return {
+        (sequence, track): number
+        for sequence, tracks in found.items()
+        for number, track in enumerate(sorted(tracks, key=lambda t: (len(t), t)))
+    }
+
+
+def _track_colors(record: dict, numbers: Mapping[tuple[str, str], int]) -> list[Color] | None:
+    """The colour of every instance by its track; None where some instances have none."""
+    annotations = _annotations(record)
+    if not all("track_id" in a for a in annotations):
+        return None
+    sequence = _sequence(record)
+    return [instance_color(numbers[sequence, str(a["track_id"])]) for a in annotations]
+
+
+def _sequence(record: dict) -> str:
+    return str(PurePath(record["file_name"]).parent)
 
 
 def _png_name(record: dict, taken: set[str]) -> str:
