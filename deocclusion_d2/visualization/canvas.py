@@ -27,6 +27,9 @@ from .palette import BACKGROUND, INK, PAPER, Color, text_color
 
 Point = tuple[float, float]
 
+# Height of a tag's letters, as a share of the tag's.
+_LETTERS = 0.78
+
 
 class SceneCanvas:
     """The picture of one scene.
@@ -216,6 +219,11 @@ class SceneCanvas:
             )
         )
 
+    @staticmethod
+    def tag_size(text: str, height: float) -> Point:
+        """Width and height in picture pixels of a tag that a text fits into."""
+        return text_width(text, _LETTERS * height) + 0.45 * height, height
+
     def tag(self, centre: Point, size: Point, text: str, color: Color) -> None:
         """Draw text on a filled box, in picture pixels.
 
@@ -239,7 +247,7 @@ class SceneCanvas:
             *centre,
             text,
             color=_rgb(text_color(color)),
-            fontsize=height * 0.78 * 72.0 / self._overlay.dpi,
+            fontsize=height * _LETTERS * 72.0 / self._overlay.dpi,
             fontweight="bold",
             ha="center",
             va="center_baseline",

@@ -12,19 +12,29 @@ from ..structures.window_mask import Box
 from .canvas import SceneCanvas
 from .palette import PAPER
 
-# Hidden parts of less than so many units in the square are hard to see.
-_SMALL = 13.0
+# Hidden parts that are nowhere so many units thick are hard to see.
+_SMALL = 9.0
 _SIDE = 0.27  # of an inset, as a share of the picture's shorter side
 _LEAST_SIDE, _LEAST_FACTOR = 70, 1.8
-_CONTEXT = 3.2  # sides of a hidden part that an inset shows
+_CONTEXT = 1.7  # sides of a hidden part that an inset shows
 _MOST_COVERED = 0.3  # of a corner, by objects
 
 
 def small_parts(hidden: Sequence[WindowMask], scale: float, unit: float) -> list[int]:
     """Instances with a hidden part that is hard to see, the largest first."""
-    sides = {i: np.sqrt(mask.area) * scale / unit for i, mask in enumerate(hidden) if mask.area}
-    small = [i for i, side in sides.items() if side < _SMALL]
-    return sorted(small, key=lambda i: (-sides[i], i))
+    small = [
+        i
+        for i, mask in enumerate(hidden)
+        if not mask.is_empty and _thickness(mask) * scale < _SMALL * unit
+    ]
+    return sorted(small, key=lambda i: (-hidden[i].area, i))
+
+
+def _thickness(mask: WindowMask) -> float:
+    """Pixels across a mask where it is thickest."""
+    padded = np.pad(mask.array.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return 2.0 * float(depth.max()) - 1.0
 
 
 def inset_windows(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..structures import LayeredScene, Scene
 from .canvas import drawable
 
-_LONGEST_NUMBER = 4
+# Characters of a number that stands alone, and beside a category.
+_SHORT, _LONG = 3, 8
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Label:
 def scene_labels(scene: Scene, categories: Sequence[str] | None = None) -> list[Label]:
     """Labels of N instances.
 
-    Numbers are the annotation ids where these are short, else the rows.
+    Numbers are the annotation ids; where these are long, the rows stand for them.
 
     Args:
         categories: N category names; "" or None where there are none.
     """
     ids = [str(key) for key in scene.instance_ids]
     rows = [str(row) for row in range(len(scene))]
-    short = ids if max(map(len, ids), default=0) <= _LONGEST_NUMBER else rows
+    short = ids if max(map(len, ids), default=0) <= _SHORT else rows
     if len(set(short)) < len(short):
         short = rows
     names = [""] * len(scene) if categories is None else [str(name).strip() for name in categories]
@@ -44,8 +45,9 @@ def scene_labels(scene: Scene, categories: Sequence[str] | None = None) -> list[
     for number, name, key in zip(short, names, ids, strict=True):
         name = drawable(name, 24)
         known = ids != rows
+        beside = key if len(key) <= _LONG else number
         detail = ", ".join(filter(None, [name, f"annotation {drawable(key, 24)}" if known else ""]))
-        long = f"{name} {number}" if name else number
+        long = drawable(f"{name} {beside}" if name else beside)
         labels.append(Label(drawable(number), long, detail or f"instance {number}"))
     return labels
 
@@ -55,7 +57,7 @@ def layered_labels(layered: LayeredScene) -> list[Label]:
     names = [layer.name for layer in layered.layers]
     ends = [name.rpartition("-")[2] for name in names]
     numbered = len(set(ends)) == len(ends) and all(
-        end.isascii() and end.isdigit() and len(end) <= _LONGEST_NUMBER for end in ends
+        end.isascii() and end.isdigit() and len(end) <= _SHORT + 1 for end in ends
     )
     labels = []
     for row, layer in enumerate(layered.layers):

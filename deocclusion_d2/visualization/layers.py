@@ -10,9 +10,10 @@ import numpy as np
 from ..structures import LayeredScene, ObjectLayer, Scene
 from .canvas import SceneCanvas, captions
 from .labels import layered_labels
+from .legend import HATCHED
 from .palette import PAPER, lighten
 from .scene import (
-    draw_occlusion_graph,
+    draw_signed_graph,
     graph_title,
     hatch,
     outline_hidden,
@@ -51,8 +52,9 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     objects = f"{count} object" + ("" if count == 1 else "s")
     name = f"{short_name(scene)}: " if scene.file_name else ""
     labels, colors = layered_labels(layered), scene_colors(scene)
-    graph = draw_occlusion_graph(scene, layered.graph, scale, labels, colors)
-    hidden = any(layer.occlusion_rate > 0 for layer in layered.layers)
+    graph, signs = draw_signed_graph(scene, layered.graph, scale, labels, colors)
+    if any(layer.occlusion_rate > 0 for layer in layered.layers):
+        signs.append(HATCHED)
     page = titled_grid(
         [
             (f"{name}{objects}, visible outlines", draw_outlines(layered, image, False, scale)),
@@ -71,7 +73,7 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     panel = (max(round(scene.height * scale), 1), max(round(scene.width * scale), 1))
     title = title_height(*panel)
     margin = title // 4
-    page = with_legend(page, layered.graph, labels, colors, hidden, enlarged=False)
+    page = with_legend(page, signs, labels, colors)
     heading = captions(["(e) Complete objects"], page.shape[1] - 2 * margin, title)[0]
     sheet = object_sheet(layered, page.shape[1] - 2 * margin)
     return np.concatenate(

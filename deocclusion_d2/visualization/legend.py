@@ -15,8 +15,19 @@ _SIGN_WIDTH = 3.2
 _MOST_OBJECTS = 240
 
 
-def graph_signs(graph: OcclusionGraph) -> list[tuple[str, str]]:
-    """The signs that a drawn graph holds, with what they mean; see ``legend``."""
+Sign = tuple[str, str]
+"""A kind, one of those of ``legend``, and what it means."""
+
+HATCHED: Sign = ("hatched", "hidden part, completed")
+ENLARGED: Sign = ("inset", "shown enlarged in a corner")
+
+
+def graph_signs(graph: OcclusionGraph, confidences: bool) -> list[Sign]:
+    """The signs that a drawn graph holds.
+
+    Args:
+        confidences: whether some are written in the picture.
+    """
     edges = graph.edges
     mutual = graph.mutual_pairs
     undecided = [p for p in graph.neighbour_pairs if graph.order(*p) == 0 and p not in mutual]
@@ -25,7 +36,7 @@ def graph_signs(graph: OcclusionGraph) -> list[tuple[str, str]]:
         signs.append(("arrow", "is in front of"))
     if graph.cycles():
         signs.append(("cycle", "in front of, on a circle: no order fits all of it"))
-    if any(graph.confidence(*edge) is not None for edge in edges):
+    if confidences:
         signs.append(("confidence", "confidence of an order, from 0 (a guess) to 1"))
     if undecided:
         signs.append(("dotted", "neighbours without an order"))
@@ -34,11 +45,11 @@ def graph_signs(graph: OcclusionGraph) -> list[tuple[str, str]]:
     return signs
 
 
-def legend(signs: Sequence[tuple[str, str]], width: int, letters: float) -> np.ndarray:
+def legend(signs: Sequence[Sign], width: int, letters: float) -> np.ndarray:
     """The meaning of signs, in as many lines as they need.
 
     Args:
-        signs: kind and meaning of each; kinds are "arrow", "cycle", "confidence", "dotted",
+        signs: their kinds are "arrow", "cycle", "confidence", "dotted",
             "mutual", "hatched" and "inset".
         width: of the strip in pixels.
         letters: height of the letters in pixels.
@@ -108,7 +119,7 @@ def object_key(
         rows = [*rows[:_MOST_OBJECTS], ("...", f"and {more} more", PANEL)]
     if not rows:
         return np.zeros((0, width, 3), np.uint8)
-    tag = max(text_width(short, letters) for short, _, _ in rows) + 0.8 * letters
+    tag = max(SceneCanvas.tag_size(short, 1.25 * letters)[0] for short, _, _ in rows)
     texts = max(text_width(detail, letters) for _, detail, _ in rows)
     if tag + texts + 2 * letters > width:
         letters *= max(width / (tag + texts + 2 * letters), 0.4)

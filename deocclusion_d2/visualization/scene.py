@@ -18,7 +18,7 @@ from ..structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowM
 from .canvas import SceneCanvas, captions, text_width
 from .insets import cropped, inset_windows, paste_insets
 from .labels import Label, scene_labels
-from .legend import graph_signs, legend, object_key
+from .legend import ENLARGED, HATCHED, Sign, graph_signs, legend, object_key
 from .palette import (
     ARROW,
     CYCLE,
@@ -179,6 +179,17 @@ def draw_occlusion_graph(
     Raises:
         UserError: the graph has another number of instances than the scene.
     """
+    return draw_signed_graph(scene, graph, scale, labels, colors)[0]
+
+
+def draw_signed_graph(
+    scene: Scene,
+    graph: OcclusionGraph,
+    scale: float = 1.0,
+    labels: Sequence[Label] | None = None,
+    colors: Sequence[Color] | None = None,
+) -> tuple[np.ndarray, list[Sign]]:
+    """As ``draw_occlusion_graph``; also the signs that the picture holds, for its legend."""
     _check_count(scene, len(graph), "nodes")
     labels = scene_labels(scene) if labels is None else labels
     colors = colors or scene_colors(scene)
@@ -217,8 +228,10 @@ def draw_occlusion_graph(
         canvas.arrow(start, end, color, bends[i, j], width=2.2)
     for i, tag in tags.items():
         canvas.tag(tag.centre, tag.size, tag.text, colors[i])
-    _write_confidences(canvas, graph, edges, arcs, list(tags.values()), list(nodes.values()), font)
-    return canvas.render()
+    said = _write_confidences(
+        canvas, graph, edges, arcs, list(tags.values()), list(nodes.values()), font
+    )
+    return canvas.render(), graph_signs(graph.subgraph(list(nodes)), said)
 
 
 @dataclass(frozen=True)
@@ -242,7 +255,7 @@ def _choose_tags(
     for kind, factor in (("long", 1.0), ("long", 0.8), ("short", 1.0), ("short", 0.75)):
         size = max(factor * font, _LEAST_LETTERS)
         texts = [getattr(labels[i], kind) for i in rows]
-        sizes = [(text_width(text, 0.78 * size) + 0.5 * size, 1.15 * size) for text in texts]
+        sizes = [SceneCanvas.tag_size(text, 1.15 * size) for text in texts]
         taken = sum(w * h for w, h in sizes) / (picture[0] * picture[1])
         widest = max((width for width, _ in sizes), default=0.0)
         if kind == "long" and (taken > _MOST_TAGGED or widest > picture[1] / 3):
@@ -269,12 +282,13 @@ def _write_confidences(
     tags: Sequence[_Tag],
     nodes: Sequence[Node],
     font: float,
-) -> None:
+) -> bool:
+    """Returns whether there was room for any."""
     letters = 0.62 * font
     known = [(arc, graph.confidence(*edge)) for edge, arc in zip(edges, arcs, strict=True)]
     known = [(arc, confidence) for arc, confidence in known if confidence is not None]
     if letters < _LEAST_LETTERS - 2:
-        return
+        return False
     texts = [f"{confidence:.2f}" for _, confidence in known]
     sizes = [(text_width(text, letters) + 2, 1.1 * letters) for text in texts]
     taken = [(tag.centre, tag.size) for tag in tags]
@@ -283,6 +297,7 @@ def _write_confidences(
     for text, place in zip(texts, places, strict=True):
         if place is not None:
             canvas.text(place, text, letters, ARROW, centred=True)
+    return any(place is not None for place in places)
 
 
 def scene_panels(
@@ -323,11 +338,12 @@ def scene_panels(
         scale = (_STACK_WIDTH if columns == 1 else _GRID_SIDE) / max(scene.height, scene.width)
     colors = colors or scene_colors(scene)
     labels, graph = scene_labels(scene, categories), deocclusion.graph
+    drawn, signs = draw_signed_graph(scene, graph, scale, labels, colors)
     amodal, enlarged = draw_amodal_masks_with_insets(scene, deocclusion.amodal_masks, scale, colors)
     panels = [
         (scene_title(scene), draw_scene(scene, scale)),
         (f"Modal masks: {_count(len(scene), 'instance')}", draw_modal_masks(scene, scale, colors)),
-        (graph_title(graph), draw_occlusion_graph(scene, graph, scale, labels, colors)),
+        (graph_title(graph), drawn),
         (amodal_title, amodal),
     ]
     if kept is not None:
@@ -340,31 +356,19 @@ def scene_panels(
         picture = draw_amodal_boxes(scene, truth.amodal_boxes, scale, colors)
         panels.append(("Ground truth: amodal boxes", picture))
     hidden = any(not mask.is_empty for mask in _hidden_parts(scene, deocclusion.amodal_masks))
-    page = titled_grid(panels, columns)
-    return with_legend(page, graph, labels, colors, hidden, enlarged)
+    if hidden:
+        signs.append(HATCHED)
+    if enlarged:
+        signs.append(ENLARGED)
+    return with_legend(titled_grid(panels, columns), signs, labels, colors)
 
 
 def with_legend(
-    page: np.ndarray,
-    graph: OcclusionGraph,
-    labels: Sequence[Label],
-    colors: Sequence[Color],
-    hatched: bool,
-    enlarged: bool,
+    page: np.ndarray, signs: Sequence[Sign], labels: Sequence[Label], colors: Sequence[Color]
 ) -> np.ndarray:
-    """A page with what its signs mean and which objects it shows below it.
-
-    Args:
-        page: (h, w, 3) uint8.
-        hatched, enlarged: whether it has hatched parts, and enlarged corners.
-    """
+    """A page, (h, w, 3) uint8, with what its signs mean and which objects it shows below it."""
     width = page.shape[1]
     letters = float(np.clip(width / 95, 9, 17))
-    signs = graph_signs(graph)
-    if hatched:
-        signs.append(("hatched", "hidden part, completed"))
-    if enlarged:
-        signs.append(("inset", "shown enlarged in a corner"))
     key = object_key(labels, colors, width, letters)
     return np.concatenate([page, legend(signs, width, letters), key])
 
