@@ -27,6 +27,7 @@ from ..systems import find_step
 from ..visualization.layers import layers_overview
 from .decompose import decompose_scenes
 from .detector import Detector
+from .explanation import README, README_FILE
 from .mask_sources import MaskedPhoto, MaskSource, open_masks
 from .photos import list_photos, output_names, read_photo
 from .scene_folder import check_replaceable, is_layered_scene, save_layered_scene
@@ -140,7 +141,7 @@ def _step(
             bar.update()
     for layered, (photo, folder) in zip(tools.decompose(ready), ready, strict=True):
         overview = layers_overview(layered, photo.scene.image)
-        save_layered_scene(layered, folder, {OVERVIEW_FILE: overview})
+        save_layered_scene(layered, folder, {OVERVIEW_FILE: overview, README_FILE: README})
         result.written.append(folder)
         bar.update()
     if failure is not None:

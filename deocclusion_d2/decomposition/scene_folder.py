@@ -41,7 +41,7 @@ _SAFE_NAME = re.compile(rf"(?![. ])[^{_FORBIDDEN}]{{1,60}}(?<![. ])")
 
 
 def save_layered_scene(
-    scene: LayeredScene, folder: str | Path, pictures: Mapping[str, np.ndarray] | None = None
+    scene: LayeredScene, folder: str | Path, pictures: Mapping[str, np.ndarray | str] | None = None
 ) -> None:
     """Write a scene as a folder, in place of an older one of the same name.
 
@@ -49,7 +49,7 @@ def save_layered_scene(
     layered scene is never replaced.
 
     Args:
-        pictures: further files of the folder by name, (h, w, 3) uint8 RGB each.
+        pictures: further files of the folder by name: (h, w, 3) uint8 RGB each, or a text.
 
     Raises:
         UserError: ``folder`` exists and is not a layered scene, or cannot be written; or an object
@@ -71,7 +71,10 @@ def save_layered_scene(
         for layer in scene.layers:
             Image.fromarray(layer.rgba).save(new / _layer_file(layer.name))
         for name, picture in (pictures or {}).items():
-            Image.fromarray(picture).save(new / name)
+            if isinstance(picture, str):
+                (new / name).write_text(picture, "utf-8", newline="\n")
+            else:
+                Image.fromarray(picture).save(new / name)
         document = graph_document(scene)
         if pictures:
             document[FURTHER_FILES] = sorted(pictures)

@@ -15,8 +15,9 @@ from .palette import PAPER
 # Hidden parts that are nowhere so many units thick are hard to see.
 _SMALL = 9.0
 _SIDE = 0.27  # of an inset, as a share of the picture's shorter side
-_LEAST_SIDE, _LEAST_FACTOR = 70, 1.8
-_CONTEXT = 1.7  # sides of a hidden part that an inset shows
+_LEAST_SIDE, _LEAST_FACTOR = 70, 2.5
+# Sides of a hidden part, and pixels of the image, that an inset shows.
+_CONTEXT, _LEAST_WINDOW = 1.7, 16
 _MOST_COVERED = 0.3  # of a corner, by objects
 
 
@@ -30,11 +31,24 @@ def small_parts(hidden: Sequence[WindowMask], scale: float, unit: float) -> list
     return sorted(small, key=lambda i: (-hidden[i].area, i))
 
 
+def _depth(mask: WindowMask) -> np.ndarray:
+    """Of each pixel of a mask's window, the distance to the nearest pixel outside the mask."""
+    padded = np.pad(mask.array.astype(np.uint8), 1)
+    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+
+
 def _thickness(mask: WindowMask) -> float:
     """Pixels across a mask where it is thickest."""
-    padded = np.pad(mask.array.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return 2.0 * float(depth.max()) - 1.0
+    return 2.0 * float(_depth(mask).max()) - 1.0
+
+
+def _deepest_point(mask: WindowMask) -> tuple[int, int]:
+    """The pixel (x, y) where a mask is thickest; of several the one nearest to its middle."""
+    depth = _depth(mask)
+    rows, columns = np.nonzero(depth >= depth.max() - 1e-3)
+    h, w = depth.shape
+    best = int(np.argmin((rows - h / 2) ** 2 + (columns - w / 2) ** 2))
+    return mask.x0 + int(columns[best]), mask.y0 + int(rows[best])
 
 
 def inset_windows(
@@ -64,10 +78,17 @@ def inset_windows(
         busy |= mask.to_array(scene.height, scene.width)
     placed: list[tuple[Box, Box]] = []
     for i in small_parts(hidden, scale, unit):
-        window = _window_around(hidden[i], scene.height, scene.width)
-        is_shown = any(_holds(shown, hidden[i].box) for shown, _ in placed)
-        if is_shown or side < _LEAST_FACTOR * scale * (window[2] - window[0]):
+        x, y = _deepest_point(hidden[i])
+        if any(x0 <= x < x1 and y0 <= y < y1 for (x0, y0, x1, y1), _ in placed):
             continue
+        h, w = hidden[i].array.shape
+        most = min(side / (_LEAST_FACTOR * scale), scene.height, scene.width)
+        length = int(min(max(_CONTEXT * max(h, w), _LEAST_WINDOW), most))
+        if length < 1:
+            continue
+        left = min(max(x - length // 2, 0), scene.width - length)
+        top = min(max(y - length // 2, 0), scene.height - length)
+        window = (left, top, left + length, top + length)
         costs = []
         for corner in free:
             x0, y0, x1, y1 = (round(v / scale) for v in corner)
@@ -120,24 +141,6 @@ def cropped(scene: Scene, masks: Sequence[WindowMask], box: Box) -> tuple[Scene,
         y1 - y0, x1 - x0, modal, scene.category_ids, list(scene.instance_ids), image, scene.image_id
     )
     return part, others
-
-
-def _window_around(mask: WindowMask, height: int, width: int) -> Box:
-    """A square around a mask with some of what is about it, inside the image."""
-    x0, y0, x1, y1 = mask.box
-    side = min(max(round(_CONTEXT * max(x1 - x0, y1 - y0)), 16), height, width)
-    left = min(max(round((x0 + x1 - side) / 2), 0), width - side)
-    top = min(max(round((y0 + y1 - side) / 2), 0), height - side)
-    return left, top, left + side, top + side
-
-
-def _holds(outer: Box, inner: Box) -> bool:
-    return (
-        outer[0] <= inner[0]
-        and outer[1] <= inner[1]
-        and outer[2] >= inner[2]
-        and outer[3] >= inner[3]
-    )
 
 
 def _meet(a: Box, b: Box) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from ..structures import LayeredScene, ObjectLayer, Scene
 from .canvas import SceneCanvas, captions
 from .labels import layered_labels
-from .legend import HATCHED
+from .legend import ENLARGED, HATCHED
 from .palette import PAPER, lighten
 from .scene import (
     draw_signed_graph,
@@ -22,6 +22,7 @@ from .scene import (
     short_name,
     title_height,
     titled_grid,
+    with_insets,
     with_legend,
 )
 
@@ -53,15 +54,21 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     name = f"{short_name(scene)}: " if scene.file_name else ""
     labels, colors = layered_labels(layered), scene_colors(scene)
     graph, signs = draw_signed_graph(scene, layered.graph, scale, labels, colors)
+    amodal, enlarged = with_insets(
+        draw_outlines(layered, image, True, scale),
+        scene,
+        [layer.amodal_mask for layer in layered.layers],
+        scale,
+        colors,
+    )
     if any(layer.occlusion_rate > 0 for layer in layered.layers):
         signs.append(HATCHED)
+    if enlarged:
+        signs.append(ENLARGED)
     page = titled_grid(
         [
             (f"{name}{objects}, visible outlines", draw_outlines(layered, image, False, scale)),
-            (
-                "Outlines with their hidden parts (hatched)",
-                draw_outlines(layered, image, True, scale),
-            ),
+            ("Outlines with their hidden parts (hatched)", amodal),
             (graph_title(layered.graph), graph),
             (
                 "Background without the objects",

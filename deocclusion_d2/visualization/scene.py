@@ -98,26 +98,28 @@ def draw_amodal_masks(
     return canvas.render()
 
 
-def draw_amodal_masks_with_insets(
+def with_insets(
+    picture: np.ndarray,
     scene: Scene,
     amodal_masks: Sequence[WindowMask],
-    scale: float = 1.0,
-    colors: Sequence[Color] | None = None,
+    scale: float,
+    colors: Sequence[Color],
 ) -> tuple[np.ndarray, bool]:
-    """As ``draw_amodal_masks``; hidden parts too small to see are shown enlarged in free corners.
+    """A picture of a scene with hidden parts that are too small to see enlarged in free corners.
+
+    Args:
+        picture: (h, w, 3) uint8, ``scale`` times the image's size.
 
     Returns:
         The picture, and whether it has such corners.
     """
-    colors = colors or scene_colors(scene)
-    picture = draw_amodal_masks(scene, amodal_masks, scale, colors)
     windows = []
     unit = SceneCanvas(scene, scale).unit
     for box, corner in inset_windows(scene, _hidden_parts(scene, amodal_masks), scale, unit):
         part, masks = cropped(scene, amodal_masks, box)
         enlarged = draw_amodal_masks(part, masks, (corner[2] - corner[0]) / part.width, colors)
         windows.append((box, enlarged, corner))
-    return paste_insets(picture, windows, scale) if windows else picture, bool(windows)
+    return (paste_insets(picture, windows, scale) if windows else picture), bool(windows)
 
 
 def hatch(canvas: SceneCanvas, hidden: Sequence[WindowMask], colors: Sequence[Color]) -> None:
@@ -339,7 +341,9 @@ def scene_panels(
     colors = colors or scene_colors(scene)
     labels, graph = scene_labels(scene, categories), deocclusion.graph
     drawn, signs = draw_signed_graph(scene, graph, scale, labels, colors)
-    amodal, enlarged = draw_amodal_masks_with_insets(scene, deocclusion.amodal_masks, scale, colors)
+    masks = deocclusion.amodal_masks
+    amodal = draw_amodal_masks(scene, masks, scale, colors)
+    amodal, enlarged = with_insets(amodal, scene, masks, scale, colors)
     panels = [
         (scene_title(scene), draw_scene(scene, scale)),
         (f"Modal masks: {_count(len(scene), 'instance')}", draw_modal_masks(scene, scale, colors)),
@@ -355,7 +359,7 @@ def scene_panels(
     elif known:
         picture = draw_amodal_boxes(scene, truth.amodal_boxes, scale, colors)
         panels.append(("Ground truth: amodal boxes", picture))
-    hidden = any(not mask.is_empty for mask in _hidden_parts(scene, deocclusion.amodal_masks))
+    hidden = any(not mask.is_empty for mask in _hidden_parts(scene, masks))
     if hidden:
         signs.append(HATCHED)
     if enlarged:
@@ -493,7 +497,7 @@ def _draw_undecided(canvas: SceneCanvas, graph: OcclusionGraph, nodes: dict[int,
             continue
         if (i, j) in mutual:
             # Bent, because an arrow may join the two as well.
-            canvas.line(_arc(nodes[i], nodes[j], 0.14), MUTUAL, 1.8, dotted=True)
+            canvas.line(_arc(nodes[i], nodes[j], 0.14), MUTUAL, 2.4, dotted=True)
         elif graph.order(i, j) == 0:
             canvas.line(_arc(nodes[i], nodes[j], 0.0), UNDECIDED, 1.4, dotted=True)
 
