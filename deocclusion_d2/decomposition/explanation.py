@@ -29,6 +29,8 @@ graph.json       who hides whom, and where each object lies:
   mutual                     pairs that hide parts of each other; increments are the pixels that
                              each gained, completed against the other
   method                     what made this: methods, thresholds, checksums of weights
+  version, further_files,    for programs: the version of this format, the files that lie beside it,
+  request                    and what was asked for, where it is noted
 
 Draw the layers over the background, those in front last, and the photo is there again.
 tools/edit_scene.py moves, deletes and reorders objects, also in a browser (--html).

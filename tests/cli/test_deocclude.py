@@ -95,6 +95,7 @@ def test_one_photo(deocclude, photos, capsys):
     assert "convex_r" in said and "OpenCV" in said and "1 decomposed" in said
     folder = photos.parent / "out"
     assert files_of(folder) == [
+        "README.txt",
         "background.png",
         "graph.json",
         "layers/car-0.png",

@@ -329,7 +329,7 @@ def test_a_reload_asks_first_and_loses_nothing(editor: Editor) -> None:
     editor.check(edits)
     assert reload(editor) == ["beforeunload"]
     editor.check(edits)
-    assert "2 edits of before taken up" in notice(editor)
+    assert "2 edits of your last visit are back" in notice(editor)
     editor.press("Control+z")
     editor.check(edits[:1])
     editor.press("Control+Shift+z")

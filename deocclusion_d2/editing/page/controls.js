@@ -68,7 +68,8 @@ class Editor {
       return;
     }
     const count = this.history.edits.length;
-    if (count) this.notify(`${count === 1 ? "1 edit" : `${count} edits`} of before taken up.`, true);
+    const are = count === 1 ? "1 edit of your last visit is" : `${count} edits of your last visit are`;
+    if (count) this.notify(`${are} back.`, true);
   }
 
   keepSoon() {
