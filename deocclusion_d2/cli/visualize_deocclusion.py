@@ -17,7 +17,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from ..data.datasets import DatasetName, ensure_registered, read_json
@@ -99,8 +99,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.frames,
             args.max_images,
         )
+        classes = MetadataCatalog.get(name).get("thing_classes", ())
         written = render_records(
-            records, method, args.output, title, needs_image, args.scale, args.overwrite
+            records, method, args.output, title, needs_image, args.scale, args.overwrite, classes
         )
         count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")

@@ -46,7 +46,8 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
 def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> Deocclusion:
     """The result that a converted JSON holds for one image.
 
-    Its masks, ``occluder_ids`` as graph, and ``hidden_probability`` where there are any.
+    Its masks, ``occluder_ids`` as graph with their confidences, and ``hidden_probability`` where
+    there are any.
 
     Args:
         record: dataset dict of format "pseudo_amodal".
@@ -63,13 +64,15 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
         where = f"image {record['image_id']} ({record['file_name']}), annotation {annotation['id']}"
         if annotation["id"] not in row_of:
             continue
-        for occluder in annotation.get("occluder_ids", ()):
+        occluders = annotation.get("occluder_ids", ())
+        for occluder, confidence in zip(occluders, _confidences(annotation, where), strict=True):
             if occluder == annotation["id"]:
                 raise UserError(f"{where}: it occludes itself")
             if occluder not in row_of:
                 raise UserError(f"{where}: its occluder {occluder} is not in this image")
             try:
-                graph.add_occlusion(row_of[occluder], row_of[annotation["id"]])
+                rows = row_of[occluder], row_of[annotation["id"]]
+                graph.add_occlusion(*rows, confidence=confidence)
             except ValueError:
                 raise UserError(f"{where}: it and {occluder} occlude each other") from None
         if "hidden_probability" in annotation:
@@ -81,6 +84,26 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
     masks = truth.amodal_masks if truth.amodal_masks is not None else scene.modal_masks
     known = any(kept is not None for kept in probabilities)
     return Deocclusion(graph, masks, probabilities=probabilities if known else None)
+
+
+def _confidences(annotation: dict, where: str) -> list[float | None]:
+    """Of each occluder; None where conversion wrote none.
+
+    Raises:
+        UserError: they are no list of as many numbers from 0 to 1.
+    """
+    count = len(annotation.get("occluder_ids", ()))
+    given = annotation.get("occluder_confidences")
+    if given is None:
+        return [None] * count
+    is_list = isinstance(given, list) and len(given) == count
+    if not is_list or not all(
+        isinstance(c, (int, float)) and not isinstance(c, bool) and 0 <= c <= 1 for c in given
+    ):
+        raise UserError(
+            f"{where}: 'occluder_confidences' is not one number from 0 to 1 for each occluder"
+        )
+    return given
 
 
 class SceneMapper:

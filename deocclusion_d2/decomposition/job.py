@@ -31,6 +31,7 @@ from ..version import SAME_RESULTS_SINCE
 from ..visualization.layers import layers_overview
 from .decompose import decompose_scenes
 from .detector import Detector, detector_config
+from .explanation import README, README_FILE
 from .mask_sources import MaskedPhoto, MaskSource, open_masks
 from .photos import list_photos, output_names, read_photo
 from .scene_folder import (
@@ -196,9 +197,10 @@ def _step(
     decomposed = zip(tools.decompose([photo for _, photo, _ in ready]), ready, strict=True)
     for (layered, overlaps), (path, photo, folder) in decomposed:
         overview = layers_overview(layered, photo.scene.image)
+        further = {OVERVIEW_FILE: overview, README_FILE: README}
         request = tools.request(path, None if job.detector else photo)
         layered.description[PHOTO_KEY] = request[PHOTO_KEY]
-        save_layered_scene(layered, folder, {OVERVIEW_FILE: overview}, job.overwrite, request)
+        save_layered_scene(layered, folder, further, job.overwrite, request)
         result.written.append(folder)
         if overlaps is not None:
             result.overlaps = overlaps + (result.overlaps or OverlapSummary())

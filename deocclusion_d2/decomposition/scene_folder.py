@@ -57,7 +57,7 @@ _NAME = re.compile(rf"(?![. ])[^{FORBIDDEN_CHARACTERS}]{{1,{MAX_NAME_LENGTH}}}(?
 def save_layered_scene(
     scene: LayeredScene,
     folder: str | Path,
-    pictures: Mapping[str, np.ndarray] | None = None,
+    further: Mapping[str, np.ndarray | str] | None = None,
     overwrite: bool = False,
     request: Mapping[str, Any] | None = None,
 ) -> None:
@@ -67,7 +67,7 @@ def save_layered_scene(
     layered scene is never replaced.
 
     Args:
-        pictures: further files of the folder by name, (h, w, 3) uint8 RGB each.
+        further: files of the folder by name: a picture, (h, w, 3) uint8 RGB, or a text each.
         overwrite: replace an older scene.
         request: what was asked for, JSON-able; see ``check_request``.
 
@@ -81,8 +81,8 @@ def save_layered_scene(
         if layer.rgba.size == 0:
             raise UserError(f"{folder}: object {layer.name!r} has no pixel; leave it out")
     document = graph_document(scene)
-    if pictures:
-        document[FURTHER_FILES] = sorted(pictures)
+    if further:
+        document[FURTHER_FILES] = sorted(further)
     if request is not None:
         document[REQUEST] = dict(request)
     with whole_folder(folder) as new:
@@ -98,8 +98,11 @@ def save_layered_scene(
                     f"{folder}: this system's locale has no file name {entry['layer']!r}: set "
                     "LC_ALL=C.UTF-8"
                 ) from None
-        for name, picture in (pictures or {}).items():
-            Image.fromarray(picture).save(new / name)
+        for name, content in (further or {}).items():
+            if isinstance(content, str):
+                (new / name).write_text(content, "utf-8", newline="\n")
+            else:
+                Image.fromarray(content).save(new / name)
         (new / GRAPH_FILE).write_text(readable_json(document) + "\n", "utf-8")
         # Another program may have written here since.
         check_replaceable(folder, overwrite)

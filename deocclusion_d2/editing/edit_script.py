@@ -9,7 +9,8 @@
     ]}
 
 ``OPERATIONS`` lists all operations and their keys. Distances and positions are whole pixels. A
-script is checked whole before its first edit is made.
+script is checked whole before its first edit is made. It may name its scene by a key "scene"
+(``scene_fingerprint``), as scripts of the page do: it is refused for any other one then.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from ..json_files import read_json_file
 from ..outputs import Inputs, check_output_file, same_place
 from ..structures import LayeredScene
 from ..unfinished import clean_leftovers
+from .fingerprint import scene_fingerprint
 from .html_page import scene_page
 from .scene_editor import SCRIPT_VERSION, SceneEditor, describe_objects
 
@@ -106,8 +108,11 @@ OPERATIONS: dict[str, dict[str, Key]] = {
 }
 
 
-def read_edit_script(path: str | Path) -> list[dict]:
+def read_edit_script(path: str | Path, scene: LayeredScene | None = None) -> list[dict]:
     """Read and check an edit script.
+
+    Args:
+        scene: what it is for; without, a script of any scene is read.
 
     Returns:
         Its edits. Scenes that they insert from are named from where the program runs; the script
@@ -119,6 +124,10 @@ def read_edit_script(path: str | Path) -> list[dict]:
     path = Path(path)
     document = read_json_file(path)
     edits = _checked_script(document, str(path))
+    if scene is not None and document.get("scene") not in (None, scene_fingerprint(scene)):
+        raise UserError(
+            f'{path}: was made for another scene; without its line "scene" it is tried all the same'
+        )
     return [
         edit | {"scene": str(path.parent / edit["scene"])} if edit["op"] == "insert" else edit
         for edit in edits
@@ -178,7 +187,7 @@ def edit_scene_folder(
         UserError: something cannot be read, edited or written. Nothing is written then.
     """
     loaded = load_layered_scene(scene)
-    edits = [] if script is None else read_edit_script(script)
+    edits = [] if script is None else read_edit_script(script, loaded)
     others = [edit["scene"] for edit in edits if edit["op"] == "insert"]
     inputs = Inputs([*([script] if script is not None else []), *others])
     if save_scene is not None:
@@ -252,9 +261,10 @@ def _is_photo(path: Path, scene: LayeredScene) -> bool:
 def _checked_script(document: object, where: str) -> list[dict]:
     if not isinstance(document, dict) or not isinstance(document.get("edits"), list):
         raise UserError(f'{where}: not an edit script; write {{"version": 1, "edits": [...]}}')
-    unknown = sorted(set(document) - {"version", "edits"})
+    unknown = sorted(set(document) - {"version", "scene", "edits"})
     if unknown:
-        raise UserError(f"{where}: unknown key {unknown[0]!r}; there are 'version' and 'edits'")
+        known = "'version', 'scene' and 'edits'"
+        raise UserError(f"{where}: unknown key {unknown[0]!r}; there are {known}")
     if document.get("version") != SCRIPT_VERSION:
         found = document.get("version")
         raise UserError(f"{where}: 'version' is {found!r}; this program reads {SCRIPT_VERSION}")

@@ -13,8 +13,9 @@ import io
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,27 @@ from PIL import Image
 
 from ..decomposition import enclosing_scene, is_layered_scene, load_layered_scene
 from ..errors import UserError
-from ..files import whole_file
+from ..files import base_name, whole_file
 from ..outputs import Inputs, check_output_file
 from ..structures import LayeredScene, ObjectLayer
+from .fingerprint import scene_fingerprint
 
 ASSETS = Path(__file__).parent / "page"
-SCRIPTS = ("composition.js", "state.js", "outline.js", "view.js", "list.js", "controls.js")
+SCRIPTS = (
+    "composition.js",
+    "state.js",
+    "script.js",
+    "history.js",
+    "storage.js",
+    "outline.js",
+    "view.js",
+    "list.js",
+    "controls.js",
+)
 """In the order in which the page runs them: each uses only what stands before it."""
+
+# What some system does not take in the name of a file.
+_UNSAFE = re.compile(r'[\\/:*?"<>|]')
 
 
 def write_scene_page(scene: LayeredScene, path: str | Path, overwrite: bool = False) -> None:
@@ -79,7 +94,7 @@ def check_scene_pages(
 def scene_page(scene: LayeredScene) -> str:
     """The page of a scene as text."""
     parts = {
-        "title": html.escape(Path(scene.file_name).name or "scene"),
+        "title": html.escape(visible_text(base_name(scene.file_name)) or "scene"),
         "style": _asset("page.css"),
         "scene": _script_safe_json(scene_document(scene)),
         "script": "\n".join(_asset(name) for name in SCRIPTS),
@@ -95,12 +110,14 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
     by their alpha and so loses bits of them: ``background`` and ``photo`` hold RGB, the latter None
     for a scene without; ``pixels`` of an object is twice as high as the object, or None for an
     object without pixels. Above it holds RGB, below alpha in red and the modal mask, 0 or 255, in
-    green. ``edges`` are [occluder, occludee] by name.
+    green. ``edges`` are [occluder, occludee] by name. Of the photo's path the page knows the last
+    part alone.
     """
     names = [layer.name for layer in scene.layers]
+    stem = visible_text(PurePath(base_name(scene.file_name)).stem)
     return {
-        "file_name": scene.file_name,
-        "save_as": Path(scene.file_name).stem or "scene",
+        "fingerprint": scene_fingerprint(scene),
+        "save_as": _UNSAFE.sub("_", stem) or "scene",
         "width": scene.width,
         "height": scene.height,
         "background": _png_uri(scene.background),
@@ -126,6 +143,22 @@ def _holds(path: str | Path, page: str) -> bool:
         return Path(path).read_bytes() == page.encode("utf-8")
     except OSError:
         return False
+
+
+def visible_text(text: str) -> str:
+    """Text with what would not be seen, or would turn what stands beside it, written out.
+
+    Control characters, marks of direction, line separators, halves of surrogate pairs. Joiners are
+    part of letters and stay. As ``visible`` of the page's ``script.js`` does.
+    """
+    return "".join(_written_out(character) for character in text)
+
+
+def _written_out(character: str) -> str:
+    unseen = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    if not unseen or character in "\u200c\u200d":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _layer_uri(layer: ObjectLayer) -> str | None:

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import DatasetName, ensure_registered
 from ..deoccluder import Deoccluder
@@ -89,7 +89,11 @@ def run_demo(settings: DemoSettings, output: Path) -> str:
         records = select_records(records, max_images=settings.pictures)
         title = "Amodal masks (hatched: completed hidden part)"
         method = by_deoccluder(deoccluder)
-        list(render_records(records, method, str(pictures), title, deoccluder.uses_rgb, None))
+        classes = MetadataCatalog.get(names["val"]).thing_classes
+        rendered = render_records(
+            records, method, pictures, title, deoccluder.uses_rgb, overwrite=True, classes=classes
+        )
+        list(rendered)
     return "\n\n".join([*reports, f"Pictures: {pictures}\nEverything else: {output}"])
 
 

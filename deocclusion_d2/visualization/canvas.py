@@ -8,20 +8,27 @@ Shape shorthand: H, W: image size; h, w: picture size, ``round(H * scale)``, ``r
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import matplotlib.patheffects as path_effects
 import numpy as np
 from detectron2.utils.visualizer import VisImage
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
 from ..errors import UserError
 from ..structures import Scene, WindowMask
 from .palette import BACKGROUND, INK, PAPER, Color, text_color
 
 Point = tuple[float, float]
+
+# Height of a tag's letters, as a share of the tag's.
+_LETTERS = 0.78
 
 
 class SceneCanvas:
@@ -184,11 +191,14 @@ class SceneCanvas:
         patch.set_path_effects([casing, path_effects.Normal()])
         axes.add_patch(patch)
 
-    def line(self, start: Point, end: Point, color: Color, width: float, dotted: bool) -> None:
-        """Draw a line, in picture pixels."""
+    def line(
+        self, points: Sequence[Point] | np.ndarray, color: Color, width: float, dotted: bool
+    ) -> None:
+        """Draw a line through points (x, y), in picture pixels."""
+        x, y = np.asarray(points, float).T
         self._axes.plot(
-            [start[0], end[0]],
-            [start[1], end[1]],
+            x,
+            y,
             color=_rgb(color),
             linewidth=self._points(width),
             linestyle=(0, (1, 1.6)) if dotted else "solid",
@@ -208,6 +218,11 @@ class SceneCanvas:
                 zorder=5,
             )
         )
+
+    @staticmethod
+    def tag_size(text: str, height: float) -> Point:
+        """Width and height in picture pixels of a tag that a text fits into."""
+        return text_width(text, _LETTERS * height) + 0.45 * height, height
 
     def tag(self, centre: Point, size: Point, text: str, color: Color) -> None:
         """Draw text on a filled box, in picture pixels.
@@ -232,12 +247,36 @@ class SceneCanvas:
             *centre,
             text,
             color=_rgb(text_color(color)),
-            fontsize=height * 0.78 * 72.0 / self._overlay.dpi,
+            fontsize=height * _LETTERS * 72.0 / self._overlay.dpi,
             fontweight="bold",
             ha="center",
             va="center_baseline",
             zorder=7,
+            parse_math=False,
         )
+
+    def text(
+        self, point: Point, text: str, size: float, color: Color, centred: bool = False
+    ) -> None:
+        """Write text with a dark casing, in picture pixels.
+
+        Args:
+            point: its left end, or its centre, at half the height of its letters.
+            size: of the letters in pixels.
+        """
+        label = self._axes.text(
+            *point,
+            text,
+            color=_rgb(color),
+            fontsize=size * 72.0 / self._overlay.dpi,
+            fontweight="bold",
+            ha="center" if centred else "left",
+            va="center_baseline",
+            zorder=8,
+            parse_math=False,
+        )
+        casing = path_effects.Stroke(linewidth=0.22 * size, foreground=_rgb(INK))
+        label.set_path_effects([casing, path_effects.Normal()])
 
     def render(self) -> np.ndarray:
         """The picture, (h, w, 3) uint8 RGB."""
@@ -247,6 +286,41 @@ class SceneCanvas:
 def picture_size(scene: Scene, scale: float) -> tuple[int, int]:
     """Height and width in pixels of a scene's picture."""
     return max(round(scene.height * scale), 1), max(round(scene.width * scale), 1)
+
+
+def text_width(text: str, size: float) -> float:
+    """Width in pixels of bold text whose letters have a size in pixels."""
+    font = FontProperties(weight="bold", size=size)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+
+def drawable(text: str, most: int = 40) -> str:
+    """Text that a picture can show: what its font lacks, or nobody sees, is written out.
+
+    Args:
+        most: characters, of which the middle ones give way to "\N{HORIZONTAL ELLIPSIS}".
+    """
+    shown = [c if _has_glyph(c) else c.encode("unicode_escape").decode("ascii") for c in text]
+    if sum(map(len, shown)) > most:
+        head, tail = [], []
+        room = most - 1
+        # Names differ at their ends: the number stands there.
+        while len("".join(tail)) + len(shown[-1]) <= max(most // 3, 1):
+            tail.insert(0, shown.pop())
+        room -= len("".join(tail))
+        while shown and len(shown[0]) <= room:
+            room -= len(shown[0])
+            head.append(shown.pop(0))
+        shown = [*head, "\N{HORIZONTAL ELLIPSIS}", *tail]
+    return "".join(shown)
+
+
+@lru_cache(maxsize=4096)
+def _has_glyph(character: str) -> bool:
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return False
+    fonts = (FontProperties(), FontProperties(weight="bold"))
+    return all(get_font(findfont(font)).get_char_index(ord(character)) for font in fonts)
 
 
 def captions(texts: Sequence[str], width: int, height: int) -> list[np.ndarray]:
@@ -264,6 +338,7 @@ def captions(texts: Sequence[str], width: int, height: int) -> list[np.ndarray]:
     for strip, text in zip(strips, texts, strict=True):
         size = height * 0.6 * 72.0 / strip.dpi
         style = {"color": _rgb(INK), "fontsize": size, "va": "center_baseline"}
+        text = drawable(text, max(len(text), 1))
         labels.append(strip.ax.text(0, height / 2, text, parse_math=False, **style))
     # Hinting makes the width of small letters jump, so one division is not always enough.
     for _ in range(8):

@@ -9,14 +9,21 @@ import numpy as np
 
 from ..structures import LayeredScene, ObjectLayer, Scene
 from .canvas import SceneCanvas, captions
-from .palette import PAPER, instance_color, lighten
+from .labels import layered_labels
+from .legend import ENLARGED, HATCHED
+from .palette import PAPER, lighten
 from .scene import (
-    draw_occlusion_graph,
+    draw_signed_graph,
     graph_title,
+    hatch,
+    outline_hidden,
     page_columns,
+    scene_colors,
     short_name,
     title_height,
     titled_grid,
+    with_insets,
+    with_legend,
 )
 
 _STACK_WIDTH, _GRID_SIDE = 1600, 900
@@ -28,8 +35,9 @@ _CHECKS, _CHECK_SIDE = (232, 200), 10
 def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     """The overview that lies beside a decomposition.
 
-    Photo with modal outlines, photo with amodal outlines, occlusion graph, background; below them
-    every complete object on a checkerboard, under its name, enlarged at most twice.
+    Photo with modal outlines, photo with amodal outlines and hatched hidden parts, occlusion graph,
+    background; below them what the signs mean, which objects there are, and every complete object
+    on a checkerboard, under its name, enlarged at most twice.
 
     Args:
         layered: N objects.
@@ -44,11 +52,24 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     count = len(layered.layers)
     objects = f"{count} object" + ("" if count == 1 else "s")
     name = f"{short_name(scene)}: " if scene.file_name else ""
+    labels, colors = layered_labels(layered), scene_colors(scene)
+    graph, signs = draw_signed_graph(scene, layered.graph, scale, labels, colors)
+    amodal, enlarged = with_insets(
+        draw_outlines(layered, image, True, scale),
+        scene,
+        [layer.amodal_mask for layer in layered.layers],
+        scale,
+        colors,
+    )
+    if any(layer.occlusion_rate > 0 for layer in layered.layers):
+        signs.append(HATCHED)
+    if enlarged:
+        signs.append(ENLARGED)
     page = titled_grid(
         [
             (f"{name}{objects}, visible outlines", draw_outlines(layered, image, False, scale)),
-            ("Outlines with their hidden parts", draw_outlines(layered, image, True, scale)),
-            (graph_title(layered.graph), draw_occlusion_graph(scene, layered.graph, scale)),
+            ("Outlines with their hidden parts (hatched)", amodal),
+            (graph_title(layered.graph), graph),
             (
                 "Background without the objects",
                 SceneCanvas(_as_scene(layered, layered.background), scale).render(),
@@ -59,6 +80,7 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     panel = (max(round(scene.height * scale), 1), max(round(scene.width * scale), 1))
     title = title_height(*panel)
     margin = title // 4
+    page = with_legend(page, signs, labels, colors)
     heading = captions(["(e) Complete objects"], page.shape[1] - 2 * margin, title)[0]
     sheet = object_sheet(layered, page.shape[1] - 2 * margin)
     return np.concatenate(
@@ -69,17 +91,24 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
 def draw_outlines(
     layered: LayeredScene, image: np.ndarray, amodal: bool, scale: float = 1.0
 ) -> np.ndarray:
-    """The photo with the outlines of all modal or amodal masks.
+    """The photo with the outlines of all modal or amodal masks; hidden parts are hatched.
 
     Args:
         image: (H, W, 3) uint8 RGB, the photo.
         amodal: outline visible and hidden parts; else visible ones.
         scale: picture pixels per image pixel.
     """
-    canvas = SceneCanvas(_as_scene(layered, image), scale)
-    for i, layer in enumerate(layered.layers):
+    scene = _as_scene(layered, image)
+    colors = scene_colors(scene)
+    canvas = SceneCanvas(scene, scale)
+    hidden = [layer.amodal_mask - layer.modal_mask for layer in layered.layers]
+    if amodal:
+        hatch(canvas, hidden, colors)
+    for layer, color in zip(layered.layers, colors, strict=True):
         mask = layer.amodal_mask if amodal else layer.modal_mask
-        canvas.outline(mask, lighten(instance_color(i), 0.15), width=1.8)
+        canvas.outline(mask, lighten(color, 0.15), width=1.8)
+    if amodal:
+        outline_hidden(canvas, hidden, colors)
     return canvas.render()
 
 
@@ -137,6 +166,7 @@ def _as_scene(layered: LayeredScene, image: np.ndarray) -> Scene:
         layered.width,
         [layer.modal_mask for layer in layered.layers],
         np.array([layer.category_id for layer in layered.layers]),
+        [layer.instance_id for layer in layered.layers],
         image=image,
         file_name=layered.file_name,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 
 import cv2
@@ -15,20 +17,57 @@ PAPER: Color = (255, 255, 255)
 INK: Color = (20, 20, 20)
 ARROW: Color = (255, 255, 255)
 CYCLE: Color = (255, 45, 45)
+UNDECIDED: Color = (200, 200, 200)
+"""Between neighbours without an order."""
+MUTUAL: Color = (255, 205, 70)
+"""Between instances that hide parts of each other."""
+PANEL: Color = (46, 49, 55)
+"""Behind a legend: as dark as a dimmed scene, so that signs look as they do there."""
 
 _NUM_COLORS = 64
 _RESERVED = np.array([BACKGROUND, PAPER, INK, CYCLE, (128, 128, 128)], dtype=np.uint8)
 
 
 def instance_color(number: int) -> Color:
-    """The colour of an instance by its row in the scene; the same in every picture.
+    """The colour of a number; the same in every picture.
 
-    The first colours are the farthest apart. They repeat after 64 instances.
+    The first colours are the farthest apart. They repeat after 64 numbers.
 
     Returns:
         (R, G, B), 0-255.
     """
     return tuple(int(v) for v in _palette()[number % _NUM_COLORS])
+
+
+def color_numbers(ids: Sequence[Hashable]) -> list[int]:
+    """The number of the colour of each id, for ``instance_color``.
+
+    It follows the id alone, not the place among the others, so that an object keeps its colour
+    from picture to picture; only where several ids of a picture would share a colour do the later
+    ones, by id, take the next that is free.
+    """
+    wanted = [
+        key % _NUM_COLORS
+        if isinstance(key, (int, np.integer))
+        else zlib.crc32(str(key).encode("utf-8", "backslashreplace")) % _NUM_COLORS
+        for key in ids
+    ]
+    numbers = [0] * len(wanted)
+    taken: set[int] = set()
+    for row in sorted(range(len(wanted)), key=lambda row: _rank(ids[row])):
+        number = wanted[row]
+        while number in taken:
+            number = (number + 1) % _NUM_COLORS
+        numbers[row] = number
+        taken.add(number)
+        if len(taken) == _NUM_COLORS:
+            taken.clear()
+    return numbers
+
+
+def _rank(key: Hashable) -> tuple[bool, int, str]:
+    is_number = isinstance(key, (int, np.integer))
+    return (not is_number, int(key) if is_number else 0, str(key))
 
 
 def lighten(color: Color, amount: float) -> Color:

@@ -104,27 +104,75 @@ def place_tags(
         picture: height and width of the picture.
         dot_radius: radius that is kept free around nodes whose tag is elsewhere.
     """
-    centres: list[Point | None] = [None] * len(nodes)
-    boxes: list[np.ndarray] = []
+    centres: list[Point] = [(0.0, 0.0)] * len(nodes)
+    taken = np.zeros((0, 4))
     dots = np.array([[n.x, n.y] for n in nodes]).reshape(-1, 2)
     strokes = np.concatenate(arcs) if arcs else np.zeros((0, 2))
     # The deepest nodes first: they can take their tag on the spot.
     for i in sorted(range(len(nodes)), key=lambda i: (-nodes[i].radius, i)):
         others = np.delete(dots, i, axis=0)
-        costs = []
         options = _tag_options(nodes[i], sizes[i], dot_radius)
-        for rank, centre in enumerate(options):
-            box = _box_around(centre, sizes[i])
-            cost = rank * 1.0
-            cost += 1000.0 * sum(_overlap(box, b) for b in boxes)
-            cost += 300.0 * _points_within(others, box, dot_radius)
-            cost += 1e6 * _outside(box, picture)
-            if rank or not tag_fits(nodes[i], sizes[i]):
-                cost += 5.0 * _points_within(strokes, box, 0.0)
-            costs.append(cost)
-        centres[i] = options[int(np.argmin(costs))]
-        boxes.append(_box_around(centres[i], sizes[i]))
-    return [c for c in centres if c is not None]
+        boxes = _boxes_around(options, sizes[i])
+        costs = np.arange(len(options), dtype=float)
+        costs += 1000.0 * _overlaps(boxes, taken)
+        costs += 300.0 * _points_within(others, boxes, dot_radius)
+        costs += 1e6 * _outside(boxes, picture)
+        crossed = 5.0 * _points_within(strokes, boxes, 0.0)
+        if tag_fits(nodes[i], sizes[i]):
+            crossed[0] = 0.0
+        best = int(np.argmin(costs + crossed))
+        centres[i] = options[best]
+        taken = np.concatenate([taken, boxes[best : best + 1]])
+    return centres
+
+
+def covered_tags(centres: Sequence[Point], sizes: Sequence[Point]) -> list[int]:
+    """Tags that lie on one before them, in part at least."""
+    kept = np.zeros((0, 4))
+    covered = []
+    for i, (centre, size) in enumerate(zip(centres, sizes, strict=True)):
+        box = _boxes_around([centre], size)
+        if _overlaps(box, kept)[0]:
+            covered.append(i)
+        else:
+            kept = np.concatenate([kept, box])
+    return covered
+
+
+def place_texts(
+    arcs: Sequence[np.ndarray],
+    sizes: Sequence[Point],
+    tags: Sequence[tuple[Point, Point]],
+    nodes: Sequence[Node],
+    picture: tuple[int, int],
+) -> list[Point | None]:
+    """Centres of texts on arrows, None for those for which there is no room.
+
+    A text stands on the middle part of its arrow, where it covers no tag, node or other text, nor
+    leaves the picture.
+
+    Args:
+        arcs: E arrows as (K, 2) points.
+        sizes: E text sizes (width, height) in picture pixels.
+        tags: centre and size of what is there already.
+        nodes: points that stay free.
+        picture: height and width of the picture.
+    """
+    taken = np.concatenate([np.zeros((0, 4)), *(_boxes_around([at], size) for at, size in tags)])
+    dots = np.array([[n.x, n.y] for n in nodes]).reshape(-1, 2)
+    places: list[Point | None] = []
+    for arc, size in zip(arcs, sizes, strict=True):
+        shares = np.array([0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74])
+        points = arc[np.rint(shares * (len(arc) - 1)).astype(int)]
+        boxes = _boxes_around(points, size)
+        blocked = _overlaps(boxes, taken) + _outside(boxes, picture)
+        free = np.flatnonzero(blocked + _points_within(dots, boxes, 2.0) == 0)
+        if not free.size:
+            places.append(None)
+            continue
+        places.append((float(points[free[0], 0]), float(points[free[0], 1])))
+        taken = np.concatenate([taken, boxes[free[:1]]])
+    return places
 
 
 def tag_fits(node: Node, size: Point) -> bool:
@@ -147,27 +195,28 @@ def _tag_options(node: Node, size: Point, dot_radius: float) -> list[Point]:
     return options
 
 
-def _box_around(centre: Point, size: Point) -> np.ndarray:
-    half = np.array(size) / 2
-    return np.concatenate([centre - half, centre + half])
+def _boxes_around(centres: Sequence[Point] | np.ndarray, size: Point) -> np.ndarray:
+    """(K, 4) boxes (x0, y0, x1, y1) of one size."""
+    points, half = np.asarray(centres, float).reshape(-1, 2), np.array(size) / 2
+    return np.concatenate([points - half, points + half], axis=1)
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Common area of two boxes plus one where they meet at all, in pixels."""
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    return 1.0 + w * h if w > 0 and h > 0 else 0.0
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(K,) common areas of K boxes with all others, plus one for each that they meet, in pixels."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    w, h = np.moveaxis(high - low, -1, 0)
+    return np.where((w > 0) & (h > 0), 1.0 + w * h, 0.0).sum(axis=1)
 
 
-def _points_within(points: np.ndarray, box: np.ndarray, margin: float) -> int:
-    """Number of points in a box, grown by a margin."""
-    inside = (points > box[:2] - margin) & (points < box[2:] + margin)
-    return int(np.count_nonzero(inside.all(axis=1)))
+def _points_within(points: np.ndarray, boxes: np.ndarray, margin: float) -> np.ndarray:
+    """(K,) numbers of points in K boxes, grown by a margin."""
+    inside = (points > boxes[:, None, :2] - margin) & (points < boxes[:, None, 2:] + margin)
+    return inside.all(axis=2).sum(axis=1).astype(float)
 
 
-def _outside(box: np.ndarray, picture: tuple[int, int]) -> float:
-    """By how many pixels a box leaves the picture."""
+def _outside(boxes: np.ndarray, picture: tuple[int, int]) -> np.ndarray:
+    """(K,) by how many pixels K boxes leave the picture."""
     height, width = picture
-    return float(
-        max(-box[0], 0) + max(-box[1], 0) + max(box[2] - width, 0) + max(box[3] - height, 0)
-    )
+    beyond = boxes[:, 2:] - np.array([width, height])
+    return np.maximum(-boxes[:, :2], 0).sum(axis=1) + np.maximum(beyond, 0).sum(axis=1)

@@ -10,13 +10,16 @@ import numpy as np
 
 from ..structures import ProbabilityMap, Scene, WindowMask
 from .canvas import SceneCanvas
-from .palette import instance_color, lighten
+from .palette import Color, color_numbers, instance_color, lighten
 
 _BANDS = 10
 
 
 def draw_hidden_probability(
-    scene: Scene, probabilities: Sequence[ProbabilityMap | None], scale: float = 1.0
+    scene: Scene,
+    probabilities: Sequence[ProbabilityMap | None],
+    scale: float = 1.0,
+    colors: Sequence[Color] | None = None,
 ) -> np.ndarray:
     """Hidden regions from dark (improbable) to bright (certain), in ten bands, over the scene.
 
@@ -25,6 +28,7 @@ def draw_hidden_probability(
     Args:
         scene: N instances.
         probabilities: N maps, None for instances that nothing hides.
+        colors: N colours of the outlines; by the ids of the instances when None.
 
     Returns:
         (h, w, 3) uint8 RGB.
@@ -36,13 +40,14 @@ def draw_hidden_probability(
             window = highest[y : y + h, x : x + w]
             np.maximum(window, kept.array, out=window)
     canvas = SceneCanvas(scene, scale, brightness=0.45, saturation=0.15)
-    colors = matplotlib.colormaps["inferno"](np.linspace(0.15, 1, _BANDS))[:, :3] * 255
+    levels = matplotlib.colormaps["inferno"](np.linspace(0.15, 1, _BANDS))[:, :3] * 255
     edges = np.linspace(0, 255, _BANDS + 1)
     left, top, width, height = cv2.boundingRect(highest)
     window = highest[top : top + height, left : left + width]
-    for color, low, high in zip(colors, edges[:-1], edges[1:], strict=True):
+    for level, low, high in zip(levels, edges[:-1], edges[1:], strict=True):
         band = WindowMask.from_array((window > low) & (window <= high), left, top)
-        canvas.fill(band, tuple(round(v) for v in color), 0.9)
-    for i, mask in enumerate(scene.modal_masks):
-        canvas.outline(mask, lighten(instance_color(i), 0.15), width=0.8)
+        canvas.fill(band, tuple(round(v) for v in level), 0.9)
+    colors = colors or [instance_color(n) for n in color_numbers(scene.instance_ids)]
+    for mask, color in zip(scene.modal_masks, colors, strict=True):
+        canvas.outline(mask, lighten(color, 0.15), width=0.8)
     return canvas.render()

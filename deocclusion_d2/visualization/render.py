@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 from detectron2.utils.file_io import PathManager
@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..files import name_key, portable_name, portable_names, whole_file
 from ..outputs import Inputs, check_folder_can_be_made, check_output_file
 from ..structures import Deocclusion, Scene, SceneTruth
+from .palette import Color, instance_color
 from .scene import scene_panels
 
 # A gigabyte of masks and layers of colour; photos have 12 to 100 million.
@@ -92,6 +93,7 @@ def render_records(
     needs_image: bool = False,
     scale: float | None = None,
     overwrite: bool = False,
+    classes: Sequence[str] = (),
 ) -> Iterator[Path]:
     """Write ``scene_panels`` of images to PNG files, one after the other.
 
@@ -101,6 +103,7 @@ def render_records(
         output_dir: folder, made when it is missing. A file is named after its image and the
             image's folder, and numbered where several would have one name.
         amodal_title, scale: see ``scene_panels``.
+        classes: names of the categories, by the annotations' ``category_id``.
         needs_image: whether the method looks at the image; otherwise a missing file is drawn dark.
         overwrite: replace pictures that are there.
 
@@ -118,7 +121,7 @@ def render_records(
     paths = [folder / name for name in _png_names(records)]
     for path in paths:
         check_output_file(path, inputs, overwrite)
-    return _rendered(records, paths, method, amodal_title, needs_image, scale)
+    return _rendered(records, paths, method, amodal_title, needs_image, scale, classes)
 
 
 def _rendered(
@@ -128,7 +131,9 @@ def _rendered(
     amodal_title: str,
     needs_image: bool,
     scale: float | None,
+    classes: Sequence[str],
 ) -> Iterator[Path]:
+    tracks = _track_numbers(records)
     for record, path in zip(records, paths, strict=True):
         _check_size(record, scale)
         exists = PathManager.isfile(record["file_name"])
@@ -139,10 +144,53 @@ def _rendered(
             )
         scene, truth = scene_from_record(record, load_image=exists)
         deocclusion, known = method(record, scene, truth)
-        picture = scene_panels(scene, deocclusion, known, scale, amodal_title)
+        names, colors = _categories(record, classes), _track_colors(record, tracks)
+        picture = scene_panels(scene, deocclusion, known, scale, amodal_title, names, colors)
         with whole_file(path) as file:
             Image.fromarray(picture).save(file, "PNG")
         yield path
+
+
+def _annotations(record: dict) -> list[dict]:
+    """Those that become instances."""
+    return [a for a in record["annotations"] if not a.get("iscrowd", 0)]
+
+
+def _categories(record: dict, classes: Sequence[str]) -> list[str]:
+    """The category name of every instance, "" where it is not known."""
+    names = []
+    for annotation in _annotations(record):
+        row = annotation.get("category_id", -1)
+        known = classes[row] if 0 <= row < len(classes) else ""
+        # A format without categories may give every region a name.
+        names.append(str(annotation.get("name") or known))
+    return names
+
+
+def _track_numbers(records: Sequence[dict]) -> dict[tuple[str, str], int]:
+    """A number for each track of a sequence, which is a folder: an object keeps its colour."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        tracks = found.setdefault(_sequence(record), set())
+        tracks |= {str(a["track_id"]) for a in _annotations(record) if "track_id" in a}
+    return {
+        (sequence, track): number
+        for sequence, tracks in found.items()
+        for number, track in enumerate(sorted(tracks, key=lambda t: (len(t), t)))
+    }
+
+
+def _track_colors(record: dict, numbers: Mapping[tuple[str, str], int]) -> list[Color] | None:
+    """The colour of every instance by its track; None where some instances have none."""
+    annotations = _annotations(record)
+    if not all("track_id" in a for a in annotations):
+        return None
+    sequence = _sequence(record)
+    return [instance_color(numbers[sequence, str(a["track_id"])]) for a in annotations]
+
+
+def _sequence(record: dict) -> str:
+    return str(PurePath(record["file_name"]).parent)
 
 
 def _png_names(records: Sequence[dict]) -> list[str]:

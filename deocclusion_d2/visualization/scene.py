@@ -1,27 +1,54 @@
 """Pictures of a scene: modal masks, occlusion graph, amodal masks, and all of them side by side.
 
 Every function returns an RGB picture, (h, w, 3) uint8, of ``scale`` times the image's size. An
-instance has the same colour in all of them, by its row in the scene.
+instance has the same colour in all of them, by its id; ``colors`` gives N others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 import numpy as np
 
 from ..errors import UserError
 from ..structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
-from .canvas import SceneCanvas, captions
-from .palette import ARROW, CYCLE, PAPER, instance_color, lighten
-from .placement import Node, arc_points, choose_bend, interior_node, place_tags, tag_fits
+from .canvas import SceneCanvas, captions, text_width
+from .insets import cropped, inset_windows, paste_insets
+from .labels import Label, scene_labels
+from .legend import ENLARGED, HATCHED, Sign, graph_signs, legend, object_key
+from .palette import (
+    ARROW,
+    CYCLE,
+    MUTUAL,
+    PAPER,
+    UNDECIDED,
+    Color,
+    color_numbers,
+    instance_color,
+    lighten,
+)
+from .placement import (
+    Node,
+    Point,
+    arc_points,
+    choose_bend,
+    covered_tags,
+    interior_node,
+    place_tags,
+    place_texts,
+    tag_fits,
+)
 from .probability import draw_hidden_probability
 
 _FILL_OPACITY = 0.62
 _PAGE_ASPECT = 0.85
 _STACK_WIDTH, _GRID_SIDE = 1600, 900
+# Of tags, in pixels; and the share of a picture that names may take up.
+_LEAST_LETTERS = 9.0
+_MOST_TAGGED = 0.12
 
 
 def draw_scene(scene: Scene, scale: float = 1.0) -> np.ndarray:
@@ -29,16 +56,27 @@ def draw_scene(scene: Scene, scale: float = 1.0) -> np.ndarray:
     return SceneCanvas(scene, scale).render()
 
 
-def draw_modal_masks(scene: Scene, scale: float = 1.0) -> np.ndarray:
+def scene_colors(scene: Scene) -> list[Color]:
+    """N colours, by the ids of the instances."""
+    return [instance_color(number) for number in color_numbers(scene.instance_ids)]
+
+
+def draw_modal_masks(
+    scene: Scene, scale: float = 1.0, colors: Sequence[Color] | None = None
+) -> np.ndarray:
     """The visible part of every instance, filled and outlined in its colour."""
+    colors = colors or scene_colors(scene)
     canvas = SceneCanvas(scene, scale, brightness=0.75, saturation=0.3)
-    _fill_visible(canvas, scene.modal_masks, _FILL_OPACITY)
-    _outline_visible(canvas, scene.modal_masks)
+    _fill_visible(canvas, scene.modal_masks, colors, _FILL_OPACITY)
+    _outline_visible(canvas, scene.modal_masks, colors)
     return canvas.render()
 
 
 def draw_amodal_masks(
-    scene: Scene, amodal_masks: Sequence[WindowMask], scale: float = 1.0
+    scene: Scene,
+    amodal_masks: Sequence[WindowMask],
+    scale: float = 1.0,
+    colors: Sequence[Color] | None = None,
 ) -> np.ndarray:
     """Visible parts filled, hidden parts hatched in the same colour with a bright dashed outline.
 
@@ -50,20 +88,59 @@ def draw_amodal_masks(
         UserError: the number of masks is not the number of instances.
     """
     _check_count(scene, len(amodal_masks), "amodal masks")
+    colors = colors or scene_colors(scene)
     canvas = SceneCanvas(scene, scale, brightness=0.75, saturation=0.3)
-    _fill_visible(canvas, scene.modal_masks, _FILL_OPACITY)
-    hidden = [a - m for a, m in zip(amodal_masks, scene.modal_masks, strict=True)]
-    for i, mask in enumerate(hidden):
-        # Hidden parts lie on visible parts of others, and on each other: half of them hatch the
-        # other way.
-        canvas.fill(mask, lighten(instance_color(i), 0.35), 0.95, stripes=1 - 2 * (i % 2), gap=0.25)
-    _outline_visible(canvas, scene.modal_masks)
-    for i, mask in enumerate(hidden):
-        canvas.outline(mask, lighten(instance_color(i), 0.7), width=1.3, dashed=True)
+    _fill_visible(canvas, scene.modal_masks, colors, _FILL_OPACITY)
+    hidden = _hidden_parts(scene, amodal_masks)
+    hatch(canvas, hidden, colors)
+    _outline_visible(canvas, scene.modal_masks, colors)
+    outline_hidden(canvas, hidden, colors)
     return canvas.render()
 
 
-def draw_amodal_boxes(scene: Scene, boxes: np.ndarray, scale: float = 1.0) -> np.ndarray:
+def with_insets(
+    picture: np.ndarray,
+    scene: Scene,
+    amodal_masks: Sequence[WindowMask],
+    scale: float,
+    colors: Sequence[Color],
+) -> tuple[np.ndarray, bool]:
+    """A picture of a scene with hidden parts that are too small to see enlarged in free corners.
+
+    Args:
+        picture: (h, w, 3) uint8, ``scale`` times the image's size.
+
+    Returns:
+        The picture, and whether it has such corners.
+    """
+    windows = []
+    unit = SceneCanvas(scene, scale).unit
+    for box, corner in inset_windows(scene, _hidden_parts(scene, amodal_masks), scale, unit):
+        part, masks = cropped(scene, amodal_masks, box)
+        enlarged = draw_amodal_masks(part, masks, (corner[2] - corner[0]) / part.width, colors)
+        windows.append((box, enlarged, corner))
+    return (paste_insets(picture, windows, scale) if windows else picture), bool(windows)
+
+
+def hatch(canvas: SceneCanvas, hidden: Sequence[WindowMask], colors: Sequence[Color]) -> None:
+    """Fill hidden parts with stripes."""
+    for i, mask in enumerate(hidden):
+        # Hidden parts lie on visible parts of others, and on each other: half of them hatch the
+        # other way.
+        canvas.fill(mask, lighten(colors[i], 0.35), 0.95, stripes=1 - 2 * (i % 2), gap=0.25)
+
+
+def outline_hidden(
+    canvas: SceneCanvas, hidden: Sequence[WindowMask], colors: Sequence[Color]
+) -> None:
+    """Draw bright dashed lines around hidden parts."""
+    for mask, color in zip(hidden, colors, strict=True):
+        canvas.outline(mask, lighten(color, 0.7), width=1.3, dashed=True)
+
+
+def draw_amodal_boxes(
+    scene: Scene, boxes: np.ndarray, scale: float = 1.0, colors: Sequence[Color] | None = None
+) -> np.ndarray:
     """Visible parts filled, and the amodal box of every instance that has one.
 
     Args:
@@ -74,33 +151,58 @@ def draw_amodal_boxes(scene: Scene, boxes: np.ndarray, scale: float = 1.0) -> np
         UserError: the number of boxes is not the number of instances.
     """
     _check_count(scene, len(boxes), "amodal boxes")
+    colors = colors or scene_colors(scene)
     canvas = SceneCanvas(scene, scale, brightness=0.75, saturation=0.3)
-    _fill_visible(canvas, scene.modal_masks, _FILL_OPACITY)
+    _fill_visible(canvas, scene.modal_masks, colors, _FILL_OPACITY)
     for i, box in enumerate(boxes):
         if np.isfinite(box).all():
-            canvas.rectangle(box, lighten(instance_color(i), 0.35))
+            canvas.rectangle(box, lighten(colors[i], 0.35))
     return canvas.render()
 
 
-def draw_occlusion_graph(scene: Scene, graph: OcclusionGraph, scale: float = 1.0) -> np.ndarray:
-    """Arrows occluder -> occludee over the dimmed image, numbered by the rows of the scene.
+def draw_occlusion_graph(
+    scene: Scene,
+    graph: OcclusionGraph,
+    scale: float = 1.0,
+    labels: Sequence[Label] | None = None,
+    colors: Sequence[Color] | None = None,
+) -> np.ndarray:
+    """Arrows occluder -> occludee over the dimmed image, named by ``labels``.
 
-    Edges on a cycle are red, all others white; a dotted line joins neighbours without an order.
+    Edges on a cycle are red, all others white, with their confidences where these are known. A grey
+    dotted line joins neighbours without an order, a yellow one those that hide parts of each other.
     Arrows begin and end inside the visible masks. Instances without a visible pixel have no node.
+    Where names would cover each other, numbers take their place; where those would, too, some
+    instances have a dot alone.
+
+    Args:
+        labels: N; without, instances are numbered by their ids or rows.
 
     Raises:
         UserError: the graph has another number of instances than the scene.
     """
+    return draw_signed_graph(scene, graph, scale, labels, colors)[0]
+
+
+def draw_signed_graph(
+    scene: Scene,
+    graph: OcclusionGraph,
+    scale: float = 1.0,
+    labels: Sequence[Label] | None = None,
+    colors: Sequence[Color] | None = None,
+) -> tuple[np.ndarray, list[Sign]]:
+    """As ``draw_occlusion_graph``; also the signs that the picture holds, for its legend."""
     _check_count(scene, len(graph), "nodes")
+    labels = scene_labels(scene) if labels is None else labels
+    colors = colors or scene_colors(scene)
     canvas = SceneCanvas(scene, scale, brightness=0.45, saturation=0.15)
-    _fill_visible(canvas, scene.modal_masks, 0.42)
-    for i, mask in enumerate(scene.modal_masks):
-        canvas.outline(mask, instance_color(i), width=1.0)
+    _fill_visible(canvas, scene.modal_masks, colors, 0.42)
+    for mask, color in zip(scene.modal_masks, colors, strict=True):
+        canvas.outline(mask, color, width=1.0)
 
     found = {i: interior_node(m) for i, m in enumerate(scene.modal_masks)}
     nodes = {i: node.scaled(scale) for i, node in found.items() if node is not None}
     font = _tag_font(list(nodes.values()), canvas.unit)
-    sizes = {i: (font * (0.5 + 0.68 * len(str(i))), font * 1.15) for i in nodes}
     dot_radius = max(3.6 * canvas.unit, 2.5)
 
     edges = [e for e in graph.edges if e[0] in nodes and e[1] in nodes]
@@ -111,28 +213,93 @@ def draw_occlusion_graph(scene: Scene, graph: OcclusionGraph, scale: float = 1.0
         for i, j in edges
     }
     arcs = [_arc(nodes[i], nodes[j], bends[i, j]) for i, j in edges]
-    places = place_tags(
-        list(nodes.values()),
-        list(sizes.values()),
-        arcs,
-        (canvas.height, canvas.width),
-        dot_radius,
-    )
-    centres = dict(zip(nodes, places, strict=True))
+    tags = _choose_tags(nodes, labels, font, arcs, (canvas.height, canvas.width), dot_radius)
 
     _draw_undecided(canvas, graph, nodes)
-    for i, centre in centres.items():
-        if nodes[i].distance(centre) > 1e-6:
-            canvas.line(centre, (nodes[i].x, nodes[i].y), instance_color(i), 1.3, dotted=False)
-            canvas.dot((nodes[i].x, nodes[i].y), dot_radius, instance_color(i))
+    for i, node in nodes.items():
+        if i not in tags or node.distance(tags[i].centre) > 1e-6:
+            if i in tags:
+                canvas.line([tags[i].centre, (node.x, node.y)], colors[i], 1.3, dotted=False)
+            canvas.dot((node.x, node.y), dot_radius, colors[i])
     circular = cycle_edges(graph)
+    no_tag = (0.0, 0.0)
     for i, j in edges:
-        start, end = arrow_ends(nodes[i], nodes[j], sizes[i], sizes[j], dot_radius)
+        sizes = [tags[k].size if k in tags else no_tag for k in (i, j)]
+        start, end = arrow_ends(nodes[i], nodes[j], *sizes, dot_radius)
         color = CYCLE if (i, j) in circular else ARROW
         canvas.arrow(start, end, color, bends[i, j], width=2.2)
-    for i, centre in centres.items():
-        canvas.tag(centre, sizes[i], str(i), instance_color(i))
-    return canvas.render()
+    for i, tag in tags.items():
+        canvas.tag(tag.centre, tag.size, tag.text, colors[i])
+    said = _write_confidences(
+        canvas, graph, edges, arcs, list(tags.values()), list(nodes.values()), font
+    )
+    return canvas.render(), graph_signs(graph.subgraph(list(nodes)), said)
+
+
+@dataclass(frozen=True)
+class _Tag:
+    centre: Point
+    size: Point
+    text: str
+
+
+def _choose_tags(
+    nodes: dict[int, Node],
+    labels: Sequence[Label],
+    font: float,
+    arcs: Sequence[np.ndarray],
+    picture: tuple[int, int],
+    dot_radius: float,
+) -> dict[int, _Tag]:
+    """The tag of each node that can have one: names where they fit, else numbers."""
+    rows, points = list(nodes), list(nodes.values())
+    tags: dict[int, _Tag] = {}
+    for kind, factor in (("long", 1.0), ("long", 0.8), ("short", 1.0), ("short", 0.75)):
+        size = max(factor * font, _LEAST_LETTERS)
+        texts = [getattr(labels[i], kind) for i in rows]
+        sizes = [SceneCanvas.tag_size(text, 1.15 * size) for text in texts]
+        taken = sum(w * h for w, h in sizes) / (picture[0] * picture[1])
+        widest = max((width for width, _ in sizes), default=0.0)
+        if kind == "long" and (taken > _MOST_TAGGED or widest > picture[1] / 3):
+            continue
+        centres = place_tags(points, sizes, arcs, picture, dot_radius)
+        covered = set(covered_tags(centres, sizes))
+        tags = {
+            row: _Tag(centre, size, text)
+            for k, (row, centre, size, text) in enumerate(
+                zip(rows, centres, sizes, texts, strict=True)
+            )
+            if k not in covered
+        }
+        if not covered:
+            break
+    return tags
+
+
+def _write_confidences(
+    canvas: SceneCanvas,
+    graph: OcclusionGraph,
+    edges: Sequence[tuple[int, int]],
+    arcs: Sequence[np.ndarray],
+    tags: Sequence[_Tag],
+    nodes: Sequence[Node],
+    font: float,
+) -> bool:
+    """Returns whether there was room for any."""
+    letters = 0.62 * font
+    known = [(arc, graph.confidence(*edge)) for edge, arc in zip(edges, arcs, strict=True)]
+    known = [(arc, confidence) for arc, confidence in known if confidence is not None]
+    if letters < _LEAST_LETTERS - 2:
+        return False
+    texts = [f"{confidence:.2f}" for _, confidence in known]
+    sizes = [(text_width(text, letters) + 2, 1.1 * letters) for text in texts]
+    taken = [(tag.centre, tag.size) for tag in tags]
+    picture = (canvas.height, canvas.width)
+    places = place_texts([arc for arc, _ in known], sizes, taken, nodes, picture)
+    for text, place in zip(texts, places, strict=True):
+        if place is not None:
+            canvas.text(place, text, letters, ARROW, centred=True)
+    return any(place is not None for place in places)
 
 
 def scene_panels(
@@ -141,12 +308,15 @@ def scene_panels(
     truth: SceneTruth | None = None,
     scale: float | None = None,
     amodal_title: str = "Pseudo-amodal masks (hatched: completed hidden part)",
+    categories: Sequence[str] | None = None,
+    colors: Sequence[Color] | None = None,
 ) -> np.ndarray:
     """Scene, modal masks, occlusion graph, amodal masks, and what else is known.
 
     That is: probabilities of hidden parts, where they are kept, and the ground truth.
 
     Panels of wide images (street scenes) are stacked, others stand in a grid, all with titles.
+    Below them stand what the signs mean and which objects there are.
 
     Args:
         scene: N instances.
@@ -154,9 +324,11 @@ def scene_panels(
         truth: its amodal masks, or else its amodal boxes, become the last panel.
         scale: panel pixels per image pixel; chosen so that the picture suits a page when None.
         amodal_title: title of the fourth panel, without its letter.
+        categories: N category names.
+        colors: N colours; by the ids of the instances when None.
 
     Returns:
-        (h, w, 3) uint8 RGB; see ``titled_grid`` for its size.
+        (h, w, 3) uint8 RGB; see ``titled_grid`` for its size, to which the lines below are added.
 
     Raises:
         UserError: the scene and what is said about it differ in their number of instances.
@@ -166,22 +338,43 @@ def scene_panels(
     columns = page_columns(4 + known + (kept is not None), scene.height, scene.width)
     if scale is None:
         scale = (_STACK_WIDTH if columns == 1 else _GRID_SIDE) / max(scene.height, scene.width)
+    colors = colors or scene_colors(scene)
+    labels, graph = scene_labels(scene, categories), deocclusion.graph
+    drawn, signs = draw_signed_graph(scene, graph, scale, labels, colors)
+    masks = deocclusion.amodal_masks
+    amodal = draw_amodal_masks(scene, masks, scale, colors)
+    amodal, enlarged = with_insets(amodal, scene, masks, scale, colors)
     panels = [
         (scene_title(scene), draw_scene(scene, scale)),
-        (f"Modal masks: {_count(len(scene), 'instance')}", draw_modal_masks(scene, scale)),
-        (graph_title(deocclusion.graph), draw_occlusion_graph(scene, deocclusion.graph, scale)),
-        (amodal_title, draw_amodal_masks(scene, deocclusion.amodal_masks, scale)),
+        (f"Modal masks: {_count(len(scene), 'instance')}", draw_modal_masks(scene, scale, colors)),
+        (graph_title(graph), drawn),
+        (amodal_title, amodal),
     ]
     if kept is not None:
         title = "Probability of hidden parts (dark: 0, bright: 1)"
-        panels.append((title, draw_hidden_probability(scene, kept, scale)))
+        panels.append((title, draw_hidden_probability(scene, kept, scale, colors)))
     if known and truth.amodal_masks is not None:
-        picture = draw_amodal_masks(scene, truth.amodal_masks, scale)
+        picture = draw_amodal_masks(scene, truth.amodal_masks, scale, colors)
         panels.append(("Ground truth: amodal masks", picture))
     elif known:
-        picture = draw_amodal_boxes(scene, truth.amodal_boxes, scale)
+        picture = draw_amodal_boxes(scene, truth.amodal_boxes, scale, colors)
         panels.append(("Ground truth: amodal boxes", picture))
-    return titled_grid(panels, columns)
+    hidden = any(not mask.is_empty for mask in _hidden_parts(scene, masks))
+    if hidden:
+        signs.append(HATCHED)
+    if enlarged:
+        signs.append(ENLARGED)
+    return with_legend(titled_grid(panels, columns), signs, labels, colors)
+
+
+def with_legend(
+    page: np.ndarray, signs: Sequence[Sign], labels: Sequence[Label], colors: Sequence[Color]
+) -> np.ndarray:
+    """A page, (h, w, 3) uint8, with what its signs mean and which objects it shows below it."""
+    width = page.shape[1]
+    letters = float(np.clip(width / 95, 9, 17))
+    key = object_key(labels, colors, width, letters)
+    return np.concatenate([page, legend(signs, width, letters), key])
 
 
 def page_columns(count: int, height: int, width: int) -> int:
@@ -298,21 +491,34 @@ def _arc(start: Node, end: Node, bend: float) -> np.ndarray:
 
 
 def _draw_undecided(canvas: SceneCanvas, graph: OcclusionGraph, nodes: dict[int, Node]) -> None:
+    mutual = graph.mutual_pairs
     for i, j in graph.neighbour_pairs:
-        if graph.order(i, j) == 0 and i in nodes and j in nodes:
-            ends = (nodes[i].x, nodes[i].y), (nodes[j].x, nodes[j].y)
-            canvas.line(*ends, color=(200, 200, 200), width=1.4, dotted=True)
+        if i not in nodes or j not in nodes:
+            continue
+        if (i, j) in mutual:
+            # Bent, because an arrow may join the two as well.
+            canvas.line(_arc(nodes[i], nodes[j], 0.14), MUTUAL, 2.4, dotted=True)
+        elif graph.order(i, j) == 0:
+            canvas.line(_arc(nodes[i], nodes[j], 0.0), UNDECIDED, 1.4, dotted=True)
 
 
-def _fill_visible(canvas: SceneCanvas, masks: Sequence[WindowMask], opacity: float) -> None:
+def _hidden_parts(scene: Scene, amodal_masks: Sequence[WindowMask]) -> list[WindowMask]:
+    return [a - m for a, m in zip(amodal_masks, scene.modal_masks, strict=True)]
+
+
+def _fill_visible(
+    canvas: SceneCanvas, masks: Sequence[WindowMask], colors: Sequence[Color], opacity: float
+) -> None:
     # Large ones first: the masks of some data sets overlap, and a small one must stay visible.
     for i in sorted(range(len(masks)), key=lambda i: -masks[i].area):
-        canvas.fill(masks[i], instance_color(i), opacity)
+        canvas.fill(masks[i], colors[i], opacity)
 
 
-def _outline_visible(canvas: SceneCanvas, masks: Sequence[WindowMask]) -> None:
-    for i, mask in enumerate(masks):
-        canvas.outline(mask, lighten(instance_color(i), 0.15), width=1.1)
+def _outline_visible(
+    canvas: SceneCanvas, masks: Sequence[WindowMask], colors: Sequence[Color]
+) -> None:
+    for mask, color in zip(masks, colors, strict=True):
+        canvas.outline(mask, lighten(color, 0.15), width=1.1)
 
 
 def _count(number: int, noun: str) -> str:

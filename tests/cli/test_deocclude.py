@@ -98,6 +98,7 @@ def test_one_photo(deocclude, photos, capsys):
     assert "convex_r" in said and "a smooth fill" in said and "1 decomposed" in said
     folder = photos.parent / "out"
     assert files_of(folder) == [
+        "README.txt",
         "background.png",
         "graph.json",
         "layers/car-0.png",

@@ -26,6 +26,16 @@ globalThis.ImageData = class {
 };
 const canvas = { getContext: () => ({ putImageData() {} }) };
 const overlay = { setAttribute() {} };
+const entries = new Map();
+let full = false;
+const storage = {
+  getItem: (key) => entries.get(key) ?? null,
+  setItem(key, value) {
+    if (full && key.includes("edits")) throw new Error("QuotaExceededError");
+    entries.set(key, value);
+  },
+  removeItem: (key) => entries.delete(key),
+};
 
 async function openScene(document) {
   scene = await decodeScene(document);
@@ -41,7 +51,7 @@ function shown() {
     placed: Object.fromEntries(placed), stack, edges: pairs(hides), by_hand: pairs(byHand),
     can_undo: edited.canUndo, can_redo: edited.canRedo,
     pixels: Array.from(view.image.data), owner: Array.from(view.owner),
-    script: editScript(edited.edits),
+    script: editScript(scene, edited.edits),
   };
 }
 """
@@ -93,6 +103,48 @@ class PageRules:
         for edit in edits:
             self.v8.eval(f"edited.apply({json.dumps(edit)}, {json.dumps(joined)})")
         self.read()
+
+    def load(self, text: str) -> str:
+        """Load a script.
+
+        Returns:
+            Why it is refused, or "".
+        """
+        refusal = self.v8.execute(
+            f"""(() => {{
+                try {{ edited.load(readScript(scene, {json.dumps(text)}), "loaded"); }}
+                catch (error) {{ return error.message; }}
+                return "";
+            }})()"""
+        )
+        self.read()
+        return refusal
+
+    def reload(self, full: bool = False, refused: bool = False) -> bool:
+        """What a reload does: keep, forget, take up; in a storage that stands for the browser's.
+
+        Args:
+            full: there is no room in the storage.
+            refused: the browser gives none.
+
+        Returns:
+            Whether the edits were kept.
+        """
+        kept = self.v8.execute(
+            f"""(() => {{
+                full = {json.dumps(full)};
+                globalThis.window = {{ get localStorage() {{
+                    if ({json.dumps(refused)}) throw new Error("SecurityError");
+                    return storage;
+                }} }};
+                const keeper = new KeptEdits(scene, openStorage());
+                const wrote = keeper.works && keeper.write(edited, false);
+                edited = keeper.read()?.history ?? new EditHistory(firstState(scene));
+                return wrote;
+            }})()"""
+        )
+        self.read()
+        return kept
 
     def undo(self) -> str:
         """Returns what the page says that was undone."""

@@ -16,10 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import html_page
+from deocclusion_d2.editing.fingerprint import scene_fingerprint
 from deocclusion_d2.editing.html_page import scene_document, write_scene_page
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
+from tests.editing.scenes import row_of_cars
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +113,47 @@ def test_names_cannot_leave_their_place_in_the_page(tmp_path: Path) -> None:
     assert json.loads(scripts[0])["objects"][0]["name"] == name
     assert "class Editor" in scripts[1]
     assert elements.texts[0] == ("title", "a<b>&{{scene}}.png: scene editor")
+
+
+def test_a_name_of_any_kind_makes_a_page(tmp_path: Path) -> None:
+    """Of a file whose name is not UTF-8, too: Python reads half surrogates there."""
+    name = "a\u202egpj.exe\x1b[31m\n\udce9\u2028.jpg"
+    write_scene_page(two_objects(name, f"/home/me/{name}"), tmp_path / "scene.html")
+    text = (tmp_path / "scene.html").read_bytes().decode("utf-8")
+    for character in "\u202e\x1b\u2028":
+        assert character not in text
+    elements = Elements(text)
+    written = "a\\u202egpj.exe\\x1b[31m\\n\\udce9\\u2028"
+    assert elements.texts[0] == ("title", f"{written}.jpg: scene editor")
+    document = json.loads(next(text for tag, text in elements.texts if tag == "script"))
+    assert document["objects"][0]["name"] == name
+    assert document["save_as"] == written.replace("\\", "_")
+
+
+@pytest.mark.parametrize("folder", ["/home/me/photos/", "C:\\Users\\me\\photos\\", "../me/"])
+def test_the_page_tells_no_folder_of_the_photo(tmp_path: Path, folder: str) -> None:
+    scene = two_objects(file_name=folder + "street.jpg")
+    scene.description = {"weights": folder + "w.pth"}
+    write_scene_page(scene, tmp_path / "scene.html")
+    text = (tmp_path / "scene.html").read_text("utf-8")
+    assert "street.jpg: scene editor" in text
+    assert not re.search(r"\bme\b[/\\]|Users|/home", text)
+
+
+def test_the_fingerprint_is_of_what_edits_work_on(tmp_path: Path) -> None:
+    first = scene_fingerprint(two_objects())
+    assert first == scene_fingerprint(two_objects(file_name="other.jpg"))
+    changed = [two_objects("car-1"), *(two_objects() for _ in range(5))]
+    changed[1].layers[0].rgba[1, 1, 2] ^= 1
+    changed[2].background[4, 8, 0] ^= 1
+    changed[3].layers[0].modal_mask = WindowMask(5, 1, np.ones((1, 2), bool))
+    changed[4].graph = OcclusionGraph(2)
+    changed[5].layers[0].x0 += 1
+    assert len({first, *map(scene_fingerprint, changed)}) == 7
+    # It survives the disk.
+    scene, _ = row_of_cars()
+    save_layered_scene(scene, tmp_path / "scene")
+    assert scene_fingerprint(load_layered_scene(tmp_path / "scene")) == scene_fingerprint(scene)
 
 
 def test_scripts_do_not_end_their_element() -> None:

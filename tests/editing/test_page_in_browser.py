@@ -6,6 +6,7 @@ the end of each test the page saves it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,243 @@ def test_names_and_states_that_assistive_technology_reads(editor: Editor) -> Non
     editor.click("Close")
     assert not help_.is_visible()
     editor.check([])
+
+
+# ------------------------------------------------------------------ nothing is lost
+
+
+def reload(editor: Editor) -> list[str]:
+    """Reload the page, and leave it where the browser asks.
+
+    Returns:
+        The kinds of dialogs that were shown.
+    """
+    asked: list[str] = []
+
+    def accept(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    editor.page.once("dialog", accept)
+    editor.page.reload()
+    editor.page.wait_for_selector("#objects li")
+    editor.page.remove_listener("dialog", accept) if not asked else None
+    return asked
+
+
+def notice(editor: Editor) -> str:
+    return editor.page.locator("#notice").inner_text()
+
+
+def test_a_reload_asks_first_and_loses_nothing(editor: Editor) -> None:
+    editor.choose("box-0")
+    editor.press("Shift+ArrowRight", "h")
+    edits = [
+        {"op": "move", "object": "box-0", "dx": 10, "dy": 0},
+        {"op": "hide", "object": "box-0"},
+    ]
+    editor.check(edits)
+    assert reload(editor) == ["beforeunload"]
+    editor.check(edits)
+    assert "2 edits of your last visit are back" in notice(editor)
+    editor.press("Control+z")
+    editor.check(edits[:1])
+    editor.press("Control+Shift+z")
+    editor.saved("Save script")  # safe in a file: nothing to ask
+    assert reload(editor) == []
+    editor.check(edits)
+    editor.click("Start over")
+    editor.check([])
+    assert not editor.page.locator("#notice").is_visible()
+    editor.press("Control+z")
+    editor.check(edits)
+    editor.click("Reset")
+    assert reload(editor) == []
+    editor.check([])
+    assert not editor.page.locator("#notice").is_visible()
+
+
+def test_a_page_that_is_not_edited_is_left_without_a_word(editor: Editor) -> None:
+    editor.choose("box-0")
+    assert reload(editor) == []
+    editor.press("ArrowRight", "ArrowLeft")
+    editor.check([])
+
+
+def test_a_page_of_another_scene_gets_none_of_the_edits(editor: Editor, tmp_path: Path) -> None:
+    """Its objects have the same names, and the browser gives both files one storage."""
+    editor.choose("box-0")
+    editor.press("h")
+    scene = boxes_and_beams()
+    scene.background = scene.background ^ 1
+    write_scene_page(scene, tmp_path / "other.html")
+    first = editor.page.url
+    editor.page.on("dialog", lambda dialog: dialog.accept())
+    for url, edits in (((tmp_path / "other.html").as_uri(), []), (first, ["hide"])):
+        editor.page.goto(url)
+        editor.page.wait_for_selector("#objects li")
+        assert [edit["op"] for edit in editor.script()] == edits
+
+
+REFUSALS = {
+    "refused": """Object.defineProperty(window, "localStorage", {
+        get() { throw new DOMException("denied", "SecurityError"); } });""",
+    "full": """Storage.prototype.setItem = function () {
+        throw new DOMException("full", "QuotaExceededError"); };""",
+    "missing": 'Object.defineProperty(window, "localStorage", { value: null });',
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_browser_that_keeps_nothing_is_named(editor: Editor, refusal: str) -> None:
+    editor.page.add_init_script(REFUSALS[refusal])
+    reload(editor)
+    assert "This browser keeps no edits" in notice(editor)
+    editor.choose("box-0")
+    editor.press("h")
+    editor.check([{"op": "hide", "object": "box-0"}])
+    assert reload(editor) == ["beforeunload"]
+    editor.check([])
+
+
+def test_a_browser_that_runs_out_of_room_is_named(editor: Editor) -> None:
+    editor.page.evaluate(f"() => {{ {REFUSALS['full']} }}")
+    assert not editor.page.locator("#notice").is_visible()
+    editor.choose("box-0")
+    editor.press("h")
+    editor.page.wait_for_selector("#notice:not([hidden])")
+    assert "no room to keep the edits" in notice(editor)
+
+
+def test_damaged_memories_do_not_stop_the_page(editor: Editor) -> None:
+    editor.page.evaluate("opened.then(e => localStorage.setItem(e.kept.key, '{\"version\": 1}'))")
+    reload(editor)
+    assert "cannot be read" in notice(editor)
+    editor.choose("box-0")
+    editor.press("h")
+    reload(editor)
+    editor.check([{"op": "hide", "object": "box-0"}])
+
+
+def script_file(tmp_path: Path, edits: list, **more: object) -> Path:
+    path = tmp_path / "some_edits.json"
+    path.write_text(json.dumps({"version": 1, "edits": edits, **more}), "utf-8")
+    return path
+
+
+def test_a_script_is_loaded_by_the_file_chooser(editor: Editor, tmp_path: Path) -> None:
+    editor.choose("box-0")
+    editor.press("ArrowRight")
+    loaded = [{"op": "delete", "object": "box-0"}, {"op": "hide", "object": "box-1"}]
+    path = script_file(tmp_path, loaded)
+    for load in (lambda: editor.click("Load script"), lambda: editor.press("l")):
+        with editor.page.expect_file_chooser() as chooser:
+            load()
+        chooser.value.set_files(path)
+        editor.page.wait_for_function("document.querySelectorAll('#objects li').length === 5")
+        assert editor.status() == "some_edits.json loaded: 2 edits in place of those before"
+        editor.check(loaded)
+        editor.click("Undo")
+        assert editor.status() == "Undone: some_edits.json loaded"
+        editor.check([{"op": "move", "object": "box-0", "dx": 1, "dy": 0}])
+
+
+def drop(editor: Editor, *files: tuple[str, str]) -> None:
+    """Drop files (name, text) on the picture."""
+    editor.page.evaluate(
+        """files => {
+            const dropped = new DataTransfer();
+            for (const [name, text] of files) dropped.items.add(new File([text], name));
+            const init = { dataTransfer: dropped, bubbles: true, cancelable: true };
+            for (const kind of ["dragover", "drop"]) {
+                const event = new DragEvent(kind, init);
+                byId("picture").dispatchEvent(event);
+                if (!event.defaultPrevented) throw new Error(`${kind} opens the file`);
+            }
+        }""",
+        [list(file) for file in files],
+    )
+    editor.page.wait_for_function("document.getElementById('status').innerText.includes('loaded')")
+
+
+def test_a_script_is_dropped_on_the_page_or_refused_in_a_line(editor: Editor) -> None:
+    hide = {"op": "hide", "object": "beam-0"}
+    drop(editor, ("a.json", json.dumps({"version": 1, "edits": [hide]})))
+    editor.check([hide])
+    unknown = json.dumps({"version": 1, "edits": [hide, {"op": "hide", "object": "cow"}]})
+    other = json.dumps({"version": 1, "scene": "0" * 64, "edits": []})
+    for files, message in (
+        ([("b.json", unknown)], 'b.json not loaded: edit 2 (hide): there is no object "cow"'),
+        ([("c.json", other)], "c.json not loaded: made for another scene"),
+        ([("\u202ephoto.jpg", "\xff\xd8")], "\\u202ephoto.jpg not loaded: not a JSON file"),
+        ([("d.json", other), ("e.json", other)], "d.json not loaded: one of 2 files"),
+    ):
+        drop(editor, *files)
+        editor.page.wait_for_function("t => byId('status').innerText.startsWith(t)", arg=message)
+        editor.check([hide])
+
+
+def test_delete_with_the_focus_elsewhere_deletes_nothing(editor: Editor) -> None:
+    editor.choose("box-0")
+    page = editor.page
+    buttons = [
+        page.get_by_role("button", name=n, exact=True) for n in ("Undo", "Hide", "Move left")
+    ]
+    for button in (*buttons, page.locator("[data-name='box-0'] .object")):
+        button.focus()
+        editor.press("Backspace", "Delete")
+    editor.check([])
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.locator("textarea").focus()
+    editor.press("h", "r", "Delete", "Backspace")
+    editor.check([])
+    page.locator("[data-name='box-0'] .object").focus()
+    editor.press("Enter", "Backspace")
+    editor.check([{"op": "delete", "object": "box-0"}])
+
+
+def test_an_object_out_of_the_picture_is_brought_back(editor: Editor) -> None:
+    row = editor.page.locator("[data-name='box-0']")
+    editor.choose("box-0")
+    bring = editor.page.get_by_role("button", name="Bring back into the picture", exact=True)
+    assert bring.get_attribute("aria-disabled") == "true"
+    editor.drag((35, 50), (2, 50))
+    editor.press(*["Shift+ArrowLeft"] * 4)
+    assert "out of the picture: B brings it back" in editor.status()
+    assert row.locator(".detail").inner_text() == "out of the picture"
+    assert bring.get_attribute("aria-disabled") == "false"
+    away = {"op": "move", "object": "box-0", "dx": -73, "dy": 0}
+    editor.check([away])
+    editor.press("b")  # to x = 0, from 30
+    editor.check([{**away, "dx": -30}])
+    assert row.locator(".detail").inner_text() != "out of the picture"
+    editor.press("Control+z")
+    editor.check([away])
+    editor.choose("box-1")
+    editor.click("Bring box-0 back into the picture")
+    editor.check([{**away, "dx": -30}])
+    assert editor.page.locator("#selected-name").inner_text() == "box-0"
+
+
+def test_names_from_files_are_text(chromium: Any, tmp_path: Path) -> None:
+    scene = boxes_and_beams()
+    names = ["<img src=x onerror=alert(1)>", "\u202egnp.0", "a'\"]&amp;", "\u732b" * 60, "\u05d0-0"]
+    for layer, name in zip(scene.layers, names, strict=False):
+        layer.name = name
+    scene.file_name = "/home/me/<title><b>\u202e.jpg"
+    write_scene_page(scene, tmp_path / "scene.html")
+    view = {"width": 1200, "height": 800}
+    page = PageEditor(chromium, tmp_path / "scene.html", scene.width, viewport=view)
+    labels = set(page.page.locator("#objects .label bdi").all_inner_texts())
+    assert {names[0], "\\u202egnp.0", *names[2:]} <= labels
+    assert page.page.locator("#objects img").count() == 0
+    assert page.page.title() == "<title><b>\\u202e.jpg: scene editor"
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 1200
+    page.page.locator("#objects .object", has_text="gnp.0").click()
+    page.press("h")
+    assert page.status() == "\\u202egnp.0 hidden"
+    assert page.script() == [{"op": "hide", "object": names[1]}]
+    page.close()
 
 
 @pytest.fixture

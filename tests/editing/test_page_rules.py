@@ -7,6 +7,7 @@ canvas and files, is in test_page_in_browser.py.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,9 @@ from py_mini_racer import MiniRacer
 
 from deocclusion_d2.editing import SceneEditor, apply_edits, read_edit_script
 from deocclusion_d2.editing.composition import OPAQUE, foremost, front_to_back
+from deocclusion_d2.editing.fingerprint import scene_fingerprint
+from deocclusion_d2.editing.html_page import visible_text
+from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import LayeredScene, ObjectLayer
 from tests.editing.page_rules import PageRules, start_v8
 from tests.editing.scenes import (
@@ -379,6 +383,254 @@ def test_the_script_joins_moves_and_leaves_out_those_that_end_where_they_began(
     path = tmp_path / "edits.json"
     path.write_text(page.script, "utf-8")
     assert read_edit_script(path) == expected and page.script.endswith("}\n")
+
+
+# ------------------------------------------------------------------ scripts that are loaded
+
+
+def script_of(scene: LayeredScene, edits: list, **more: object) -> str:
+    return json.dumps({"version": 1, "edits": edits, **more})
+
+
+def test_a_loaded_script_takes_the_place_of_the_edits_and_can_be_undone(v8: MiniRacer) -> None:
+    scene, _ = row_of_cars()
+    page = PageRules(v8, scene)
+    hide = {"op": "hide", "object": "car-1"}
+    page.edit(hide)
+    loaded = [
+        {"op": "move", "object": "car-0", "dx": 4, "dy": 1},
+        {"op": "delete", "object": "car-2"},
+    ]
+    assert page.load("\ufeff" + script_of(scene, loaded)) == ""
+    assert page.edits == loaded
+    np.testing.assert_array_equal(page.pixels, EditedScene(scene).apply(loaded).draw())
+    assert page.undo() == "loaded" and page.edits == [hide]
+    assert page.redo() == "loaded" and page.edits == loaded
+    # A key that is held down does not go on with a move of the script.
+    page.load(script_of(scene, loaded[:1]))
+    page.edit({**loaded[0], "dx": 1}, joined=True)
+    page.undo()
+    assert page.edits == loaded[:1]
+
+
+def test_the_saved_script_is_loaded_back_by_its_own_scene_alone(
+    v8: MiniRacer, tmp_path: Path
+) -> None:
+    scene = row_of_cars()[0]
+    page = PageRules(v8, scene)
+    page.edit(
+        {"op": "move", "object": "car-0", "dx": 4, "dy": 1}, {"op": "hide", "object": "car-2"}
+    )
+    path, edits, text = tmp_path / "edits.json", page.edits, page.script
+    path.write_text(text, "utf-8")
+    assert json.loads(text)["scene"] == scene_fingerprint(scene)
+    assert read_edit_script(path, scene) == edits
+    page.reset()
+    assert page.load(text) == "" and page.edits == edits
+    # The same objects in another photo.
+    other = row_of_cars()[0]
+    other.background = other.background.copy()
+    other.background[0, 0] ^= 1
+    page = PageRules(v8, other)
+    page.edit({"op": "hide", "object": "car-1"})
+    assert "made for another scene" in page.load(text)
+    assert page.edits == [{"op": "hide", "object": "car-1"}]
+    with pytest.raises(UserError, match=r"edits\.json: was made for another scene"):
+        read_edit_script(path, other)
+
+
+def test_swapped_objects_stand_where_the_program_puts_them(v8: MiniRacer) -> None:
+    scene = boxes_and_beams()
+    edits = [
+        {"op": "swap", "object": "box-0", "with": "beam-1"},
+        {"op": "swap", "object": "beam-1", "with": "box-2"},
+    ]
+    page, editor = PageRules(v8, scene), SceneEditor(scene)
+    apply_edits(editor, edits)
+    assert page.load(script_of(scene, edits)) == ""
+    np.testing.assert_array_equal(page.pixels, editor.compose())
+
+
+MOVE = {"op": "move", "object": "car-0", "dx": 1, "dy": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a JSON file"),
+        ("[1]", "not an edit script"),
+        ('{"version": 1}', "not an edit script"),
+        ('{"version": 2, "edits": []}', "version 2; this page reads 1"),
+        ('{"edits": []}', "version nothing; this page reads 1"),
+        ('{"version": 1, "edits": [], "__proto__": 1}', 'unknown key "__proto__"'),
+        ('{"version": 1, "edits": [], "scene": "00ff"}', "made for another scene"),
+        ([MOVE, 5], "edit 2: not an edit"),
+        ([{"op": "toString", "object": "car-0"}], 'edit 1: unknown op "toString"'),
+        ([{"op": "scale", "object": "car-0", "factor": 2}], "edit 1: the page cannot scale"),
+        ([{"op": "hide"}], 'edit 1 (hide): "object" is missing'),
+        ([{"op": "hide", "object": "bus-7"}], 'edit 1 (hide): there is no object "bus-7"'),
+        (
+            [{"op": "hide", "object": ["car-0"]}],
+            'edit 1 (hide): "object" is ["car-0"]; give a name',
+        ),
+        ([{**MOVE, "dx": 0.5}], 'edit 1 (move): "dx" is 0.5; give whole pixels'),
+        ([{**MOVE, "dx": "1"}], 'edit 1 (move): "dx" is "1"; give whole pixels'),
+        ([{**MOVE, "dx": 10**17}], 'edit 1 (move): "dx" is 100000000000000000; give whole'),
+        ([{**MOVE, "by": 1}], 'edit 1 (move): unknown key "by"'),
+        ([{"op": "behind", "object": "car-0", "of": "car-0"}], '"car-0" is named twice'),
+        ([{"op": "delete", "object": "car-0"}, MOVE], 'edit 2 (move): there is no object "car-0"'),
+        ([{"op": "hide", "object": "\u202e\n<b>"}], '"\\u202e\\n<b>"'),
+        ([{"op": "hide", "object": "x" * 5000}], f'there is no object "{"x" * 56}...'),
+    ],
+)
+def test_a_script_that_is_refused_changes_nothing(
+    v8: MiniRacer, text: str | list, message: str
+) -> None:
+    scene = row_of_cars()[0]
+    page = PageRules(v8, scene)
+    page.edit(MOVE)
+    page.edit({"op": "hide", "object": "car-1"})
+    page.undo()
+    before = page.edits, page.can_redo
+    refusal = page.load(text if isinstance(text, str) else script_of(scene, text))
+    assert message in refusal and "\n" not in refusal and len(refusal) < 200
+    assert (page.edits, page.can_redo) == before
+
+
+# ------------------------------------------------------------------ what the browser keeps
+
+
+def test_a_reload_keeps_edits_and_what_can_be_undone(v8: MiniRacer) -> None:
+    scene, photo = row_of_cars()
+    page = PageRules(v8, scene)
+    hide = {"op": "hide", "object": "car-1"}
+    page.edit({"op": "delete", "object": "car-2"})
+    page.load(script_of(scene, [MOVE, hide]))
+    page.edit({**MOVE, "dx": 3}, hide)
+    page.edit({**MOVE, "dx": 2})
+    page.edit({**MOVE, "dx": 2}, joined=True)
+    page.reset()
+    page.undo()
+    page.undo()
+    before, pixels = (page.edits, page.stack, page.edges, page.placed), page.pixels
+    assert page.reload()
+    assert (page.edits, page.stack, page.edges, page.placed) == before
+    np.testing.assert_array_equal(page.pixels, pixels)
+    steps = [page.redo(), page.redo()]
+    assert steps == ["car-0 moved", "reset"] and not page.can_redo and page.edits == []
+    while page.can_undo:
+        steps.append(page.undo())
+    assert steps[2:] == ["reset", "car-0 moved", "car-1 hidden", "car-0 moved", "loaded"] + [
+        "car-2 deleted"
+    ]
+    np.testing.assert_array_equal(page.pixels, photo)
+
+
+def test_another_scene_never_gets_the_edits(v8: MiniRacer) -> None:
+    """Though files may share one storage, and the objects have the same names."""
+    first, second = row_of_cars()[0], row_of_cars()[0]
+    x, y = second.layers[0].rgba.shape[1] // 2, second.layers[0].rgba.shape[0] // 2
+    second.layers[0].rgba[y, x, 0] ^= 1
+    page = PageRules(v8, first)
+    page.edit(MOVE)
+    page.reload()
+    entries = json.loads(v8.execute("JSON.stringify([...entries])"))
+    assert scene_fingerprint(first) in [key.split()[-1] for key, _ in entries]
+    page = PageRules(v8, second)
+    v8.eval("edited = new KeptEdits(scene, storage).read()?.history ?? edited")
+    page.read()
+    assert page.edits == []
+    # A page made again of the first scene goes on.
+    page = PageRules(v8, row_of_cars()[0])
+    v8.eval("edited = new KeptEdits(scene, storage).read()?.history ?? edited")
+    page.read()
+    assert page.edits == [MOVE]
+
+
+def test_a_browser_that_keeps_nothing_says_so(v8: MiniRacer) -> None:
+    page = PageRules(v8, circle()[0])
+    page.edit({"op": "hide", "object": "a"})
+    v8.eval("entries.clear()")
+    assert not page.reload(full=True) and page.edits == []
+    page.edit({"op": "hide", "object": "a"})
+    assert not page.reload(refused=True) and page.edits == []
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "{",
+        "null",
+        '{"version": 2}',
+        '{"version": 1}',
+        '{"version": 1, "changes": [], "index": 1}',
+        '{"version": 1, "changes": [{"edits": [{"op": "hide", "object": "z"}]}], "index": 0}',
+    ],
+)
+def test_what_is_kept_is_checked_like_a_script(v8: MiniRacer, kept: str) -> None:
+    PageRules(v8, circle()[0])
+    v8.eval(f"entries.set(new KeptEdits(scene, storage).key, {json.dumps(kept)})")
+    refused = "(() => { try { new KeptEdits(scene, storage).read(); } catch { return true; } })()"
+    assert v8.execute(refused) is True
+
+
+# ------------------------------------------------------------------ out of the picture, names
+
+
+def test_an_object_that_has_left_the_picture_is_known_and_brought_back(v8: MiniRacer) -> None:
+    scene = boxes_and_beams()  # 160 x 100
+    page = PageRules(v8, scene)
+    layer = next(layer for layer in scene.layers if layer.name == "box-0")
+    width = layer.rgba.shape[1]
+    assert not any(page.ask("isOutside", name) for name in page.stack)
+    # One column is left, then none.
+    page.edit({"op": "move", "object": "box-0", "dx": 1 - layer.x0 - width, "dy": 0})
+    solid = (layer.rgba[:, -1, 3] >= OPAQUE).any()
+    assert page.ask("isOutside", "box-0") == (not solid)
+    page.edit({"op": "move", "object": "box-0", "dx": -1, "dy": 30})
+    assert page.ask("isOutside", "box-0")
+    back = page.ask("moveIntoPicture", "box-0")
+    page.edit(back)
+    bottom = page.placed["box-0"]["y"] + layer.rgba.shape[0]
+    assert page.placed["box-0"]["x"] == 0 and bottom <= scene.height
+    assert not page.ask("isOutside", "box-0")
+    page.edit({"op": "move", "object": "box-0", "dx": 10**9, "dy": -(10**9)})
+    page.edit(page.ask("moveIntoPicture", "box-0"))
+    assert page.placed["box-0"] == {"x": scene.width - width, "y": 0, "hidden": False}
+
+
+def test_an_object_beside_the_picture_by_its_shape_alone_is_outside(v8: MiniRacer) -> None:
+    """Its window reaches into the picture, none of its pixels does."""
+    mask = np.zeros((24, 40), bool)
+    mask[10:20, 10:12] = mask[18:20, 10:30] = True  # an L
+    scene = layered_scene({"l": mask}, np.where(mask, 0, -1), [])[0]
+    page = PageRules(v8, scene)
+    page.edit({"op": "move", "object": "l", "dx": -15, "dy": 14})
+    assert page.placed["l"] == {"x": -5, "y": 24, "hidden": False}
+    assert page.ask("isOutside", "l")
+    page.edit({"op": "move", "object": "l", "dx": 0, "dy": -8})  # its foot is under the picture
+    assert page.placed["l"]["y"] == 16 and page.ask("isOutside", "l")
+    page.edit({"op": "move", "object": "l", "dx": 5, "dy": 0})
+    assert not page.ask("isOutside", "l")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("car-0", "car-0"),
+        ("\u732b-0", "\u732b-0"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("a\x1b[31m\nb\x7f", "a\\x1b[31m\\nb\\x7f"),
+        ("x\u2028y\u2066z\ufeff", "x\\u2028y\\u2066z\\ufeff"),
+        ("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680"),
+        ("\U000e0041", "\\U000e0041"),
+        ("<script>\"'&", "<script>\"'&"),
+    ],
+)
+def test_what_cannot_be_seen_of_a_name_is_written_out(
+    v8: MiniRacer, name: str, expected: str
+) -> None:
+    assert v8.call("visible", name) == visible_text(name) == expected
 
 
 # ------------------------------------------------------------------ outlines

@@ -11,6 +11,7 @@ from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.visualization import as_converted, by_deoccluder, render_records, select_records
 from deocclusion_d2.visualization.render import _png_names
+from deocclusion_d2.visualization.scene import title_height
 
 HEIGHT, WIDTH = 40, 100
 
@@ -96,6 +97,43 @@ def test_converted_graph_and_masks(tmp_path):
         (30, 10, 60, 30),
         (55, 10, 85, 30),
     ]
+
+
+def test_a_track_keeps_its_colour_through_a_sequence(tmp_path):
+    """Though its row and its annotation id change from frame to frame."""
+    first, second = (make_record(number, f"none/{number}.png") for number in (1, 2))
+    for record, tracks in ((first, (2002, 1003, 1)), (second, (1003, 1, 2002))):
+        for annotation, track in zip(record["annotations"][1:], tracks, strict=True):
+            annotation |= {"track_id": track, "category_id": 0}
+    seen = {}
+    method = by_deoccluder(build_deoccluder("raw"))
+    for path in render_records(
+        [first, second], method, tmp_path, "Raw", scale=1.0, classes=["car"]
+    ):
+        with Image.open(path) as picture:
+            pixels = np.array(picture)
+        top = title_height(HEIGHT, WIDTH)
+        start = top // 4 + top + (HEIGHT + top + top // 4)  # of the modal masks
+        seen[path.stem] = [tuple(pixels[start + 20, top // 4 + x]) for x in (22, 47, 72)]
+    one, two = seen["none_1"], seen["none_2"]
+    assert (one[0], one[1], one[2]) == (two[2], two[0], two[1]) and len(set(one)) == 3
+
+
+def test_confidences_of_a_conversion_are_read(tmp_path):
+    record = make_record(7, "none/a.png")
+    record["annotations"][2]["occluder_confidences"] = [0.25]
+    found = []
+
+    def spy(*given):
+        found.append(as_converted(*given)[0].graph)
+        return as_converted(*given)
+
+    list(render_records([record], spy, tmp_path, "Amodal", scale=1.0))
+    assert found[0].confidence(0, 1) == 0.25 and found[0].confidence(1, 2) is None
+    for wrong in ([2], [0.5, 0.5], "1", [True]):
+        record["annotations"][2]["occluder_confidences"] = wrong
+        with pytest.raises(UserError, match="annotation 12: 'occluder_confidences' is not one"):
+            list(render_records([record], as_converted, tmp_path, "Amodal"))
 
 
 @pytest.mark.parametrize(

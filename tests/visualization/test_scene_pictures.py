@@ -9,6 +9,8 @@ import pytest
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import (
     Deocclusion,
+    LayeredScene,
+    ObjectLayer,
     OcclusionGraph,
     ProbabilityMap,
     Scene,
@@ -24,15 +26,35 @@ from deocclusion_d2.visualization import (
     instance_color,
     scene_panels,
 )
-from deocclusion_d2.visualization.palette import ARROW, BACKGROUND, CYCLE
+from deocclusion_d2.visualization.canvas import SceneCanvas, drawable, text_width
+from deocclusion_d2.visualization.insets import inset_windows, small_parts
+from deocclusion_d2.visualization.labels import layered_labels, scene_labels
+from deocclusion_d2.visualization.legend import HATCHED, graph_signs, legend, object_key
+from deocclusion_d2.visualization.palette import (
+    ARROW,
+    BACKGROUND,
+    CYCLE,
+    PANEL,
+    color_numbers,
+)
 from deocclusion_d2.visualization.placement import (
     Node,
     arc_points,
     choose_bend,
+    covered_tags,
     interior_node,
     place_tags,
+    place_texts,
 )
-from deocclusion_d2.visualization.scene import arrow_ends, page_columns, title_height, titled_grid
+from deocclusion_d2.visualization.scene import (
+    _choose_tags,
+    arrow_ends,
+    draw_signed_graph,
+    page_columns,
+    title_height,
+    titled_grid,
+    with_insets,
+)
 
 
 def rectangle(x0: int, y0: int, x1: int, y1: int) -> WindowMask:
@@ -234,11 +256,10 @@ class TestPanels:
         page = scene_panels(scene, result, truth, scale=2.0)
         title = title_height(2 * height, 2 * width)
         margin = title // 4
-        assert page.dtype == np.uint8 and page.shape == (
-            rows * (2 * height + title + margin) + margin,
-            columns * (2 * width + margin) + margin,
-            3,
-        )
+        grid = rows * (2 * height + title + margin) + margin
+        assert page.dtype == np.uint8 and page.shape[0] > grid + 20
+        assert page.shape[1:] == (columns * (2 * width + margin) + margin, 3)
+        assert (page[grid:] == PANEL).all(axis=-1).mean() > 0.5  # the legend
         wanted = {
             0: np.full((2 * height, 2 * width, 3), BACKGROUND, np.uint8),
             1: draw_modal_masks(scene, 2.0),
@@ -365,3 +386,210 @@ class TestHiddenProbability:
         kept = Deocclusion(graph, amodal, probabilities=[None, None])
         kept = scene_panels(scene, kept, scale=1.0)
         assert kept.shape != without.shape
+
+
+class TestColors:
+    def test_an_object_keeps_its_colour_wherever_it_stands_among_the_others(self):
+        """Frames of a video: the same ids, in another order, some gone."""
+        a, b, c = (rectangle(10 + 50 * k, 20, 40 + 50 * k, 90) for k in range(3))
+        first = draw_modal_masks(scene_of([a, b, c], instance_ids=[2001, 1003, "x"]))
+        second = draw_modal_masks(scene_of([c, b], instance_ids=["x", 1003]))
+        for x in (75, 125):
+            assert tuple(first[50, x]) == tuple(second[50, x])
+        assert len({tuple(first[50, x]) for x in (25, 75, 125)}) == 3
+
+    def test_numbers_follow_ids_and_differ(self):
+        assert color_numbers(range(64)) == list(range(64))
+        assert color_numbers([64 + 5, 5]) == [6, 5]  # the smaller id keeps its colour
+        assert color_numbers([5, 64 + 5]) == [5, 6]
+        assert color_numbers([np.int64(7)]) == [7] and color_numbers([]) == []
+        assert len(set(color_numbers([7] * 64))) == 64
+        assert max(color_numbers(range(1000, 1200))) < 64
+        assert color_numbers(["\udce9"]) == color_numbers(["\udce9"])
+
+
+class TestLabels:
+    def test_names_and_annotation_ids(self):
+        scene = scene_of([rectangle(0, 0, 5, 5)] * 2, instance_ids=[900100, 7])
+        labels = scene_labels(scene, ["car", ""])
+        assert [label.short for label in labels] == ["0", "1"]  # the ids are too long
+        assert [label.long for label in labels] == ["car 900100", "7"]
+        assert labels[0].detail == "car, annotation 900100"
+        assert labels[1].detail == "annotation 7"
+        assert [label.short for label in scene_labels(scene_of([rectangle(0, 0, 5, 5)]))] == ["0"]
+
+    def test_what_the_font_lacks_is_written_out_and_long_names_are_cut(self):
+        assert drawable("car-0") == "car-0"
+        assert drawable("\u732b-0") == "\\u732b-0"
+        assert drawable("\u202ea\nb\x1b") == "\\u202ea\\nb\\x1b"
+        assert drawable("a" * 60 + "-17", 20) == "a" * 13 + "\u2026aaa-17"
+        assert len(drawable("\u732b" * 60 + "-17", 24)) <= 24
+
+    def test_objects_are_numbered_as_they_are_named(self):
+        """Rows of instances without a pixel are missing among the names."""
+        mask = rectangle(0, 0, 4, 4)
+        rgba = np.full((4, 4, 4), 255, np.uint8)
+        layers = [
+            ObjectLayer(name, 0, 0, rgba, mask, mask, instance_id=key)
+            for name, key in (("car-0", 11), ("big-van-2", "k"))
+        ]
+        scene = LayeredScene(np.zeros((9, 9, 3), np.uint8), layers, OcclusionGraph(2))
+        labels = layered_labels(scene)
+        assert [label.short for label in labels] == ["0", "2"]
+        assert [label.long for label in labels] == ["car-0", "big-van-2"]
+        assert labels[1].detail == "big-van-2, annotation k"
+        layers[1].name = "van"
+        assert [label.short for label in layered_labels(scene)] == ["0", "1"]
+
+    def test_signs_of_mathematics_in_a_name_are_letters(self):
+        scene = scene_of([rectangle(10, 10, 150, 110)], 120, 160)
+        labels = scene_labels(scene, ["$\\frac{$"])
+        assert draw_occlusion_graph(scene, OcclusionGraph(1), 2.0, labels).shape == (240, 320, 3)
+
+    @pytest.mark.parametrize("count", [1, 2, 10, 60])
+    @pytest.mark.parametrize("size", [(120, 400), (700, 900)])
+    def test_tags_never_lie_on_each_other(self, count, size):
+        rng = np.random.default_rng(count)
+        places = rng.uniform((20, 20), (size[1] - 20, size[0] - 20), (count, 2))
+        nodes = {i: Node(*place, 6.0) for i, place in enumerate(places)}
+        scene = scene_of([rectangle(0, 0, 5, 5)] * count)
+        labels = scene_labels(scene, ["dining table"] * count)
+        tags = list(_choose_tags(nodes, labels, 15.0, [], size, 3.0).values())
+        assert covered_tags([t.centre for t in tags], [t.size for t in tags]) == []
+        assert len(tags) >= min(count, 20)
+        if count <= 2 or (count == 10 and size[0] == 700):
+            assert {tag.text for tag in tags} == {label.long for label in labels}
+        if count == 60:
+            assert {tag.text for tag in tags} <= {label.short for label in labels}
+        for tag in tags:
+            assert text_width(tag.text, 0.78 * tag.size[1]) < tag.size[0]
+
+
+class TestConfidences:
+    def test_they_stand_on_their_arrows_and_cover_nothing(self):
+        arc = arc_points((10, 50), (190, 50), 0.0)
+        tag = ((100.0, 50.0), (40.0, 16.0))
+        places = place_texts([arc, arc], [(20, 10)] * 2, [tag], [Node(10, 50, 1)], (100, 200))
+        (x0, y0), (x1, y1) = places
+        assert (round(y0), round(y1)) == (50, 50) and abs(x0 - x1) >= 20
+        assert all(abs(x - 100) >= 30 and 10 < x < 190 for x in (x0, x1))
+        assert place_texts([arc[:3]], [(60, 10)], [tag], [Node(10, 50, 1)], (100, 200)) == [None]
+
+    def test_they_are_written_where_they_are_known(self):
+        scene = scene_of([rectangle(5, 20, 75, 100), rectangle(85, 20, 155, 100)])
+        pictures, signs = {}, {}
+        for confidence in (None, 0.25, 1.0):
+            graph = OcclusionGraph(2)
+            graph.add_occlusion(0, 1, confidence=confidence)
+            pictures[confidence], signs[confidence] = draw_signed_graph(scene, graph, 4.0)
+        assert not np.array_equal(pictures[0.25], pictures[1.0])
+        changed = (pictures[None] != pictures[0.25]).any(axis=-1)
+        rows, _ = np.nonzero(changed)
+        assert changed.any() and rows.min() > 200 and rows.max() < 280  # the arrow is at 240
+        kinds = {key: [kind for kind, _ in found] for key, found in signs.items()}
+        assert kinds == {
+            None: ["arrow"], 0.25: ["arrow", "confidence"], 1.0: ["arrow", "confidence"]
+        }  # fmt: skip
+
+
+class TestLegend:
+    def test_it_holds_what_the_graph_holds(self):
+        graph = OcclusionGraph(5)
+        assert graph_signs(graph, False) == []
+        graph.add_neighbours(0, 1)
+        assert [kind for kind, _ in graph_signs(graph, False)] == ["dotted"]
+        graph.add_mutual(0, 1, (3, 4))  # no longer a pair of which nothing is known
+        assert [kind for kind, _ in graph_signs(graph, False)] == ["mutual"]
+        for edge in ((2, 3), (3, 4), (4, 2)):
+            graph.add_occlusion(*edge)
+        assert [kind for kind, _ in graph_signs(graph, False)] == ["arrow", "cycle", "mutual"]
+
+    def test_mutual_pairs_have_a_line_of_their_own(self):
+        scene = scene_of([rectangle(10, 30, 75, 90), rectangle(75, 30, 150, 90)])
+        pictures = [draw_occlusion_graph(scene, OcclusionGraph(2), 3.0)]
+        for mutual in (False, True):
+            graph = OcclusionGraph(2)
+            graph.add_neighbours(0, 1)
+            if mutual:
+                graph.add_mutual(0, 1, (3, 4))
+            pictures.append(draw_occlusion_graph(scene, graph, 3.0))
+        alone, grey, yellow = (picture.astype(int) for picture in pictures)
+        for picture, is_yellow in ((grey, False), (yellow, True)):
+            added = picture[np.abs(picture - alone).max(axis=-1) > 60]
+            assert len(added) > 60
+            assert (((added[:, 0] - added[:, 2]) > 25) == is_yellow).mean() > 0.85
+
+    def test_it_wraps_and_keeps_to_its_width(self):
+        graph = OcclusionGraph(3)
+        graph.add_occlusion(0, 1, confidence=0.5)
+        graph.add_neighbours(1, 2)
+        signs = [*graph_signs(graph, True), HATCHED]
+        heights = []
+        for width in (300, 600, 1600):
+            strip = legend(signs, width, 14.0)
+            assert strip.shape[1:] == (width, 3)
+            assert (strip[:, -6:] == PANEL).all() or width == 300
+            heights.append(strip.shape[0])
+        assert heights == sorted(heights, reverse=True) and heights[0] > heights[2]
+        assert legend([], 600, 14.0).shape == (0, 600, 3)
+
+    def test_every_object_is_in_the_key(self):
+        for count in (1, 12, 60, 300):
+            colors = [instance_color(0)] * count
+            labels = scene_labels(scene_of([rectangle(0, 0, 5, 5)] * count), ["car"] * count)
+            key = object_key(labels, colors, 1200, 14.0)
+            boxes = (np.abs(key.astype(int) - instance_color(0)).max(-1) < 3).astype(np.uint8)
+            boxes = cv2.morphologyEx(boxes, cv2.MORPH_CLOSE, np.ones((1, 9), np.uint8))
+            assert cv2.connectedComponents(boxes)[0] - 1 == min(count, 240)
+            assert key.shape[1] == 1200
+        assert object_key([], [], 1200, 14.0).shape == (0, 1200, 3)
+        long = scene_labels(scene_of([rectangle(0, 0, 5, 5)]), ["W" * 60])
+        assert object_key(long, [ARROW], 130, 14.0).shape[1] == 130
+
+
+class TestInsets:
+    def scene(self) -> tuple[Scene, list[WindowMask]]:
+        """1 hides 2 columns of 0; another part of it, 30 px thick, can be seen."""
+        front, back = rectangle(200, 140, 240, 180), rectangle(160, 140, 200, 180)
+        large = rectangle(240, 140, 300, 180)
+        scene = scene_of([back, front, large], 300, 400)
+        return scene, [rectangle(160, 140, 202, 180), front, rectangle(210, 140, 300, 180)]
+
+    def test_only_what_is_small_is_enlarged_into_a_free_corner(self):
+        scene, amodal = self.scene()
+        hidden = [a - m for a, m in zip(amodal, scene.modal_masks, strict=True)]
+        unit = SceneCanvas(scene, 2.0).unit
+        assert small_parts(hidden, 2.0, unit) == [0]
+        assert small_parts(hidden, 12.0, unit) == []
+        ((window, corner),) = inset_windows(scene, hidden, 2.0, unit)
+        assert window[0] < 195 and window[2] > 207 and 140 < (window[1] + window[3]) / 2 < 180
+        assert corner[2] - corner[0] >= 2.5 * 2.0 * (window[2] - window[0])
+        busy = np.zeros((600, 800), bool)
+        busy[280:360, 320:600] = True
+        assert not busy[corner[1] : corner[3], corner[0] : corner[2]].any()
+
+    def test_the_corner_shows_the_hidden_part_and_the_rest_stays(self):
+        scene, amodal = self.scene()
+        plain = draw_amodal_masks(scene, amodal, 2.0)
+        colors = [instance_color(i) for i in range(3)]
+        picture, enlarged = with_insets(plain, scene, amodal, 2.0, colors)
+        assert enlarged
+        hidden = [a - m for a, m in zip(amodal, scene.modal_masks, strict=True)]
+        ((_, (x0, y0, x1, y1)),) = inset_windows(scene, hidden, 2.0, SceneCanvas(scene, 2.0).unit)
+        corner = picture[y0:y1, x0:x1].astype(int)
+        for color in colors[:2]:
+            mixed = np.round(0.62 * np.array(color) + 0.38 * np.array(BACKGROUND))
+            assert (np.abs(corner - mixed).max(-1) < 6).sum() > 2000
+        rest = np.s_[:250] if y0 > 300 else np.s_[400:]
+        np.testing.assert_array_equal(picture[rest], plain[rest])
+
+    def test_a_small_or_a_full_picture_has_none(self):
+        scene, amodal = self.scene()
+        colors = [instance_color(i) for i in range(3)]
+        plain = draw_amodal_masks(scene, amodal, 0.5)
+        same, enlarged = with_insets(plain, scene, amodal, 0.5, colors)
+        assert not enlarged and same is plain
+        scene.modal_masks[2] = rectangle(0, 0, 400, 300)
+        amodal[2] = scene.modal_masks[2]
+        hidden = [a - m for a, m in zip(amodal, scene.modal_masks, strict=True)]
+        assert inset_windows(scene, hidden, 2.0, 1.0) == []

@@ -1,14 +1,16 @@
-// Buttons, pointer and keys: what the user does becomes edits.
+// Buttons, pointer, keys and files: what the user does becomes edits.
 
 const DRAG_FROM = 3; // CSS pixels; less is a click with an unsteady hand
 const HOLD_DELAY_MS = 400, HOLD_EVERY_MS = 50, HOLD_STEP = 5;
+const KEEP_AFTER_MS = 300; // edits that follow each other at once are kept together
+const MOST_SCRIPT_BYTES = 1 << 24;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const KEYS = {
   "]": "forward", "}": "front", "[": "backward", "{": "back", h: "hide", Delete: "delete",
   Backspace: "delete", r: "reset", s: "savePicture", e: "saveScript", "?": "help", n: "next",
-  p: "previous", Escape: "escape",
+  p: "previous", b: "bringBack", l: "loadScript", Escape: "escape",
 };
-const SAVES = ["savePicture", "saveScript"];
+const ONCE = ["savePicture", "saveScript", "loadScript"]; // however long the key is held
 
 function download(blob, name) {
   const url = URL.createObjectURL(blob);
@@ -20,33 +22,91 @@ class Editor {
   constructor(scene) {
     this.scene = scene;
     this.history = new EditHistory(firstState(scene));
+    this.kept = new KeptEdits(scene, openStorage());
+    this.keepTimer = 0;
+    this.savedScript = null; // or the text of the script whose edits are safe in a file
     this.picture = new PictureView(scene, byId("picture"), byId("outlines"));
     this.selected = null;
     this.hovered = null;
     this.drag = null;
     this.list = new ObjectList(this, byId("objects"));
     document.documentElement.style.setProperty("--aspect", scene.width / scene.height);
-    this.listen();
-    this.refresh();
     const count = scene.objects.size;
     this.say(count ? `${count} objects. Drag one, or choose it in the list.` : "No objects.");
+    this.takeUp();
+    this.listen();
+    this.refresh();
   }
 
   get state() { return this.history.state; }
 
   say(text) { byId("status").textContent = text; }
 
+  // What stays to be read beside the picture; `canStartOver` offers to take the edits back.
+  notify(text, canStartOver = false) {
+    byId("notice").hidden = false;
+    byId("notice-text").textContent = text;
+    byId("start-over").hidden = !canStartOver;
+  }
+
   // The edit script as text, as it is saved.
-  script() { return editScript(this.history.edits); }
+  script() { return editScript(this.scene, this.history.edits); }
+
+  // ---------------------------------------------------------------- what is kept
+
+  // Goes on where the last visit ended.
+  takeUp() {
+    const unkept = "This browser keeps no edits of this page: save the script before you leave it.";
+    if (!this.kept.works) return this.notify(unkept);
+    try {
+      const kept = this.kept.read();
+      if (kept === null) return;
+      this.history = kept.history;
+      if (kept.isSaved) this.savedScript = this.script();
+    } catch {
+      this.notify("What this browser kept of the edits cannot be read; this is the unedited scene.");
+      return;
+    }
+    const count = this.history.edits.length;
+    const are = count === 1 ? "1 edit of your last visit is" : `${count} edits of your last visit are`;
+    if (count) this.notify(`${are} back.`, true);
+  }
+
+  keepSoon() {
+    clearTimeout(this.keepTimer);
+    this.keepTimer = setTimeout(() => this.keepNow(), KEEP_AFTER_MS);
+  }
+
+  // Where nothing is waiting to be kept, what is there may be another tab's and is newer.
+  keepNow() {
+    if (!this.keepTimer || !this.kept.works) return;
+    clearTimeout(this.keepTimer);
+    this.keepTimer = 0;
+    if (this.kept.write(this.history, this.isSaved())) return;
+    this.notify("This browser has no room to keep the edits: save the script before you leave.");
+  }
+
+  isSaved() { return this.history.edits.length === 0 || this.script() === this.savedScript; }
+
+  // Edits are safe in a file.
+  markSaved(script) {
+    this.savedScript = script;
+    this.keepSoon();
+  }
 
   // ---------------------------------------------------------------- edits
 
   edit(edit, joined = false) {
     this.history.apply(edit, joined);
+    this.keepSoon();
     this.refresh();
-    const place = this.state.placed.get(edit.object);
-    const where = edit.op === "move" ? ` to ${place.x}, ${place.y}` : "";
-    this.say(describe(edit) + where);
+    this.say(describe(edit) + (edit.op === "move" ? this.whereIs(edit.object) : ""));
+  }
+
+  whereIs(name) {
+    const { x, y } = this.state.placed.get(name);
+    const outside = isOutside(this.scene, this.state, name);
+    return ` to ${x}, ${y}${outside ? ", out of the picture: B brings it back" : ""}`;
   }
 
   move(dx, dy, joined = false) {
@@ -60,7 +120,7 @@ class Editor {
       .filter((other) => overlap(this.scene, this.state, this.selected, other)).at(-1);
     const op = direction > 0 ? "in_front" : "behind";
     if (next !== undefined) this.edit({ op, object: this.selected, of: next });
-    else this.say(`Nothing ${direction > 0 ? "hides" : "is hidden by"} ${this.selected}`);
+    else this.say(`Nothing ${direction > 0 ? "hides" : "is hidden by"} ${visible(this.selected)}`);
   }
 
   // What buttons and keys do; nothing where it is not possible.
@@ -71,6 +131,7 @@ class Editor {
       case "undo": this.step(`Undone: ${this.history.undo()}`); break;
       case "redo": this.step(`Done again: ${this.history.redo()}`); break;
       case "reset": this.history.reset(); this.step("All edits taken back"); break;
+      case "bringBack": this.bringBack(object); break;
       case "forward": this.reorder(1); break;
       case "backward": this.reorder(-1); break;
       case "front": this.edit({ op: "in_front", object }); break;
@@ -83,6 +144,7 @@ class Editor {
       case "help": byId("help").showModal(); break;
       case "savePicture": this.savePicture(); break;
       case "saveScript": this.saveScript(); break;
+      case "loadScript": byId("script-file").click(); break;
     }
   }
 
@@ -93,6 +155,7 @@ class Editor {
       case "redo": return history.canRedo;
       case "reset": return history.edits.length > 0;
       case "hide": case "delete": return selected !== null;
+      case "bringBack": return selected !== null && isOutside(this.scene, this.state, selected);
       case "forward": case "backward": return selected !== null;
       case "front": case "back": return selected !== null && this.state.stack.length > 1;
       default: return true;
@@ -101,6 +164,8 @@ class Editor {
 
   step(text) {
     if (!this.state.placed.has(this.selected)) this.selected = null;
+    byId("notice").hidden ||= !byId("start-over").hidden;
+    this.keepSoon();
     this.refresh();
     this.say(text);
   }
@@ -112,26 +177,52 @@ class Editor {
   remove(object) {
     const { stack } = this.state;
     const position = stack.indexOf(object);
-    const inList = this.list.holds(document.activeElement, object);
     this.selected = stack[position + 1] ?? stack[position - 1] ?? null;
     this.edit({ op: "delete", object });
-    if (inList && this.selected !== null) this.list.focus(this.selected);
-    else if (inList) byId("picture").focus();
+  }
+
+  bringBack(name) {
+    this.select(name);
+    this.edit(moveIntoPicture(this.scene, this.state, name));
   }
 
   savePicture() {
     const name = `${this.scene.save_as}_edited.png`;
+    const script = this.script();
     byId("picture").toBlob((blob) => {
       // Null where the browser has too little memory for the file.
-      if (blob !== null) download(blob, name);
-      this.say(blob === null ? "The picture cannot be saved" : `Picture saved as ${name}`);
+      if (blob !== null) {
+        download(blob, name);
+        this.markSaved(script);
+      }
+      this.say(blob === null ? "The picture cannot be saved" : `Picture saved as ${visible(name)}`);
     }, "image/png");
   }
 
   saveScript() {
     const name = `${this.scene.save_as}_edits.json`;
     download(new Blob([this.script()], { type: "application/json" }), name);
-    this.say(`Edit script saved as ${name}`);
+    this.markSaved(this.script());
+    this.say(`Edit script saved as ${visible(name)}`);
+  }
+
+  // Puts the edits of a script in place of those that are there; undo brings them back.
+  async loadScript(files) {
+    const [file] = files;
+    const name = visible(file.name);
+    try {
+      if (files.length > 1) throw new Error(`one of ${files.length} files; load one script`);
+      if (file.size > MOST_SCRIPT_BYTES) throw new Error("too large for an edit script");
+      const text = await file.text().catch(() => { throw new Error("cannot be read"); });
+      const edits = readScript(this.scene, text);
+      this.dropDrag();
+      this.history.load(edits, `${name} loaded`);
+      this.savedScript = this.script();
+      const count = edits.length === 1 ? "1 edit" : `${edits.length} edits`;
+      this.step(`${name} loaded: ${count} in place of those before`);
+    } catch (error) {
+      this.say(`${name} not loaded: ${error.message}`);
+    }
   }
 
   // ---------------------------------------------------------------- what is shown
@@ -140,7 +231,7 @@ class Editor {
     if (this.selected !== name) {
       this.selected = name;
       this.refresh();
-      if (name !== null) this.say(`${name} chosen`);
+      if (name !== null) this.say(`${visible(name)} chosen`);
     }
     if (focusRow) this.list.focus(name);
   }
@@ -188,9 +279,9 @@ class Editor {
   showSelected() {
     const { selected: name, state } = this;
     const place = state.placed.get(name);
-    byId("selected-name").textContent = name ?? "Nothing chosen";
-    const label = place ? `${name} at ${place.x}, ${place.y}. Arrow keys move it` : "choose an object";
-    byId("picture").setAttribute("aria-label", `Picture of ${this.scene.save_as}: ${label}`);
+    byId("selected-name").textContent = place ? visible(name) : "Nothing chosen";
+    const label = place ? `${visible(name)} at ${place.x}, ${place.y}. Arrow keys move it` : "choose an object";
+    byId("picture").setAttribute("aria-label", `Picture of ${visible(this.scene.save_as)}: ${label}`);
     const hide = document.querySelector("[data-action=hide]");
     hide.querySelector("span").textContent = place?.hidden ? "Show" : "Hide";
     hide.querySelector("use").setAttribute("href", place?.hidden ? "#eye" : "#eye-off");
@@ -210,6 +301,44 @@ class Editor {
       button.addEventListener("click", () => this.perform(button.dataset.action));
     }
     for (const button of document.querySelectorAll("[data-move]")) this.listenToNudge(button);
+    this.listenToFiles();
+    this.listenToLeaving();
+  }
+
+  listenToFiles() {
+    const chooser = byId("script-file");
+    chooser.addEventListener("change", async () => {
+      if (chooser.files.length) await this.loadScript([...chooser.files]);
+      chooser.value = ""; // so that the same file can be chosen again
+    });
+    // A file that is dropped beside would else be opened in place of the page.
+    const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+    document.addEventListener("dragover", (event) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
+    });
+    document.addEventListener("drop", (event) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      const files = [...event.dataTransfer.files];
+      if (files.length) this.loadScript(files);
+    });
+  }
+
+  listenToLeaving() {
+    addEventListener("pagehide", () => this.keepNow());
+    document.addEventListener("visibilitychange", () => { if (document.hidden) this.keepNow(); });
+    addEventListener("beforeunload", (event) => {
+      this.keepNow();
+      if (this.isSaved()) return;
+      event.preventDefault();
+      event.returnValue = true; // older browsers ask by this
+    });
+    addEventListener("storage", (event) => {
+      if (event.key !== this.kept.key || event.newValue === null) return;
+      this.notify("This scene is edited in another tab too; the browser keeps the latest edits alone.");
+    });
   }
 
   // A click moves by one pixel; holding the button down goes on, as one step of the history.
@@ -322,10 +451,15 @@ class Editor {
     }
     const bracket = { "[": "{", "]": "}" }; // keyboards on which Shift leaves the bracket as it is
     const action = KEYS[event.shiftKey ? bracket[key] ?? key : key];
+    if (event.target.closest?.("input, textarea, select, [contenteditable]")) return false;
+    if (action === "delete" && event.target.closest?.("button")) {
+      if (inList) this.say("Enter goes to the picture, where Del deletes the object");
+      return true;
+    }
     // A key held down saves once: Chromium drops downloads beyond ten a second without a word, then
     // also the next one that the user asks for.
     const repeated = key === "Enter" ? event.target.dataset.action : action;
-    if (event.repeat && SAVES.includes(repeated)) return true;
+    if (event.repeat && ONCE.includes(repeated)) return true;
     if (action === undefined) return false;
     this.perform(action);
     return true;

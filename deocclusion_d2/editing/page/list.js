@@ -31,11 +31,13 @@ class ObjectList {
     const { editor } = this;
     const { name } = object;
     const detail = element("span", { class: "detail" });
-    const label = element("span", { class: "label" }, element("b", {}, name), detail);
+    const label = element("span", { class: "label" }, element("bdi", {}, visible(name)), detail);
     const button = element("button", { class: "object" }, thumbnail(object, THUMBNAIL), label);
-    const order = element("button", { class: "order" });
+    const order = element("button", { class: "order" }, "Put behind");
+    const back = element("button", { class: "order" }, "Bring back");
+    back.setAttribute("aria-label", `Bring ${visible(name)} back into the picture`);
     const eye = element("button", { class: "eye" });
-    const item = element("li", { "data-name": name }, button, order, eye);
+    const item = element("li", { "data-name": name }, button, order, back, eye);
     // A press of the mouse gives focus too, but chooses by its click.
     button.addEventListener("focus", () => {
       if (button.matches(":focus-visible")) editor.select(name);
@@ -47,31 +49,37 @@ class ObjectList {
     order.addEventListener("click", () => {
       editor.edit({ op: order.dataset.op, object: editor.selected, of: name });
     });
+    back.addEventListener("click", () => editor.bringBack(name));
     eye.addEventListener("click", () => editor.toggle(name));
     item.addEventListener("pointerenter", () => editor.hover(name));
     item.addEventListener("pointerleave", () => editor.hover(null));
-    return { item, button, order, eye, detail };
+    return { item, button, order, back, eye, detail };
   }
 
   show() {
-    const { selected, picture, state: { stack, placed } } = this.editor;
+    const { selected, picture, scene, state } = this.editor;
+    const { stack, placed } = state;
     this.sort(stack);
     const shares = picture.visibleShares();
     const { occluders, occludees } = this.editor.related(selected);
     const entry = placed.has(selected) ? selected : stack[0];
     for (const name of stack) {
-      const { item, button, order, eye, detail } = this.rows.get(name);
+      const { item, button, order, back, eye, detail } = this.rows.get(name);
       const { hidden } = placed.get(name);
       const percent = Math.round(100 * shares.get(name));
       const hidesIt = occluders.includes(name);
-      order.hidden = !hidesIt && !occludees.includes(name);
+      const outside = isOutside(scene, state, name);
+      back.hidden = !outside || hidden;
+      order.hidden = outside || (!hidesIt && !occludees.includes(name));
       if (hidden) detail.textContent = "switched off";
+      else if (outside) detail.textContent = "out of the picture";
       else if (order.hidden) detail.textContent = `${percent} % visible`;
-      else detail.textContent = `${percent} %, ${hidesIt ? "hides" : "behind"} ${selected}`;
-      this.showOrderButton(order, name, hidesIt);
+      else detail.textContent = `${percent} %, ${hidesIt ? "hides" : "behind"} ${visible(selected)}`;
+      if (!order.hidden) this.showOrderButton(order, name, hidesIt);
       item.classList.toggle("off", hidden);
+      item.classList.toggle("outside", outside);
       button.setAttribute("aria-current", name === selected);
-      eye.setAttribute("aria-label", `${hidden ? "Show" : "Hide"} ${name}`);
+      eye.setAttribute("aria-label", `${hidden ? "Show" : "Hide"} ${visible(name)}`);
       eye.replaceChildren(icon(hidden ? "eye-off" : "eye"));
       button.tabIndex = eye.tabIndex = name === entry ? 0 : -1;
     }
@@ -90,7 +98,7 @@ class ObjectList {
     button.dataset.op = hidesIt ? "in_front" : "behind";
     button.textContent = hidesIt ? "Put in front" : "Put behind";
     const order = hidesIt ? "in front of" : "behind";
-    button.setAttribute("aria-label", `Put ${this.editor.selected} ${order} ${other}`);
+    button.setAttribute("aria-label", `Put ${visible(this.editor.selected)} ${order} ${visible(other)}`);
   }
 
   // Marks the object whose outlines are shown, and those that hide it or that it hides.

@@ -1,6 +1,4 @@
-// Edits and their history. Edits are those of the edit script that tools/edit_scene.py reads.
-
-const SCRIPT_VERSION = 1;
+// The state of a scene, and what edits make of it. Edits are those of the edit script (script.js).
 
 function firstState(scene) {
   const objects = [...scene.objects.values()];
@@ -62,63 +60,29 @@ function applyEdit(state, edit) {
   return next;
 }
 
-function describe(edit) {
-  switch (edit.op) {
-    case "move": return `${edit.object} moved`;
-    case "hide": return `${edit.object} hidden`;
-    case "show": return `${edit.object} shown`;
-    case "delete": return `${edit.object} deleted`;
-    case "in_front": return `${edit.object} put in front of ${edit.of ?? "all others"}`;
-    case "behind": return `${edit.object} put behind ${edit.of ?? "all others"}`;
-    default: return edit.op;
+// Whether nothing of an object is left in the picture that could be seen and taken hold of.
+function isOutside(scene, state, name) {
+  const object = scene.objects.get(name);
+  const { width, height } = object;
+  const place = state.placed.get(name);
+  const picture = { x0: 0, y0: 0, x1: scene.width, y1: scene.height };
+  const inside = commonBox(boxOf(scene, state, name), picture);
+  const [columns, rows] = [inside.x1 - inside.x0, inside.y1 - inside.y0];
+  if (width === 0 || height === 0 || (columns === width && rows === height)) return false;
+  for (let y = inside.y0; y < inside.y1; y++) {
+    for (let x = inside.x0; x < inside.x1; x++) if (isSolid(object, place, x, y)) return false;
   }
+  return true;
 }
 
-// All states from the first to the latest, and where undo and redo have led. A reset is a step too.
-class EditHistory {
-  constructor(state) {
-    this.steps = [{ state, edits: [], text: "" }];
-    this.index = 0;
-  }
-
-  get state() { return this.steps[this.index].state; }
-  get edits() { return this.steps[this.index].edits; }
-  get canUndo() { return this.index > 0; }
-  get canRedo() { return this.index < this.steps.length - 1; }
-
-  // `joined`: one step with the move before it, as when a key is held down.
-  apply(edit, joined = false) {
-    const state = applyEdit(this.state, edit);
-    const last = this.edits.at(-1);
-    const isSameMove = last?.op === "move" && edit.op === "move" && last.object === edit.object;
-    const step = { state, edits: [...this.edits, edit], text: describe(edit) };
-    this.steps.length = this.index + 1;
-    if (joined && isSameMove && this.canUndo) this.steps.pop();
-    this.index = this.steps.push(step) - 1;
-  }
-
-  // Each returns what was undone or done again, for the user to read.
-  undo() { return this.steps[this.index--].text; }
-  redo() { return this.steps[++this.index].text; }
-
-  reset() {
-    this.steps.length = this.index + 1;
-    this.index = this.steps.push({ ...this.steps[0], text: "reset" }) - 1;
-  }
-}
-
-// The edit script as text. Moves of an object that follow each other become one.
-function editScript(edits) {
-  const kept = [];
-  for (const edit of edits) {
-    const last = kept.at(-1);
-    if (edit.op === "move" && last?.op === "move" && last.object === edit.object) {
-      kept.pop();
-      const [dx, dy] = [last.dx + edit.dx, last.dy + edit.dy];
-      if (dx || dy) kept.push({ ...last, dx, dy });
-    } else {
-      kept.push(edit);
-    }
-  }
-  return JSON.stringify({ version: SCRIPT_VERSION, edits: kept }, null, 1) + "\n";
+// The shortest move by which an object's window is in the picture again, as far as it fits.
+function moveIntoPicture(scene, state, name) {
+  const { width, height } = scene.objects.get(name);
+  const { x, y } = state.placed.get(name);
+  const step = (at, size, whole) => {
+    const spare = whole - size; // negative where the object is larger than the picture
+    return Math.min(Math.max(at, Math.min(spare, 0)), Math.max(spare, 0)) - at;
+  };
+  const [dx, dy] = [step(x, width, scene.width), step(y, height, scene.height)];
+  return { op: "move", object: name, dx, dy };
 }

@@ -31,6 +31,8 @@ class PseudoAmodal(CocoStyleFormat):
         "mutual_occlusion_ids",
         "hidden_probability",
         "occlusion_rate",
+        "track_id",
+        "name",
     )
     coco_views = frozenset({"amodal"})
 
