@@ -50,9 +50,11 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.8.0.76"],
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
+    # hypothesis: draws the strange inputs of tests/fuzz, and makes them small.
     # playwright: drives the Chromium of the system in the tests of the HTML page.
     # mini-racer: V8 alone, which runs the page's rules in the tests where there is no Chromium.
     "dev": [
+        "hypothesis>=6.100",
         "mini-racer>=0.14",
         "playwright>=1.40",
         "pytest>=7.4",

@@ -171,7 +171,7 @@ def _convert_own_shards(
         number
         for number in own
         if not _is_finished(folder, number, job.skip_invalid)
-        or (deoccluder.owns_pixels and _overlaps_unheeded(folder, number, reader, items[number]))
+        or _is_outdated(folder, number, reader, items[number], deoccluder.owns_pixels)
     ]
     instances = int(plan.instances[own].sum())
     converted = 0
@@ -205,16 +205,21 @@ def _is_finished(folder: ShardFolder, number: int, skip_invalid: bool) -> bool:
     return header is not None and (skip_invalid or not header["tally"]["skipped"])
 
 
-def _overlaps_unheeded(
-    folder: ShardFolder, number: int, reader: ShardReader, items: np.ndarray
+def _is_outdated(
+    folder: ShardFolder, number: int, reader: ShardReader, items: np.ndarray, owns_pixels: bool
 ) -> bool:
-    """Whether a version that knew no owners of shared pixels made a shard in which there are some.
+    """Whether a version before 0.3 made a shard, and what it holds is written otherwise now.
 
-    Its tallies do not count them.
+    That is masks that share pixels, and boxes without a mask. Tallies did not count them then.
     """
     if "overlapping" in folder.header(number)["tally"]:
         return False
-    return any(own_pixels(image.scene.modal_masks) for image in reader.read(items).images)
+    scenes = [image.scene for image in reader.read(items).images]
+    return any(
+        (owns_pixels and own_pixels(scene.modal_masks))
+        or any(mask.is_empty for mask in scene.modal_masks)
+        for scene in scenes
+    )
 
 
 def _read_ahead(read: Callable[[S], T], keys: Iterable[S]) -> Iterator[tuple[S, T]]:

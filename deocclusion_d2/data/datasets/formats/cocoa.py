@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from PIL import Image
-
+from ....errors import UserError
+from ...images import read_size
 from ..segmentation import InvalidAnnotation, check_pixels, shown, subtract
 from .base import (
     AnnotationFormat,
@@ -107,11 +107,10 @@ class Cocoa(AnnotationFormat):
                 f"{' or '.join(names)} in the image root {image_root!r}"
             )
         try:
-            with Image.open(os.path.join(image_root, file_name)) as opened:
-                width, height = opened.size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InvalidAnnotation(f"{where}: {file_name} cannot be read: {error}") from None
-        return _checked(ImageInfo(image_id, height, width, file_name), where)
+            size = read_size(os.path.join(image_root, file_name))
+        except UserError as error:
+            raise InvalidAnnotation(f"{where}: {error}") from None
+        return _checked(ImageInfo(image_id, *size, file_name), where)
 
     # ---------------------------------------------------------------- one entry
 
