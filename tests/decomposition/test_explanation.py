@@ -26,5 +26,5 @@ def test_every_key_is_explained(tmp_path):
     assert keys <= set(re.findall(r"\w+", README))
     # It is one of the scene's own files: the scene is read, and replaced.
     load_layered_scene(tmp_path / "scene")
-    save_layered_scene(scene, tmp_path / "scene", {README_FILE: README})
+    save_layered_scene(scene, tmp_path / "scene", {README_FILE: README}, overwrite=True)
     assert all(len(line) <= 100 for line in README.splitlines())

@@ -201,7 +201,7 @@ def test_soft_edges_come_back_with_the_photo(tmp_path):
     assert load_layered_scene(folder).photo is None and not (folder / "photo.png").exists()
     scene.photo = photo
     scene.layers[0].rgba[:, 0, 3] = 90
-    save_layered_scene(scene, folder)
+    save_layered_scene(scene, folder, overwrite=True)
     assert json.loads((folder / "graph.json").read_text())["version"] == 2
     back = load_layered_scene(folder)
     _equal(scene, back)
@@ -210,7 +210,7 @@ def test_soft_edges_come_back_with_the_photo(tmp_path):
     _refused(lambda: load_layered_scene(folder), str(folder / "photo.png"), "40 x 25 px", "40 x 24")
     (folder / "photo.png").unlink()
     _refused(lambda: load_layered_scene(folder), str(folder / "photo.png"), "No such")
-    save_layered_scene(scene, folder)  # a photo is no stranger to it
+    save_layered_scene(scene, folder, overwrite=True)  # a photo is no stranger to it
     with pytest.raises(ValueError, match="photo"):
         replace(scene, photo=photo[1:])
 

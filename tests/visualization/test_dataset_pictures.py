@@ -133,7 +133,7 @@ def test_confidences_of_a_conversion_are_read(tmp_path):
     for wrong in ([2], [0.5, 0.5], "1", [True]):
         record["annotations"][2]["occluder_confidences"] = wrong
         with pytest.raises(UserError, match="annotation 12: 'occluder_confidences' is not one"):
-            list(render_records([record], as_converted, tmp_path, "Amodal"))
+            list(render_records([record], as_converted, tmp_path / "wrong", "Amodal"))
 
 
 @pytest.mark.parametrize(
