@@ -315,7 +315,7 @@ class JsonStream:
             return ": the file is cut off: copy or download it again"
         if rest.startswith(_OF_PYTHON):
             return ": Python's way of writing: write the file by json.dump, not by str or print"
-        if rest.startswith(("]", "}")):
+        if rest.startswith(("]", "}")) and self._text[:position].rstrip().endswith(","):
             return ": remove the comma before it"
         if rest.startswith(("//", "/*", "#")):
             return ": JSON has no comments: remove them"

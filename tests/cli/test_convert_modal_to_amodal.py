@@ -162,7 +162,7 @@ class TestOneClearLine:
         assert fails("--method", "raw", input=none) == f"{none}: there is no such file"
         data.write_text('{"images": [}')
         assert fails("--method", "raw") == (
-            f"{data}: not JSON: expecting value (line 1, column 13)"
+            f"{data}: not a JSON file: expecting value (line 1, column 13)"
         )
 
     def test_annotation(self, call, data, tmp_path):

@@ -69,7 +69,14 @@ def instances(tmp_path) -> InstanceTable:
             {"modal_segmentation": m.to_rle(HEIGHT, WIDTH), "dataset_category_id": 4 + k}
             for m in masks
         ]
-        records.append({"file_name": str(tmp_path / f"{k}.png"), "annotations": annotations})
+        records.append(
+            {
+                "file_name": str(tmp_path / f"{k}.png"),
+                "height": HEIGHT,
+                "width": WIDTH,
+                "annotations": annotations,
+            }
+        )
     return InstanceTable(records)
 
 
