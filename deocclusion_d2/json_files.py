@@ -170,6 +170,7 @@ class JsonStream:
 
     def _list(self, key: str) -> Iterator[JsonItem]:
         self._pos += 1
+        self._after_comma = False
         if self._peek() == "]":
             self._pos += 1
             return
@@ -190,7 +191,8 @@ class JsonStream:
         if character not in (",", closing) or not character:
             raise self._error(f"Expecting ',' or '{closing}'", self._pos)
         self._pos += 1
-        return character == ","
+        self._after_comma = character == ","
+        return self._after_comma
 
     # ---------------------------------------------------------------- sliding text
 
@@ -199,6 +201,7 @@ class JsonStream:
         self._hash = hashlib.sha256()
         self._text = ""
         self._pos = 0
+        self._after_comma = False
         self._value_start = 0
         self._end_of_file = False
         self._read_bytes = 0
@@ -315,7 +318,9 @@ class JsonStream:
             return ": the file is cut off: copy or download it again"
         if rest.startswith(_OF_PYTHON):
             return ": Python's way of writing: write the file by json.dump, not by str or print"
-        if rest.startswith(("]", "}")) and self._text[:position].rstrip().endswith(","):
+        before = self._text[:position].rstrip()  # the file before may be gone from memory
+        after_comma = before.endswith(",") if before else self._after_comma
+        if after_comma and rest.startswith(("]", "}")):
             return ": remove the comma before it"
         if rest.startswith(("//", "/*", "#")):
             return ": JSON has no comments: remove them"
