@@ -208,7 +208,7 @@ def spoiled(draw: st.DrawFn, good: Any) -> Any:
             other = draw(st.sampled_from(places))
             parent[key] = copy.deepcopy(_parent(document, other)[other[-1]])
         else:
-            parent[key] = draw(ODD_VALUES)
+            parent[key] = copy.deepcopy(draw(ODD_VALUES))  # a later change may go into it
     return document
 
 

@@ -304,7 +304,7 @@ def _is_result(first: Mapping) -> bool:
 
 def _other_annotation(annotation: Mapping) -> str | None:
     """What an annotation of another program's file is, and what to do."""
-    if "segments_info" in annotation:
+    if "segments_info" in annotation and annotation.keys().isdisjoint(("segmentation", "regions")):
         return _PANOPTIC
     if "image_id" not in annotation and not annotation.keys().isdisjoint(
         ("predicted_iou", "stability_score")

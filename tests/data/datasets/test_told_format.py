@@ -34,6 +34,8 @@ def document(*annotations: dict, **top: object) -> dict:
         # Conversion leaves crowds and what it could not use as they were, whatever they were.
         ([{**COCO, "iscrowd": 1}, PSEUDO], "pseudo_amodal"),
         ([CLS, {**CLS, "modal_segmentation": RLE}, ENTRY], "pseudo_amodal"),
+        # A further key makes no panoptic file of it.
+        ([{**COCO, "segments_info": []}], "coco"),
         # Boxes alone, and nothing at all.
         ([{"bbox": [0, 0, 1, 1]}], "coco"),
         ([], "coco"),
