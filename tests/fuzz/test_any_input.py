@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from unicodedata import category
 
 import numpy as np
 import pytest
@@ -87,7 +88,11 @@ def outcome(
         assert not errors
     else:
         assert code == 1 and len(errors) == 1 and said[-1] == errors[0], (code, said)
-        assert errors[0].isprintable()
+        # Nothing that moves the cursor, ends the line or turns what stands beside it.
+        assert not [c for c in errors[0] if category(c) in ("Cc", "Cs", "Zl", "Zp")]
+        assert not set(errors[0]) & set(
+            "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+        )
     return code
 
 
