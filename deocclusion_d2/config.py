@@ -132,7 +132,7 @@ def _add_shared_keys(cfg: CfgNode) -> None:
 
     # ---- inference --------------------------------------------------------------------------
     cfg.DEOCCLUSION = node()
-    # The three steps, by the names that systems give them; `deocclude.py --help` lists them.
+    # The three steps, by the names that systems give them; GETTING_STARTED.md lists them.
     cfg.DEOCCLUSION.ORDERING = "dual_completion"
     cfg.DEOCCLUSION.COMPLETION = "og"
     # "": the content of the config's own system, the smooth fill where it has none.

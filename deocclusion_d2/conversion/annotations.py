@@ -235,6 +235,7 @@ def _converted(
     tally.hidden += modal.is_empty
     shares = modal_area <= 1 and looks_normalised(annotation_format.modal_as_given(source))
     tally.normalised += shares
+    tally.unusable += modal.is_empty or shares
     tally.occluded += bool(occluders)
     if added:
         tally.grown += 1

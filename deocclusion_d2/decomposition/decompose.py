@@ -128,7 +128,7 @@ def decompose_scenes(
 def layer_masks(
     scene: Scene, result: Deocclusion, dilation: int = 0
 ) -> tuple[list[WindowMask], list[WindowMask]]:
-    """Modal and amodal masks of layers that give the photo again; see ``decompose_scenes``.
+    """Modal and amodal masks of layers that, with hard edges, give the photo again.
 
     A pixel that several of the scene's masks hold is its owner's, and behind it the others'.
     """

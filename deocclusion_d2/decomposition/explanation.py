@@ -6,7 +6,7 @@ README = """\
 A photo taken apart by deocclusion_d2.
 
 overview.png     all of it at a glance, with a legend
-photo.png        what is seen while nothing is edited
+photo.png        what is seen while nothing is edited; where layers have hard edges there is none
 background.png   the photo without its objects; what they hid is made up
 layers/NAME.png  every object, whole: its window of the photo with transparency; what others hid of
                  it is made up
@@ -35,5 +35,5 @@ graph.json       who hides whom, and where each object lies:
 
 Draw the layers over the background, those in front last, and the photo is there again, but for the
 soft edges of objects.
-tools/edit_scene.py moves, deletes and reorders objects, also in a browser (--html).
+deocclusion-d2 edit moves, deletes and reorders objects, also in a browser (--html).
 """

@@ -109,7 +109,7 @@ class AnnotatedMasks(MaskSource):
 
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
         record = self._only_record or self._record(path)
-        _check_size(path, image, record["height"], record["width"], self._json)
+        check_size(path, image.shape[:2], (record["height"], record["width"]), masks=self._json)
         kept = [a for a in record["annotations"] if not a.get("iscrowd", 0)]
         if self.things_only:
             kept = [a for a in kept if not self._format.is_stuff(a)]
@@ -177,7 +177,7 @@ class ResultMasks(MaskSource):
         for entry in entries:
             size = rle_size(entry["segmentation"])
             if size is not None:
-                _check_size(path, image, *size, self.json_file)
+                check_size(path, image.shape[:2], size, masks=self.json_file)
         try:
             scene, _ = scene_from_masks(entries, None, image, min_score=self.min_score)
         except UserError as error:
@@ -258,7 +258,3 @@ def _common_parts(path: Path, file_name: str) -> int:
             break
         count += 1
     return count
-
-
-def _check_size(path: Path, image: np.ndarray, height: int, width: int, json_file: str) -> None:
-    check_size(path, image.shape[:2], (height, width), masks=json_file)

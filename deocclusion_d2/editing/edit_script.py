@@ -16,7 +16,6 @@ script is checked whole before its first edit is made. It may name its scene by 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from ..decomposition import (
 from ..decomposition.scene_folder import PHOTO_KEY
 from ..errors import UserError
 from ..files import file_sha256, whole_file
-from ..json_files import read_json_file
+from ..json_files import is_number, read_json_file
 from ..outputs import Inputs, check_output_file, same_place
 from ..structures import LayeredScene
 from ..unfinished import clean_leftovers
@@ -52,11 +51,6 @@ def _is_text(value: object) -> bool:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _FARTHEST
-
-
-def _is_number(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and abs(value) <= sys.float_info.max  # NaN is not
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ def _whole(argument: str, required: bool = True) -> Key:
 
 
 def _number(argument: str, required: bool = True) -> Key:
-    return Key(argument, _is_number, "a number", required)
+    return Key(argument, is_number, "a number", required)
 
 
 _OBJECT = {"object": _text("name")}

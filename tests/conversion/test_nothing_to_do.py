@@ -39,7 +39,8 @@ def run_program(path, **settings):
             "they are (set 'iscrowd' to 0 where one is a single object)",
         ),
         (
-            [annotation(1, 1, SHARES), annotation(2, 1, SHARES)],
+            # The first holds the centre of a pixel, the second none.
+            [annotation(1, 1, SHARES), annotation(2, 1, [[0.1, 0.1, 0.4, 0.1, 0.4, 0.4]])],
             "the polygons of 2 of 2 instances lie between 0 and 1: coordinates are pixels, "
             "multiply x by the width and y by the height",
         ),

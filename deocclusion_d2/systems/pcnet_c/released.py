@@ -60,9 +60,10 @@ class ReleasedPCNetC(ReleasedLayout):
         overrides = f", with MODEL.PCNET_C.WIDTH {shape.width}" if shape.width != 1 else ""
         return (
             f"config: configs/pcnet_c_kins.yaml or configs/pcnet_c_cocoa.yaml{overrides}\n"
-            "next: tools/deocclude.py --image PHOTO --masks JSON --output FOLDER --content-config "
-            f"configs/pcnet_c_kins.yaml --content-weights {weights}; or fine-tune it: "
-            f"tools/train_net.py --config-file configs/pcnet_c_kins.yaml MODEL.WEIGHTS {weights}"
+            "next: deocclusion-d2 deocclude --image PHOTO --masks JSON --output FOLDER "
+            f"--content-config configs/pcnet_c_kins.yaml --content-weights {weights}; or "
+            f"fine-tune it: deocclusion-d2 train --config-file configs/pcnet_c_kins.yaml "
+            f"MODEL.WEIGHTS {weights}"
         )
 
     def after_import(self, state: State) -> State:

@@ -15,7 +15,7 @@ class ReleasedPCNetM(ReleasedLayout):
     example = """\
   a released PCNet-M, then pseudo-amodal labels with it:
     %(prog)s released/KINS_pcnet_m.pth.tar pcnet_m_kins.pth
-    tools/convert_modal_to_amodal.py --config-file configs/pcnet_m_kins.yaml \\
+    deocclusion-d2 convert --config-file configs/pcnet_m_kins.yaml \\
         --weights pcnet_m_kins.pth --input KINS/instances_train.json --output amodal.json
 """
     released = NetworkShape(in_channels=2, width=2.0)
@@ -49,6 +49,6 @@ class ReleasedPCNetM(ReleasedLayout):
         return (
             "config: configs/pcnet_m_kins.yaml for KINS, configs/pcnet_m_cocoa.yaml for COCOA"
             + (f", with{overrides}" if overrides else "")
-            + "\nnext: tools/convert_modal_to_amodal.py --config-file configs/pcnet_m_kins.yaml "
+            + "\nnext: deocclusion-d2 convert --config-file configs/pcnet_m_kins.yaml "
             f"--weights {weights} --input MODAL.json --output AMODAL.json{overrides}"
         )
