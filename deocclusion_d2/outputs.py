@@ -3,6 +3,7 @@
 - An output is never an input, under whatever name or link.
 - Nothing is replaced without being asked (``--overwrite``), and nothing but a file of its own kind
   then. A folder is replaced when all in it is known to be ours (``check_replaceable`` of scenes).
+- Folders of scenes take no other files.
 - It is all checked before anything is computed.
 - What killed runs have left at the place of an output is cleaned away then.
 """
@@ -22,7 +23,14 @@ _BEGINS: dict[str, Callable[[bytes], bool]] = {
     "JSON file": lambda head: head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"", b"{", b"["),
     "PNG file": lambda head: head[:8] in (b"", b"\x89PNG\r\n\x1a\n"),
     "HTML page": lambda head: head.lstrip()[:9].lower() in (b"", b"<!doctype"),
+    # Of torch, now and before 1.6, and safetensors.
+    "checkpoint": lambda head: (
+        head[:4] in (b"", b"PK\x03\x04") or head[:1] == b"\x80" or head[8:9] == b"{"
+    ),
 }
+# Of a scene's folder; a scene takes no other files.
+GRAPH_FILE = "graph.json"
+LAYERS_FOLDER = "layers"
 _KIND_OF = {".json": "JSON file", ".png": "PNG file", ".html": "HTML page", ".htm": "HTML page"}
 
 
@@ -67,6 +75,7 @@ def check_output_file(
     overwrite: bool = False,
     option: str = "--output",
     endings: tuple[str, ...] = (),
+    kind: str | None = None,
 ) -> None:
     """Find what would stop a file from being written, or what it would destroy, before the work.
 
@@ -78,6 +87,7 @@ def check_output_file(
         overwrite: whether an older file of its kind may be replaced.
         option: what names the file, for the message.
         endings: its name has to end so; any when empty.
+        kind: what is going to be written, a key of ``_BEGINS``; None: what the ending says.
 
     Raises:
         UserError: one line that says what to do.
@@ -96,10 +106,16 @@ def check_output_file(
         raise UserError(f"{path} is a folder: name a file as {option}")
     if status is not None and not S_ISREG(status.st_mode):
         raise UserError(f"{path} is no ordinary file: name another as {option}")
+    folder = os.path.realpath(path.parent)
+    if folder == "/dev" or folder.startswith(("/proc/", "/sys/")):  # /dev/stdout, of root
+        raise UserError(f"{path} is no place for files: name another as {option}")
+    around = enclosing_scene(path)
+    if around is not None:
+        raise UserError(f"{path}: inside of {around}, which holds the scene alone")
     if os.path.lexists(path):
         if not overwrite:
             raise UserError(f"{path} exists: pass --overwrite to replace it")
-        _check_kind(path, option)
+        _check_kind(path, option, kind or _KIND_OF.get(path.suffix.lower()))
     clean_leftovers(path.parent, [path.name])
 
 
@@ -144,8 +160,27 @@ def is_inside(path: str | Path, folder: str | Path) -> bool:
     return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
 
 
-def _check_kind(path: Path, option: str) -> None:
-    kind = _KIND_OF.get(path.suffix.lower())
+def is_layered_scene(folder: str | Path) -> bool:
+    """Whether a folder holds a layered scene."""
+    return os.path.isfile(os.path.join(folder, GRAPH_FILE))
+
+
+def enclosing_scene(path: str | Path, scenes: Iterable[str | Path] = ()) -> Path | None:
+    """The scene whose folder a file would lie in, or None: a scene takes no other files.
+
+    Args:
+        path: the file.
+        scenes: folders of scenes, which need not be there yet.
+    """
+    for folder in scenes:
+        if is_inside(path, folder):
+            return Path(folder)
+    parent = Path(os.path.abspath(path)).parent
+    above = parent.parent if parent.name == LAYERS_FOLDER else parent
+    return above if is_layered_scene(above) else None
+
+
+def _check_kind(path: Path, option: str, kind: str | None) -> None:
     if kind is None or not path.exists():
         return
     try:

@@ -63,6 +63,30 @@ def test_nothing_is_replaced_unasked_and_only_by_its_kind(tmp_path):
         assert path.read_bytes() == content
 
 
+def test_the_kind_is_that_of_what_is_written(tmp_path):
+    """JSON over a photo, whatever either is called; weights over notes; anything over a scene."""
+    for name, content in (("a.png", b"\x89PNG\r\n\x1a\n."), ("b.jpg", b"\xff\xd8."), ("c", b"no")):
+        (tmp_path / name).write_bytes(content)
+        for kind in ("JSON file", "checkpoint"):
+            assert f"exists and is no {kind}" in refusal(tmp_path / name, None, True, kind=kind)
+    for content in (b"PK\x03\x04..", b"\x80\x02..", b"\x40" + bytes(7) + b'{"a"', b""):
+        (tmp_path / "w.pth").write_bytes(content)
+        check_output_file(tmp_path / "w.pth", overwrite=True, kind="checkpoint")
+    (tmp_path / "scene" / "layers").mkdir(parents=True)
+    (tmp_path / "scene" / "graph.json").write_text("{}")
+    for name in ("graph.json", "new.json", "layers/new.png"):
+        message = refusal(tmp_path / "scene" / name, overwrite=True)
+        assert f"inside of {tmp_path / 'scene'}, which holds the scene alone" in message
+    check_output_file(tmp_path / "scene" / "folder" / "new.json")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no such devices")
+def test_devices_are_not_replaced(tmp_path):
+    # With a file as the output, they look like that file.
+    for path in ("/dev/stdout", "/dev/fd/1", "/dev/null", "/dev/none.json"):
+        assert "name another as" in refusal(path, overwrite=True)
+
+
 def test_what_cannot_be_a_file(tmp_path, monkeypatch):
     check_output_file(tmp_path / "new" / "er" / "a.json")
     assert list(tmp_path.iterdir()) == []  # nothing is made before there is something to write

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
         # In every process: one that failed alone would leave the others waiting.
         if args.output:
             inputs = dataset_inputs(args.dataset, args.config_file, weights_in(args.opts))
-            check_output_file(args.output, inputs, args.overwrite)
+            check_output_file(args.output, inputs, args.overwrite, kind="JSON file")
         cfg = load_config(args.config_file, args.opts)
         results = compare_methods(cfg, args.dataset, args.methods)
         if not comm.is_main_process():

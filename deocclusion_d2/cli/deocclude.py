@@ -92,10 +92,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     html = args.pop("html")
     with one_line_errors():
         job = DecompositionJob(**{**args, "opts": tuple(args["opts"])})
-        pages = _pages(job, html) if html else {}
+        pages = {} if html is None else _pages(job, html)
         check_scene_pages(pages, job.inputs(), job.overwrite)
         result = decompose_photos(job)
-        for folder in [*result.written, *result.already_there] if html else ():
+        for folder in [*result.written, *result.already_there] if pages else ():
             write_scene_page(load_layered_scene(folder), pages[folder], job.overwrite)
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)

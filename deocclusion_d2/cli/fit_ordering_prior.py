@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         features = args.features.split(",")
         output = args.output or os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), PRIOR_FILE)
         inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
-        check_output_file(output, inputs, args.overwrite)
+        check_output_file(output, inputs, args.overwrite, kind="JSON file")
         prior = fit_ordering_prior(cfg, [args.dataset], output, every=args.every, features=features)
     facts = prior.fitted_on
     print(

@@ -49,6 +49,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "masks from images and boxes; use a config that does, such as modal_unet_kins"
             )
         inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
-        check_output_file(args.output, inputs, args.overwrite)
+        check_output_file(args.output, inputs, args.overwrite, kind="JSON file")
         count = masks(cfg, args.dataset, args.output)
     print(f"{count} masks in {args.output}")

@@ -94,7 +94,7 @@ class ConversionJob:
                 "--images-from is for COCO results, which have no --format: leave it out"
             )
         inputs = Inputs([self.input, self.images_from, self.config_file, self.weights])
-        check_output_file(self.output, inputs, self.overwrite)
+        check_output_file(self.output, inputs, self.overwrite, kind="JSON file")
         held = inputs.inside(self.shard_folder)
         if held is not None:
             raise UserError(f"{held} lies in {self.shard_folder}, the folder of finished shards")

@@ -30,6 +30,7 @@ _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 # Formats whose further pictures are moments of one.
 _ANIMATED = ("AVIF", "GIF", "PNG", "WEBP")
 _ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 # EXIF's orientation -> what turns the stored picture upright; from 5 on width and height swap.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,12 +67,16 @@ def read_rgb(file_name: str | Path, size: tuple[int, int] | None = None) -> np.n
     """
     with _opened(file_name) as image:
         _check_depth(file_name, image)
+        _check_sums(image)
         _say_what_is_left_out(file_name, image)
         orientation = _orientation_of(image)
         if size is not None:
-            check_size(file_name, _upright_size(image.size, orientation), size, orientation)
+            check_size(
+                file_name, _upright_size(_stored_size(image), orientation), size, orientation
+            )
         image.load()
-        if orientation in _UPRIGHT:
+        # Pillow turns TIFF by itself.
+        if orientation in _UPRIGHT and image.format != "TIFF":
             image = image.transpose(_UPRIGHT[orientation])
         return np.array(_as_srgb(file_name, _without_alpha(file_name, image)))
 
@@ -83,7 +88,7 @@ def read_size(file_name: str | Path) -> tuple[int, int]:
         UserError: one line: there is no such file, or it is no readable picture.
     """
     with _opened(file_name) as image:
-        return _upright_size(image.size, _orientation_of(image))
+        return _upright_size(_stored_size(image), _orientation_of(image))
 
 
 def check_size(
@@ -191,6 +196,14 @@ def _orientation_of(image: Image.Image) -> int:
     return value if value in _UPRIGHT else 1
 
 
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) before it is turned; of TIFF some versions of Pillow tell that after it."""
+    if image.format != "TIFF":
+        return image.size
+    tags = image.tag_v2
+    return int(tags[_TIFF_WIDTH]), int(tags[_TIFF_HEIGHT])
+
+
 def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
     """(H, W) of a picture from its stored (width, height)."""
     width, height = stored
@@ -217,14 +230,44 @@ def _say(text: str) -> None:
 def _check_depth(file_name: str | Path, image: Image.Image) -> None:
     """Refuse more than 8 bits per channel.
 
-    Pillow reads RGB of 16 bits as 8 without a word; only its decoder's mode shows it.
+    Pillow reads RGB of 16 bits as 8 without a word; only its decoder's arguments show it.
     """
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    if image.mode.startswith(("I", "F")) or any(";16" in mode for mode in raw_modes):
+    arguments = [tile[3] for tile in getattr(image, "tile", ())]
+    is_deep = image.mode.startswith(("I", "F")) or any(";16" in str(a) for a in arguments)
+    if image.format == "PPM":  # (mode, highest value)
+        is_deep |= any(isinstance(v, int) and v > 255 for a in arguments for v in a)
+    if image.format == "JPEG2000":
+        is_deep |= _bits_of_jpeg2000(image) > 8
+    if is_deep:
         raise UserError(
             f"{file_name}: it has more than 8 bits per channel: convert it first "
             "(magick IN -depth 8 OUT)"
         )
+
+
+def _bits_of_jpeg2000(image: Image.Image) -> int:
+    """Bits of the deepest channel, by the codestream's head (SIZ); 0 where there is none."""
+    with open(image.filename, "rb") as file:
+        head = file.read(1 << 16)
+    start = head.find(b"\xff\x4f\xff\x51") + 2
+    if start < 2:
+        return 0
+    channels = int.from_bytes(head[start + 38 : start + 40], "big")
+    return max(
+        ((depth & 0x7F) + 1 for depth in head[start + 40 : start + 40 + 3 * channels : 3]),
+        default=0,
+    )
+
+
+def _check_sums(image: Image.Image) -> None:
+    """PNG's checksums: Pillow takes what damaged data decode to, and black for the rest.
+
+    Raises:
+        SyntaxError, OSError: one is wrong.
+    """
+    if image.format == "PNG":
+        with Image.open(image.filename, formats=["PNG"]) as again:
+            again.verify()
 
 
 def _without_alpha(file_name: str | Path, image: Image.Image) -> Image.Image:

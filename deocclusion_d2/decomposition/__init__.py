@@ -17,7 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "check_object_name",
             "check_replaceable",
             "check_request",
-            "enclosing_scene",
             "graph_document",
             "is_layered_scene",
             "load_layered_scene",

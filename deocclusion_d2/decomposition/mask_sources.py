@@ -101,7 +101,9 @@ class AnnotatedMasks(MaskSource):
         self._by_file_name: dict[str, list[dict]] = defaultdict(list)
         for record in records:
             self._by_file_name[plain(last_part(record["file_name"]))].append(record)
-        self._names_are_unique = all(len(group) == 1 for group in self._by_file_name.values())
+        # a.jpg and A.JPG are two: each photo has an image of exactly its name.
+        exact_names = {last_part(record["file_name"]) for record in records}
+        self._names_are_unique = len(exact_names) == len(records)
         name = metadata.get("annotation_format")
         self._format = get_format(name) if name else default_format()
         fits = self._format.fits_any_photo and len(records) == 1
@@ -193,7 +195,9 @@ class ResultMasks(MaskSource):
                     f"{path}: there is no image of this name beside {self.json_file}"
                     f"{_examples(list(self._images))}"
                 )
-            unique = all(len(group) == 1 for group in self._images.values())
+            everywhere = [last_part(i.file_name) for group in self._images.values() for i in group]
+            unique = len(set(everywhere)) == len(everywhere)
+            images = [i for i in images if last_part(i.file_name) == path.name] or images
             names = [image.file_name for image in images]
             image = images[_nearest(path, names, unique, self.json_file)]
             return self._entries[str(image.id)]

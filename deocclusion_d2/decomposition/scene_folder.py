@@ -18,7 +18,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,18 @@ from ..files import (
     whole_folder,
 )
 from ..json_files import read_json_file
-from ..outputs import check_folder_can_be_made, is_inside
+from ..outputs import (
+    GRAPH_FILE,
+    LAYERS_FOLDER,
+    check_folder_can_be_made,
+    is_layered_scene,
+)
 from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
 
 # 2: layers with soft edges, beside the photo. Folders of 1 are read, and written without a photo.
 VERSION = 2
-GRAPH_FILE = "graph.json"
 BACKGROUND_FILE = "background.png"
 PHOTO_FILE = "photo.png"
-LAYERS_FOLDER = "layers"
 # graph.json's list of further files, and what was asked for.
 FURTHER_FILES, REQUEST = "further_files", "request"
 # Of a request: the photo's file, and the hash of everything that a config sets.
@@ -140,26 +143,6 @@ def load_layered_scene(folder: str | Path) -> LayeredScene:
         raise UserError(f"{path}: {error} is missing") from error
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def is_layered_scene(folder: str | Path) -> bool:
-    """Whether a folder holds a layered scene."""
-    return os.path.isfile(os.path.join(folder, GRAPH_FILE))
-
-
-def enclosing_scene(path: str | Path, scenes: Iterable[str | Path] = ()) -> Path | None:
-    """The scene whose folder a file would lie in, or None: a scene takes no other files.
-
-    Args:
-        path: the file.
-        scenes: folders of scenes, which need not be there yet.
-    """
-    for folder in scenes:
-        if is_inside(path, folder):
-            return Path(folder)
-    parent = Path(os.path.abspath(path)).parent
-    above = parent.parent if parent.name == LAYERS_FOLDER else parent
-    return above if is_layered_scene(above) else None
 
 
 def check_replaceable(folder: str | Path, overwrite: bool = True) -> None:

@@ -26,7 +26,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..decomposition import (
     check_replaceable,
-    enclosing_scene,
     load_layered_scene,
     save_layered_scene,
 )
@@ -34,7 +33,7 @@ from ..decomposition.scene_folder import PHOTO_KEY
 from ..errors import UserError
 from ..files import file_sha256, whole_file
 from ..json_files import is_number, read_json_file
-from ..outputs import Inputs, check_output_file, same_place
+from ..outputs import Inputs, check_output_file, enclosing_scene, same_place
 from ..structures import LayeredScene
 from ..unfinished import clean_leftovers
 from .fingerprint import scene_fingerprint

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..decomposition import enclosing_scene, is_layered_scene, load_layered_scene
+from ..decomposition import is_layered_scene, load_layered_scene
 from ..errors import UserError
 from ..files import base_name, whole_file
-from ..outputs import Inputs, check_output_file
+from ..outputs import Inputs, check_output_file, enclosing_scene
 from ..structures import LayeredScene, ObjectLayer
 from .fingerprint import scene_fingerprint
 

@@ -104,7 +104,7 @@ def _transfer(
     transfer: Callable[[Content], tuple[dict[str, Any], Transfer]],
 ) -> Transfer:
     """Read, turn with ``transfer``, write."""
-    check_output_file(target, Inputs([source]), overwrite, "OUTPUT")
+    check_output_file(target, Inputs([source]), overwrite, "OUTPUT", kind="checkpoint")
     if not source.is_file():
         raise UserError(f"{source} does not exist")
     content = read_tensor_file(source)

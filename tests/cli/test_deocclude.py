@@ -91,6 +91,29 @@ def files_of(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
+def test_names_that_differ_in_capitals_block_no_other_photo(tmp_path):
+    """a.png, A.PNG and b.png in one folder, with one JSON: each photo gets its own masks."""
+    from deocclusion_d2.decomposition import open_masks
+
+    names = ("a.png", "A.PNG", "b.png")
+    square = [[4, 4, 8, 4, 8, 8, 4, 8]]
+    document = {
+        "images": [
+            {"id": k, "height": 16, "width": 24, "file_name": n} for k, n in enumerate(names)
+        ],
+        "annotations": [
+            {"id": 10 + k, "image_id": k, "category_id": 1, "iscrowd": 0, "area": 16.0,
+             "bbox": [4, 4, 4, 4], "segmentation": square} for k in range(3)
+        ],
+        "categories": [{"id": 1, "name": "box"}],
+    }  # fmt: skip
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    masks = open_masks(str(tmp_path / "m.json"))
+    image = np.zeros((16, 24, 3), np.uint8)
+    found = [masks(tmp_path / n, image).scene.instance_ids for n in names]
+    assert found == [[10], [11], [12]]
+
+
 def test_one_photo(deocclude, photos, capsys):
     hard = ["DEOCCLUSION.CONTENT_DILATION", "0", "DEOCCLUSION.CONTENT_INSET", "0"]
     deocclude([*arguments(photos, "a.png"), *hard])

@@ -204,6 +204,10 @@ def test_existing_output_stays(call, refuse, pcnet_m, tmp_path):
     output = tmp_path / "ours.pth"
     output.write_text("precious")
     assert f"{output} exists: pass --overwrite" in refuse(pcnet_m, output)
+    # Not even then: it is no checkpoint.
+    assert "exists and is no checkpoint" in refuse(pcnet_m, output, "--overwrite")
+    assert output.read_text() == "precious"
+    torch.save({"older": torch.zeros(2)}, output)
     call(pcnet_m, output, "--overwrite")
     assert "model" in read(output)
     assert sorted(p.name for p in tmp_path.iterdir()) == [pcnet_m.name, output.name]

@@ -105,6 +105,20 @@ def test_size_is_that_of_the_masks(tmp_path):
     assert "are 90 x 70: turn one of them" in refusal(path, (70, 90))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_is_turned_once(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(NOISE).save(tmp_path / "a.tif", exif=exif)
+    Image.fromarray(NOISE).save(tmp_path / "a.png", exif=exif)
+    upright = read_rgb(tmp_path / "a.png")
+    size = upright.shape[:2]
+    assert read_size(tmp_path / "a.tif") == size
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.tif", size), upright)
+    if orientation >= 5:
+        assert f"EXIF orientation ({orientation})" in refusal(tmp_path / "a.tif", size[::-1])
+
+
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 def test_masks_in_the_stored_orientation(tmp_path, orientation):
     path, exif = tmp_path / "a.jpg", Image.Exif()
@@ -121,12 +135,21 @@ def test_masks_in_the_stored_orientation(tmp_path, orientation):
 # -------------------------------------------------------------------- depth and transparency
 
 
-@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("ending", ["png", "tif", "jp2"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits_are_refused(tmp_path, channels, ending):
     path = tmp_path / f"a.{ending}"
-    cv2.imwrite(str(path), np.full((5, 4, channels), 300, np.uint16))
+    cv2.imwrite(str(path), np.full((64, 64, channels), 300, np.uint16))
     assert "more than 8 bits per channel: convert it first (magick" in refusal(path)
+
+
+def test_sixteen_bits_of_a_portable_map_are_refused(tmp_path):
+    path = tmp_path / "a.ppm"
+    for kind, values in ((b"P5", 20), (b"P6", 60)):
+        path.write_bytes(kind + b" 4 5 65535\n" + bytes(2 * values))
+        assert "more than 8 bits" in refusal(path)
+    path.write_bytes(b"P6 4 5 255\n" + RGB.tobytes())
+    np.testing.assert_array_equal(read_rgb(path), RGB)
 
 
 def test_twelve_bits_and_floats_are_refused(tmp_path):
@@ -295,6 +318,15 @@ def test_bombs(tmp_path):
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     assert "more pixels than" in refusal(tmp_path / "a.png")
+
+
+def test_a_damaged_png_is_not_black_from_there_on(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(NOISE).save(path)
+    whole = path.read_bytes()
+    for place in (len(whole) // 3, len(whole) // 2, len(whole) - 30):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        assert "not a readable picture" in refusal(path)
 
 
 def test_damage_anywhere_is_one_line_or_a_picture(tmp_path):
