@@ -129,3 +129,14 @@ def test_what_a_format_need_not_say() -> None:
 def test_documents_that_are_one_item() -> None:
     assert is_lone_item({"regions": []})
     assert not is_lone_item({"annotations": [{"regions": []}]})
+
+
+def test_an_occlude_rate_without_a_mask_is_said():
+    from deocclusion_d2.data.datasets.formats import ImageInfo
+    from deocclusion_d2.data.datasets.formats.cocoa import RATE_WITHOUT_MASK, visible_part
+
+    image, amodal = ImageInfo(1, 4, 4, "a.png"), {"size": [4, 4], "counts": "04<"}
+    for rate, said in ((0.24, [RATE_WITHOUT_MASK]), (0.0, []), (None, []), (float("nan"), [])):
+        assumed: list[str] = []
+        assert visible_part({"occlude_rate": rate}, amodal, image, "here", assumed) is amodal
+        assert assumed == said
