@@ -140,3 +140,14 @@ def test_an_occlude_rate_without_a_mask_is_said():
         assumed: list[str] = []
         assert visible_part({"occlude_rate": rate}, amodal, image, "here", assumed) is amodal
         assert assumed == said
+
+
+def test_a_crowd_flag_of_text_0_is_no_crowd_among_what_conversion_could_not_use():
+    from deocclusion_d2.data.datasets.formats import get_format
+
+    used = {"modal_segmentation": []}
+    items = [used, {"iscrowd": "0"}, {"iscrowd": 0}, {"iscrowd": None}, {"iscrowd": "1"}]
+    _, kept = get_format("pseudo_amodal").open_document(
+        {"images": [], "annotations": items}, "", ""
+    )
+    assert kept == [used, {"iscrowd": "1"}]
