@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..data.datasets.formats import (
+    NONE_GIVEN,
     AnnotationFormat,
     ImageInfo,
     InvalidAnnotation,
@@ -83,6 +84,7 @@ class ShardReader:
         self.skip_invalid = skip_invalid
         self._finder = ImageFinder(str(image_root), index.file_names)
         self._category_ids = {category["id"] for category in index.categories}
+        self._has_no_categories = not index.top.get("categories")
 
     def read(self, items: np.ndarray) -> SourceShard:
         """
@@ -152,7 +154,7 @@ class ShardReader:
         if annotation.category_id not in self._category_ids:
             raise InvalidAnnotation(
                 f"{locate(info, annotation.id)}: 'category_id' {annotation.category_id} is not "
-                "among the categories"
+                f"among the categories{NONE_GIVEN if self._has_no_categories else ''}"
             )
 
     def _pixels(self, info: ImageInfo, tally: Tally) -> np.ndarray:
@@ -235,7 +237,7 @@ def _converted(
     tally.hidden += modal.is_empty
     shares = modal_area <= 1 and looks_normalised(annotation_format.modal_as_given(source))
     tally.normalised += shares
-    tally.unusable += modal.is_empty or shares
+    tally.specks += shares and not modal.is_empty
     tally.occluded += bool(occluders)
     if added:
         tally.grown += 1
@@ -264,12 +266,17 @@ def _converted(
 
 
 def _ids(annotation: ParsedAnnotation) -> dict[str, Any]:
-    """Ids as they were read: where the input writes 1 as "1" or 1.0, the output does not."""
-    return {
+    """Ids and crowd flag as they were read: where the input writes 1 as "1" or 1.0, the output does
+    not.
+    """
+    read = {
         "id": annotation.id,
         "image_id": annotation.image_id,
         "category_id": annotation.category_id,
     }
+    if "iscrowd" in annotation.raw:
+        read["iscrowd"] = int(annotation.iscrowd)
+    return read
 
 
 def _given_boxes(source: ParsedAnnotation, tally: Tally) -> dict[str, Any]:

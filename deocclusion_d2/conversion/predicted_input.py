@@ -50,6 +50,7 @@ class ImageTable:
         row_of_id: row of each image by its id.
         sizes: (I, 2) int64, height and width in pixels.
         places: (I, 2) int64, offset and length in bytes of each image.
+        encoding: of the file.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class ImageTable:
     row_of_id: dict[int | str, int]
     sizes: np.ndarray
     places: np.ndarray
+    encoding: str = "utf-8"
 
     @classmethod
     def read(cls, path: Path) -> ImageTable:
@@ -94,6 +96,7 @@ class ImageTable:
             row_of_id,
             np.asarray(sizes, np.int64).reshape(-1, 2),
             np.asarray(places, np.int64).reshape(-1, 2),
+            stream.encoding,
         )
 
 
@@ -110,6 +113,7 @@ class PredictedInput:
         numbers: (E,) int64, their places in the list, from 1.
         image_rows: (E,) int64.
         tally: what is left out.
+        encoding: of the file.
     """
 
     path: Path
@@ -122,6 +126,7 @@ class PredictedInput:
     numbers: np.ndarray
     image_rows: np.ndarray
     tally: Tally
+    encoding: str = "utf-8"
 
     @classmethod
     def read(
@@ -165,6 +170,7 @@ class PredictedInput:
             np.asarray(reader.numbers, np.int64),
             np.asarray(reader.image_rows, np.int64),
             reader.tally,
+            stream.encoding,
         )
 
     # ---------------------------------------------------------------- as modal COCO JSON
@@ -190,7 +196,13 @@ class PredictedInput:
             for key, value in top.items():
                 file.write(f",\n{dump_json(key)}: {dump_json(value)}")
             for key, values in (
-                ("images", (read_item(images, *map(int, p)) for p in self.images.places)),
+                (
+                    "images",
+                    (
+                        read_item(images, *map(int, p), self.images.encoding)
+                        for p in self.images.places
+                    ),
+                ),
                 ("annotations", self._annotations(results)),
             ):
                 file.write(f',\n"{key}": [')
@@ -213,7 +225,7 @@ class PredictedInput:
         raws, masks = [], []
         height, width = map(int, self.images.sizes[self.image_rows[rows[0]]])
         for row in rows:
-            raw = read_item(results, *map(int, self.places[row]))
+            raw = read_item(results, *map(int, self.places[row]), self.encoding)
             number = int(self.numbers[row])
             masks.append(to_rle(raw["segmentation"], height, width))
             raws.append(

@@ -36,7 +36,7 @@ class Tally:
         low_scores: predictions left out for their score.
         boxes_kept: instances with an empty modal mask whose given box and area are kept.
         normalised: instances whose polygons lie between 0 and 1, as shares of the image size do.
-        unusable: instances without a visible pixel to work with, empty or normalised.
+        specks: those of them that hold a pixel, so that ``hidden`` does not count them.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
         assumed: what had to be assumed or dropped to read annotations and images.
@@ -60,7 +60,7 @@ class Tally:
     low_scores: int = 0
     boxes_kept: int = 0
     normalised: int = 0
-    unusable: int = 0
+    specks: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     assumed: Assumptions = field(default_factory=Assumptions)
@@ -122,7 +122,7 @@ class Tally:
     def has_done_nothing(self) -> bool:
         """Whether there were annotations, and not one with a visible pixel among them."""
         there = self.instances + self.crowds + self.low_scores + sum(self.skipped.values())
-        return there > 0 and self.instances == self.unusable
+        return there > 0 and self.instances == self.hidden + self.specks
 
     def oddities(self) -> list[str]:
         """What is odd about the input as a whole, and what to do, a line each."""

@@ -9,6 +9,7 @@ import pytest
 from deocclusion_d2.conversion import ConversionJob
 from deocclusion_d2.conversion.launch import NOTHING_DONE, run_conversion
 from deocclusion_d2.conversion.tally import Tally
+from deocclusion_d2.data.datasets import load_dataset_dicts
 from deocclusion_d2.errors import UserError
 
 from .conftest import HEIGHT, WIDTH, annotation, coco, rectangle
@@ -160,3 +161,35 @@ def test_the_second_pass_is_only_for_another_way_of_indexing(write, monkeypatch)
     )
     assert index.format.name == "cocoa" and len(passes) == 3
     assert index.instances_of_item.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("speck", [SHARES, [[-0.01, 0, 1.01, 0, 1, 1, 0, 1]]])
+def test_an_empty_mask_of_shares_is_one_instance_not_two(write, speck):
+    # Of the three, one holds a pixel, one none, and the third is sound: something was done.
+    empty = [[0.01, 0.01, 0.02, 0.01, 0.02, 0.02]]
+    masks = [speck, empty, RECTANGLE]
+    path = write(coco([annotation(n, 1, mask) for n, mask in enumerate(masks, 1)]))
+    assert run_program(path)[0] == 0
+    path.with_name("out.json").unlink()
+    both = write(coco([annotation(n, 1, mask) for n, mask in enumerate(masks[:2], 1)]), "both.json")
+    code, _ = run_program(both)
+    assert code == NOTHING_DONE
+
+
+@pytest.mark.parametrize(("given", "read"), [(None, 0), (True, 1), ("1", 1), (0.0, 0), (1, 1)])
+def test_a_crowd_flag_is_written_as_it_was_read(write, run, given, read):
+    out = run(write(coco([annotation(1, iscrowd=given), annotation(2)])), method="convex_r")
+    flag = out["annotations"][0]["iscrowd"]
+    assert type(flag) is int and flag == read
+
+
+def test_what_to_do_where_annotations_have_categories_and_the_file_none(write, run):
+    document = coco([annotation(1, category_id=5)])
+    for none in ({}, {"categories": []}, {"categories": None}):
+        rest = {k: v for k, v in document.items() if k != "categories"}
+        path = write({**rest, **none})
+        hint = "the file lists none, write them as 'categories'"
+        with pytest.raises(UserError, match=hint):
+            run(path)
+        with pytest.raises(UserError, match=hint):
+            load_dataset_dicts(str(path), "", "coco", "modal")

@@ -241,3 +241,16 @@ def test_masks_of_low_score_are_not_looked_at(write, images):
     predicted = PredictedInput.read(path, images, 0.5, skip_invalid=False)
     assert predicted.entries == 2 and predicted.numbers.tolist() == [2]
     assert predicted.tally.low_scores == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_both_files_in_any_encoding(write, run, images, encoding):
+    results = write(entries_of([annotation(1), annotation(2)]), "results.json")
+    expected = run(results, method="raw", images_from=images)
+    results.with_name("out.json").unlink(missing_ok=True)
+    for path in (results, images):
+        path.write_text(path.read_text(), encoding=encoding)
+    out = run(results, "again.json", method="raw", images_from=images)
+    assert [out[k] for k in ("images", "annotations")] == [
+        expected[k] for k in ("images", "annotations")
+    ]

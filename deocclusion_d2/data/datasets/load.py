@@ -16,7 +16,9 @@ from ...errors import UserError
 from ...json_files import is_number, read_json_file
 from .assumptions import Assumptions
 from .formats import (
+    NO_CATEGORIES,
     NO_CATEGORY,
+    NONE_GIVEN,
     VIEWS,
     AnnotationFormat,
     ImageInfo,
@@ -95,7 +97,8 @@ def load_dataset_dicts(
         if NO_CATEGORY in assumed.counts:
             categories = with_only_object(categories)
         contiguous = {category["id"]: row for row, category in enumerate(categories)}
-        _check_categories(parsed, by_id, contiguous)
+        of_none = NONE_GIVEN if NO_CATEGORIES in of_categories else ""
+        _check_categories(parsed, by_id, contiguous, of_none)
     except InvalidAnnotation as error:
         raise InvalidAnnotation(f"{json_file}: {error}") from None
     if labels and not any(p.id in labels for group in parsed.values() for p in group):
@@ -202,13 +205,14 @@ def _check_categories(
     parsed: Mapping[int | str, list[ParsedAnnotation]],
     images: Mapping[int | str, ImageInfo],
     contiguous: Mapping[int, int],
+    hint: str,
 ) -> None:
     for image_id, group in parsed.items():
         for annotation in group:
             if annotation.category_id not in contiguous:
                 raise InvalidAnnotation(
                     f"{locate(images[image_id], annotation.id)}: category id "
-                    f"{annotation.category_id} is not in 'categories'"
+                    f"{annotation.category_id} is not in 'categories'{hint}"
                 )
 
 

@@ -92,7 +92,14 @@ def to_rle(segmentation: object, height: int, width: int, assumed: list[str] | N
             f"segmentation is a {type(segmentation).__name__}, not a list of polygons or an RLE"
             f"{hint}"
         )
+    if len(segmentation) == 1 and _is_lone_mapping(segmentation[0]):
+        segmentation = segmentation[0]
     if segmentation and all(_is_mapping(part) for part in segmentation):
+        if len(segmentation) > 1 and not any("counts" in part for part in segmentation):
+            raise InvalidAnnotation(
+                "segmentation is a list of objects that are no RLEs: write polygons as "
+                "[[x0, y0, x1, y1, ...], ...]"
+            )
         if len(segmentation) > 1:
             raise InvalidAnnotation(
                 f"a list of {len(segmentation)} RLEs: write their union as one RLE"
@@ -107,6 +114,10 @@ def _is_mapping(value: object) -> bool:
     return isinstance(value, dict) or (type(value) is not list and isinstance(value, Mapping))
 
 
+def _is_lone_mapping(part: object) -> bool:
+    return isinstance(part, (list, tuple)) and len(part) == 1 and _is_mapping(part[0])
+
+
 def check_pixels(height: int, width: int) -> None:
     """Raise InvalidAnnotation for an image size that no mask can have."""
     if height < 1 or width < 1:
@@ -119,7 +130,8 @@ def check_pixels(height: int, width: int) -> None:
 
 
 def looks_normalised(segmentation: object) -> bool:
-    """Whether polygons lie in [0, 1] x [0, 1], as if divided by the image's size.
+    """Whether polygons lie in [0, 1] x [0, 1], as if divided by the image's size; within a
+    twentieth, as annotators draw a little beyond the edge.
 
     Args:
         segmentation: as for ``to_rle``, which has taken it.
@@ -131,7 +143,7 @@ def looks_normalised(segmentation: object) -> bool:
         value = rest.pop()
         if isinstance(value, (list, tuple)):
             rest.extend(value)
-        elif not isinstance(value, Real) or not 0 <= value <= 1:
+        elif not isinstance(value, Real) or not -0.05 <= value <= 1.05:
             return False
         else:
             found = True
@@ -301,6 +313,12 @@ def _encode(runs: np.ndarray, height: int, width: int) -> dict:
 
 def _rasterise(parts: list | tuple, height: int, width: int, assumed: list[str]) -> dict:
     said: list[str] = []
+    if _is_bitmap(parts, height, width) or (
+        len(parts) == 1 and _is_bitmap(parts[0], height, width)
+    ):
+        raise InvalidAnnotation(
+            "segmentation is a picture of rows of pixels: write it as RLE (pycocotools.mask.encode)"
+        )
     shapes, rings_of_points = _outlines(parts, said)
     assumed.extend(said)
     if not shapes:
@@ -316,6 +334,16 @@ def _rasterise(parts: list | tuple, height: int, width: int, assumed: list[str])
     return rle
 
 
+def _is_bitmap(rows: object, height: int, width: int) -> bool:
+    """Whether a list holds the pixels of the image, which as polygons would be a speck."""
+    return (
+        isinstance(rows, (list, tuple))
+        and len(rows) == height
+        and all(isinstance(row, (list, tuple)) and len(row) == width for row in rows)
+        and all(isinstance(v, Real) and v in (0, 1, 255) for row in rows for v in row)
+    )
+
+
 def _outlines(parts: list | tuple, said: list[str]) -> tuple[list[np.ndarray], int]:
     """The outlines (n, 2) float64 of polygons, checked, and how many were written as points."""
     first = parts[0] if parts else None
@@ -326,6 +354,8 @@ def _outlines(parts: list | tuple, said: list[str]) -> tuple[list[np.ndarray], i
         parts = [parts]
     shapes, of_points, short = [], 0, None
     for part in parts:
+        if part is None:
+            part = ()
         if not isinstance(part, (list, tuple)):
             raise InvalidAnnotation(f"a polygon is a {type(part).__name__}, not a list of numbers")
         if not part:

@@ -103,7 +103,7 @@ IMAGE = ("images", 0)
         (delete(*ANNOTATION, "image_id"), "annotation 11: it has no key 'image_id'"),
         (put(*ANNOTATION, "image_id", 8), "annotation 11: image id 8 is not in 'images'"),
         (put(*ANNOTATION, "image_id", [8]), "annotation 11: 'image_id': an id must be"),
-        (delete(*ANNOTATION, "id"), "image 7 (b.png), annotation None: it has no key 'id'"),
+        (delete(*ANNOTATION, "id"), "image 7 (b.png): an annotation has no key 'id'"),
         (put(*ANNOTATION, "id", None), "image 7 (b.png), annotation None: an id must be"),
         (twice("annotations"), "image 7 (b.png): annotation id 11 occurs twice"),
         (put(*ANNOTATION, "category_id", "car"), PLACE + "'category_id' is 'car', not an integer"),

@@ -346,7 +346,8 @@ def test_deep_nesting_is_one_line() -> None:
         ([[0.1, 0.2, 0.9, 0.2, 1, 1]], True),
         ([[0, 0, 1, 0, 1, 1], [0.5, 0.5, 1, 0.5, 1, 1]], True),
         ([[[0.1, 0.2], [0.9, 0.2], [1, 1]]], True),
-        ([[0.1, 0.2, 0.9, 0.2, 1.01, 1]], False),
+        ([[-0.01, 0.2, 0.9, 0.2, 1.01, 1]], True),
+        ([[0.1, 0.2, 0.9, 0.2, 1.1, 1]], False),
         ([[-0.1, 0.2, 0.9, 0.2, 1, 1]], False),
         ([[0.1, 0.2, 0.9, 0.2, 1, 1], [3, 3, 5, 3, 5, 5]], False),
         ([], False),
@@ -357,3 +358,25 @@ def test_deep_nesting_is_one_line() -> None:
 )
 def test_coordinates_that_look_normalised(segmentation: object, expected: bool) -> None:
     assert looks_normalised(segmentation) is expected
+
+
+def test_pixels_as_a_list_of_rows_are_no_polygons() -> None:
+    rows = [[int(2 <= x < 5 and 1 <= y < 4) for x in range(8)] for y in range(6)]
+    for segmentation in (rows, [rows]):
+        with pytest.raises(InvalidAnnotation, match="rows of pixels: write it as RLE"):
+            to_rle(segmentation, 6, 8)
+
+
+def test_an_rle_in_two_lists_is_read_and_objects_that_are_none_are_told() -> None:
+    rle = {"size": [2, 3], "counts": [1, 4, 1]}
+    assert to_rle([[rle]], 2, 3) == to_rle(rle, 2, 3)
+    with pytest.raises(InvalidAnnotation, match="objects that are no RLEs: write polygons as"):
+        to_rle([{"x": 1, "y": 2}, {"x": 5, "y": 2}, {"x": 5, "y": 6}], 8, 8)
+
+
+def test_a_part_that_is_null_is_an_empty_part() -> None:
+    said: list[str] = []
+    square = [1, 1, 4, 1, 4, 4, 1, 4]
+    assert to_rle([square, None], 6, 8, said) == to_rle([square], 6, 8)
+    assert said == ["an empty part of a polygon is left out"]
+    assert to_rle([None], 6, 8) == to_rle([], 6, 8)

@@ -31,6 +31,7 @@ from .base import (
 from .values import (
     NO_CATEGORIES,
     NO_CATEGORY,
+    NONE_GIVEN,
     MissingSize,
     read_box,
     read_id,
@@ -40,6 +41,7 @@ from .values import (
 __all__ = [
     "ANNOTATION_FORMATS",
     "ENTRY_POINTS",
+    "NONE_GIVEN",
     "NO_CATEGORIES",
     "NO_CATEGORY",
     "VIEWS",

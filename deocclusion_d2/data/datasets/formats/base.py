@@ -385,7 +385,8 @@ class CocoStyleFormat(AnnotationFormat):
     def parse(self, raw_item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
         where = locate(image, raw_item.get("id"))
         if "id" not in raw_item:
-            raise InvalidAnnotation(f"{where}: it has no key 'id'")
+            place = f"image {image.id!r} ({image.file_name})"
+            raise InvalidAnnotation(f"{place}: an annotation has no key 'id': number them all")
         assumed: list[str] = []
         annotation_id = read_id(raw_item["id"], where, "'id'", assumed)
         if type(raw_item.get("image_id")) is not int and "image_id" in raw_item:

@@ -224,6 +224,13 @@ class Cocoa(AnnotationFormat):
         return bool(annotation.get("isStuff"))
 
 
+# What ``visible_part`` may have to say.
+RATE_WITHOUT_MASK = (
+    "its 'occlude_rate' says that something hides it, but it has neither 'visible_mask' nor "
+    "'invisible_mask': all of it is taken as visible"
+)
+
+
 def visible_part(
     raw: Mapping, amodal: dict, image: ImageInfo, where: str, assumed: list[str] | None = None
 ) -> dict:
@@ -235,6 +242,9 @@ def visible_part(
         return read_mask(raw, "visible_mask", image, where, assumed)
     if raw.get("invisible_mask") is not None:
         return subtract(amodal, read_mask(raw, "invisible_mask", image, where, assumed))
+    rate = raw.get("occlude_rate")
+    if assumed is not None and isinstance(rate, (int, float)) and rate > 0:
+        assumed.append(RATE_WITHOUT_MASK)
     return amodal
 
 

@@ -46,7 +46,9 @@ class PseudoAmodal(CocoStyleFormat):
         used = [
             item
             for item in items
-            if not isinstance(item, Mapping) or item.get("iscrowd") or self.modal_key in item
+            if not isinstance(item, Mapping)
+            or item.get("iscrowd") not in (None, 0, "0")
+            or self.modal_key in item
         ]
         if not used:
             # No conversion wrote this file: the first annotation tells what it lacks.

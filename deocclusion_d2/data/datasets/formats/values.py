@@ -17,6 +17,8 @@ from ..segmentation import InvalidAnnotation, shown
 NO_CATEGORY = "it has no category: category 1"
 NO_CATEGORIES = "the file has no categories: category 1, 'object'"
 NO_CATEGORY_NAME = "a category has no name: 'category' and its id"
+# What is added where an annotation has a category, and the file none.
+NONE_GIVEN = ": the file lists none, write them as 'categories', each with 'id' and 'name'"
 CATEGORY_NAME_NUMBER = "a category's name is a number: its digits"
 CROWD_NULL = "'iscrowd' is null: 0"
 CROWD_BOOL = "'iscrowd' is true or false: 1 or 0"
@@ -82,7 +84,10 @@ def read_id(
     if meant is None:
         if isinstance(value, str):
             return value
-        raise InvalidAnnotation(f"{where}: an id must be an integer or a text, not {shown(value)}")
+        of_bits = ", which has more than 64 bits" if _is_int(value) else ""
+        raise InvalidAnnotation(
+            f"{where}: an id must be an integer or a text, not {shown(value)}{of_bits}"
+        )
     if assumed is not None and not isinstance(value, Integral):
         assumed.append(means_integer(key, value))
     return meant

@@ -129,3 +129,25 @@ def test_what_a_format_need_not_say() -> None:
 def test_documents_that_are_one_item() -> None:
     assert is_lone_item({"regions": []})
     assert not is_lone_item({"annotations": [{"regions": []}]})
+
+
+def test_an_occlude_rate_without_a_mask_is_said():
+    from deocclusion_d2.data.datasets.formats import ImageInfo
+    from deocclusion_d2.data.datasets.formats.cocoa import RATE_WITHOUT_MASK, visible_part
+
+    image, amodal = ImageInfo(1, 4, 4, "a.png"), {"size": [4, 4], "counts": "04<"}
+    for rate, said in ((0.24, [RATE_WITHOUT_MASK]), (0.0, []), (None, []), (float("nan"), [])):
+        assumed: list[str] = []
+        assert visible_part({"occlude_rate": rate}, amodal, image, "here", assumed) is amodal
+        assert assumed == said
+
+
+def test_a_crowd_flag_of_text_0_is_no_crowd_among_what_conversion_could_not_use():
+    from deocclusion_d2.data.datasets.formats import get_format
+
+    used = {"modal_segmentation": []}
+    items = [used, {"iscrowd": "0"}, {"iscrowd": 0}, {"iscrowd": None}, {"iscrowd": "1"}]
+    _, kept = get_format("pseudo_amodal").open_document(
+        {"images": [], "annotations": items}, "", ""
+    )
+    assert kept == [used, {"iscrowd": "1"}]
