@@ -212,10 +212,11 @@ def check_request(folder: str | Path, request: Mapping[str, Any]) -> None:
     keys = [key for key in keys if key != SETTINGS_KEY] or keys
     # Another photo has other masks.
     keys = keys[:1] if keys[0] == PHOTO_KEY else keys
-    other = " and another ".join(key.removesuffix("_sha256").replace("_", " ") for key in keys)
+    names = [key.removesuffix("_sha256").replace("_", " ") for key in keys]
+    other = " and ".join(f"{'other' if name.endswith('s') else 'another'} {name}" for name in names)
     raise UserError(
-        f"{folder}: there is a scene already, made with another {other}: --overwrite decomposes "
-        "again, or name another folder"
+        f"{folder}: there is a scene already, made with {other}: --overwrite decomposes again, or "
+        "name another folder"
     )
 
 

@@ -240,7 +240,7 @@ def test_a_finished_scene_of_another_request_is_refused(
     for given, message in (
         (arguments(photos, "b.png"), "made with another photo: --overwrite decomposes again"),
         ([*arguments(photos, "b.png"), *page], "made with another photo"),
-        ([*one[:3], str(photos.parent / "other.json"), *one[4:]], "made with another masks: "),
+        ([*one[:3], str(photos.parent / "other.json"), *one[4:]], "made with other masks: "),
         ([*one, "--method", "raw"], "another method"),
         ([*one, "DEOCCLUSION.CONTENT_DILATION", "0"], "made with another content dilation: "),
     ):
@@ -359,7 +359,7 @@ def test_scenes_of_a_detector_are_known_by_its_weights(
     line = failure(deocclude, capsys, [*given, "INPUT.MIN_SIZE_TEST", "99"])
     assert "made with another detector: " in line
     weights.write_bytes(b"second")
-    assert "made with another detector weights: " in failure(deocclude, capsys, given)
+    assert "made with other detector weights: " in failure(deocclude, capsys, given)
     assert seen == ["a.png"]  # a finished photo is not detected again
 
 

@@ -389,13 +389,13 @@ def test_a_finished_scene_is_known_by_its_request(tmp_path):
     check_request(folder, dict(reversed(wanted.items())))
     for change, message in (
         ({"photo_sha256": "x"}, "made with another photo: --overwrite"),
-        ({"method": "nog", "masks_sha256": "x"}, "another masks and another method: "),
+        ({"method": "nog", "masks_sha256": "x"}, "other masks and another method: "),
         ({"method": "nog", "settings_sha256": "x"}, "made with another method: "),
-        ({"settings_sha256": "x"}, "made with another settings: "),
-        ({"weights_sha256": "x"}, "made with another weights: "),
+        ({"settings_sha256": "x"}, "made with other settings: "),
+        ({"weights_sha256": "x"}, "made with other weights: "),
     ):
         _refused(lambda change=change: check_request(folder, wanted | change), message)
-    _refused(lambda: check_request(folder, {"photo_sha256": "a"}), "another masks and another")
+    _refused(lambda: check_request(folder, {"photo_sha256": "a"}), "other masks and another")
     (folder / "layers" / "car-1.png").unlink()
     _refused(lambda: check_request(folder, wanted), "layers/car-1.png is missing")
     save_layered_scene(row_of_cars()[0], tmp_path / "older")

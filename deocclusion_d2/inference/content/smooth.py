@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .filler import ContentFiller, at_full_resolution, content_sample
+from .filler import content_sample
 from .holes import Hole
-from .sources import DEFAULT_INSET
+from .rule_filler import RuleFiller
 
 # Side of the patches. What is filled in has no detail that would need more, and the seam is
 # corrected at the photo's resolution.
@@ -18,23 +17,8 @@ _SIDE = 128
 _UNKNOWN = 127
 
 
-class SmoothFiller(ContentFiller):
-    """Fills holes without a network and without streaks: smoothly from what is around them.
-
-    Args:
-        context: see ``ContentFiller``.
-        inset: colours are taken from pixels this far inside masks; see ``inner_pixels``.
-    """
-
-    def __init__(self, context: float = ContentFiller.context, inset: int = DEFAULT_INSET) -> None:
-        self.context = context
-        self.inset = inset
-
-    def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
-        return [
-            at_full_resolution(hole, self._patch(hole), soft_seam=True, inset=self.inset)
-            for hole in holes
-        ]
+class SmoothFiller(RuleFiller):
+    """Fills holes without a network and without streaks: smoothly from what is around them."""
 
     def describe(self) -> dict[str, Any]:
         return {"content": "smooth", "content_inset": self.inset}

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...structures import WindowMask
-from .filler import ContentFiller, at_full_resolution, content_sample
+from .filler import content_sample
 from .holes import Hole
 from .opencv import INPAINT_RADIUS, telea
-from .sources import DEFAULT_INSET
+from .rule_filler import RuleFiller
 
 # Largest patch, in pixels, that OpenCV fills: its time grows faster than the area.
 _TELEA_SIDE = 768
 
 
-class TeleaFiller(ContentFiller):
-    """Fills holes without a network, by OpenCV's inpainting after Telea.
-
-    An object is continued from its own visible pixels, the background from its own.
-
-    Args:
-        context: see ``ContentFiller``.
-        inset: colours are taken from pixels this far inside masks; see ``inner_pixels``.
-    """
-
-    def __init__(self, context: float = ContentFiller.context, inset: int = DEFAULT_INSET) -> None:
-        self.context = context
-        self.inset = inset
-
-    def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
-        return [
-            at_full_resolution(hole, self._patch(hole), soft_seam=True, inset=self.inset)
-            for hole in holes
-        ]
+class TeleaFiller(RuleFiller):
+    """Fills holes without a network, by OpenCV's inpainting after Telea."""
 
     def describe(self) -> dict[str, Any]:
         return {
