@@ -46,7 +46,7 @@ demo: $(STAMP)  ## run tools/demo.py; ARGS="--help" goes to it
 	$(BIN)/python tools/demo.py $(ARGS)
 
 clean:  ## remove caches and build products; environments stay
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . \( -path ./$(VENV) -o -path ./$(FLOORS) \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # The stamps are made last: whatever interrupts the installation, the next `make` goes on with it. An
