@@ -113,9 +113,8 @@ class ShardReader:
             parts[item] = []
             raw = self.index.read_annotation(file, item)
             for parsed in self._parse(raw, info, tally):
-                if isinstance(parsed, ParsedAnnotation):
-                    place = locate(info, parsed.id)
-                    tally.assumed.note(parsed.assumed, place)
+                if isinstance(parsed, ParsedAnnotation) and parsed.assumed:
+                    tally.assumed.note(parsed.assumed, locate(info, parsed.id))
                 if isinstance(parsed, dict):
                     parts[item].append(parsed)
                 elif parsed.iscrowd:
@@ -212,8 +211,9 @@ def convert_shard(
 
 
 def _dump(annotation: dict[str, Any], info: ImageInfo, tally: Tally) -> str:
-    place = locate(info, annotation.get("id"))
-    return dump_json(annotation, lambda: tally.assumed.note([NULL], place))
+    return dump_json(
+        annotation, lambda: tally.assumed.note([NULL], locate(info, annotation.get("id")))
+    )
 
 
 def _converted(

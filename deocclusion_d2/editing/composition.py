@@ -174,19 +174,18 @@ def edited_pixels(
             pair = (front.name, back.name)
             ordered = pair in by_hand or pair[::-1] in by_hand
             if ordered or place[front.name] > place[back.name]:
-                both = []
-                for sprite in (front, back):
-                    both.append(np.zeros(size, bool))
-                    _mark(both[-1], sprite)
-                edited |= both[0] & both[1]
+                _mark(edited, front, back)
     return edited
 
 
-def _mark(picture: np.ndarray, sprite: Sprite) -> None:
-    """Set the pixels that an object reaches."""
-    box = intersect_boxes(sprite.reach_box, (0, 0, picture.shape[1], picture.shape[0]))
+def _mark(picture: np.ndarray, *sprites: Sprite) -> None:
+    """Set the pixels that all of some objects reach."""
+    box: Box | None = (0, 0, picture.shape[1], picture.shape[0])
+    for sprite in sprites:
+        box = box and intersect_boxes(sprite.reach_box, box)
     if box is not None:
-        picture[box[1] : box[3], box[0] : box[2]] |= sprite.reach()[_part(sprite.reach_box, box)]
+        reached = [sprite.reach()[_part(sprite.reach_box, box)] for sprite in sprites]
+        picture[box[1] : box[3], box[0] : box[2]] |= np.logical_and.reduce(reached)
 
 
 def _from_the_back(
