@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from ..data.datasets.assumptions import Assumptions
+from ..data.datasets.assumptions import Assumptions, about_shares
 from ..structures import OverlapSummary
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -127,11 +127,9 @@ class Tally:
     def oddities(self) -> list[str]:
         """What is odd about the input as a whole, and what to do, a line each."""
         lines = []
-        if self.normalised and 2 * self.normalised >= self.instances:
-            lines.append(
-                f"the polygons of {self.normalised:,} of {self.instances:,} instances lie between "
-                "0 and 1: coordinates are pixels, multiply x by the width and y by the height"
-            )
+        shares = about_shares(self.normalised, self.instances)
+        if shares is not None:
+            lines.append(shares)
         elif self.has_done_nothing and self.instances:
             lines.append(
                 f"the masks of all {self.instances:,} instances are empty: there is nothing to "

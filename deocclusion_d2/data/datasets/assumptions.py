@@ -36,3 +36,21 @@ class Assumptions:
             (f"{count:,} x", f"{sentence} (first: {self.first[sentence]})")
             for sentence, count in self.counts.most_common()
         ]
+
+
+def about_shares(normalised: int, instances: int) -> str | None:
+    """What to say of a file whose coordinates seem to be shares of the image size.
+
+    Args:
+        normalised: of how many instances the polygons lie between 0 and 1.
+        instances: how many there are.
+
+    Returns:
+        A line; None where fewer than half do.
+    """
+    if not normalised or 2 * normalised < instances:
+        return None
+    return (
+        f"the polygons of {normalised:,} of {instances:,} instances lie between 0 and 1: "
+        "coordinates are pixels, multiply x by the width and y by the height"
+    )

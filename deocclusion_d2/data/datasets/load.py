@@ -14,7 +14,7 @@ from pycocotools import mask as mask_util
 
 from ...errors import UserError
 from ...json_files import is_number, read_json_file
-from .assumptions import Assumptions
+from .assumptions import Assumptions, about_shares
 from .formats import (
     NO_CATEGORIES,
     NO_CATEGORY,
@@ -38,9 +38,6 @@ from .told_format import check_kind, doubt_of
 
 logger = logging.getLogger(__name__)
 
-# What COCOeval reads of every annotation.
-_COCO_EVAL_KEYS = ("id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd")
-
 
 def load_dataset_dicts(
     json_file: str,
@@ -60,9 +57,9 @@ def load_dataset_dicts(
             "modal". The modal view leaves out instances without a visible pixel.
         labels_json: further facts by annotation id, in the manner of KITTI: a list of
             ``{annotation_id, amodal_bbox [x, y, w, h], occluded 0-3, truncated 0-1, depth (m)}``.
-        dataset_name: when given, ``thing_classes``, ``thing_dataset_id_to_contiguous_id`` and,
-            where the file itself is COCO ground truth of this view, ``json_file`` are set in
-            its metadata (without ``json_file`` Detectron2's COCOEvaluator converts the dicts).
+        dataset_name: when given, ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` are
+            set in its metadata. ``json_file`` never is: without it Detectron2's COCOEvaluator takes
+            the dicts as truth, and not a file that may need repair.
 
     Returns:
         One dict per image, in the file's order: ``file_name``, ``image_id``, ``height``, ``width``,
@@ -104,7 +101,10 @@ def load_dataset_dicts(
     if labels and not any(p.id in labels for group in parsed.values() for p in group):
         raise InvalidAnnotation(f"{labels_json}: none of its annotation_ids is in {json_file}")
     if dataset_name is not None:
-        _set_metadata(dataset_name, json_file, annotation_format, view, categories, items)
+        MetadataCatalog.get(dataset_name).set(
+            thing_classes=[category["name"] for category in categories],
+            thing_dataset_id_to_contiguous_id=contiguous,
+        )
 
     finder = ImageFinder(image_root, lambda: (image.file_name for image in images))
     paths = finder.find_all([image.file_name for image in images])
@@ -305,28 +305,6 @@ def _annotation(
     return result
 
 
-def _set_metadata(
-    dataset_name: str,
-    json_file: str,
-    annotation_format: AnnotationFormat,
-    view: View,
-    categories: list[dict],
-    items: list,
-) -> None:
-    metadata = MetadataCatalog.get(dataset_name)
-    metadata.set(
-        thing_classes=[category["name"] for category in categories],
-        thing_dataset_id_to_contiguous_id={c["id"]: row for row, c in enumerate(categories)},
-    )
-    # COCOEvaluator may have put its own converted file there before it asked for the dicts.
-    if (
-        view in annotation_format.coco_views
-        and not hasattr(metadata, "json_file")
-        and all(key in item for item in items for key in _COCO_EVAL_KEYS)
-    ):
-        metadata.json_file = json_file
-
-
 def _log_summary(
     json_file: str,
     dicts: list[dict],
@@ -359,11 +337,5 @@ def _log_summary(
             json_file,
             empty,
         )
-    elif single and 2 * shares >= len(single):
-        logger.warning(
-            "%s: the polygons of %d of %d instances lie between 0 and 1: coordinates are pixels, "
-            "multiply x by the width and y by the height",
-            json_file,
-            shares,
-            len(single),
-        )
+    elif (line := about_shares(shares, len(single))) is not None:
+        logger.warning("%s: %s", json_file, line)

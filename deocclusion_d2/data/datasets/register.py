@@ -29,8 +29,8 @@ def register_amodal_dataset(
     """Register a data set; nothing is read before it is used.
 
     Its metadata holds ``annotation_json``, ``annotation_format``, ``view``, ``image_root`` and
-    ``evaluator_type`` from now on; ``thing_classes``, ``thing_dataset_id_to_contiguous_id`` and,
-    where the file is COCO ground truth of the view, ``json_file`` once it has been loaded.
+    ``evaluator_type`` from now on; ``thing_classes`` and ``thing_dataset_id_to_contiguous_id`` once
+    it has been loaded.
 
     Args:
         name: name for ``DatasetCatalog`` and configs.

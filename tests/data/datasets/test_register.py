@@ -108,8 +108,7 @@ def test_views_on_the_fly(kins_json: str) -> None:
         assert metadata.thing_classes == ["pedestrian", "car"]
         assert metadata.thing_dataset_id_to_contiguous_id == {2: 0, 4: 1}
         assert metadata.evaluator_type == "amodal"
-    assert MetadataCatalog.get(amodal).json_file == kins_json
-    assert not hasattr(MetadataCatalog.get(modal), "json_file"), "its masks are under other keys"
+        assert not hasattr(metadata, "json_file"), "evaluators take the dicts as truth"
 
 
 def test_default_image_root_is_the_folder_of_the_json(
@@ -120,7 +119,6 @@ def test_default_image_root_is_the_folder_of_the_json(
     assert DatasetCatalog.get(name)[0]["file_name"] == os.path.join(folder, "b.png")
     metadata = MetadataCatalog.get(name)
     assert (metadata.view, metadata.evaluator_type) == ("modal", "modal")
-    assert metadata.json_file == kins_json
     monkeypatch.chdir(folder)
     assert (
         DatasetCatalog.get(ensure_registered("coco.modal:kins.json"))[0]["file_name"] == "./b.png"
@@ -172,8 +170,6 @@ def ground_truth(name: str, output_dir: Path) -> COCO:
     """What Detectron2's COCOEvaluator takes as ground truth."""
     metadata = MetadataCatalog.get(name)
     DatasetCatalog.get(name)
-    if hasattr(metadata, "json_file"):
-        return COCO(metadata.json_file)
     path = os.path.join(output_dir, f"{name}_coco_format.json")
     metadata.json_file = path
     convert_to_coco_json(name, path)
@@ -194,12 +190,10 @@ def test_ground_truth_of_coco_evaluator(
     assert np.array_equal(mask, expected)
 
 
-def test_no_json_file_where_coco_eval_would_miss_keys(tmp_path: Path) -> None:
-    """LVIS has no iscrowd: the dicts are converted, the file is not used as it is."""
+def test_keys_that_coco_eval_would_miss(tmp_path: Path) -> None:
+    """LVIS has no iscrowd: the dicts are the truth, not the file."""
     annotation = {k: v for k, v in DOCUMENT["annotations"][0].items() if k != "iscrowd"}
     path = tmp_path / "lvis.json"
     path.write_text(json.dumps({**DOCUMENT, "annotations": [annotation]}))
-    name = ensure_registered(f"coco:{path}")
-    truth = ground_truth(name, tmp_path / "out")
-    assert MetadataCatalog.get(name).json_file != str(path)
+    truth = ground_truth(ensure_registered(f"coco:{path}"), tmp_path / "out")
     assert truth.loadAnns(truth.getAnnIds())[0]["iscrowd"] == 0

@@ -142,8 +142,6 @@ class AnnotationFormat(ABC):
         replaced_keys: keys of an annotation that tell the *true* amodal mask, or follow from it,
             beside ``segmentation``, ``bbox`` and ``area``: what conversion puts there, so that no
             file holds an object's true and pseudo-amodal mask under keys that read alike.
-        coco_views: the views of which the file itself is COCO ground truth: pycocotools reads
-            the view's masks and boxes under ``segmentation`` and ``bbox``.
         evaluator_type: what registers as ``MetadataCatalog.get(name).evaluator_type``.
     """
 
@@ -156,7 +154,6 @@ class AnnotationFormat(ABC):
     one_item_per_image: bool = False
     fits_any_photo: bool = False
     replaced_keys: Mapping[str, Replacement] = {}
-    coco_views: frozenset[View] = frozenset()
     evaluator_type: str = "amodal"
 
     # ---------------------------------------------------------------- the document

@@ -15,4 +15,3 @@ class ModalCoco(CocoStyleFormat):
     modal_key = "segmentation"
     modal_bbox_key = "bbox"
     extra_keys = ("track_id",)
-    coco_views = frozenset({"modal"})

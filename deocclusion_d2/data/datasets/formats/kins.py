@@ -23,7 +23,6 @@ class Kins(CocoStyleFormat):
     amodal_key = "segmentation"
     modal_bbox_key = "inmodal_bbox"
     amodal_bbox_key = "bbox"
-    coco_views = frozenset({"amodal"})
 
     def _modal(
         self,

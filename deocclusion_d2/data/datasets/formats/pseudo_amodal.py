@@ -34,7 +34,6 @@ class PseudoAmodal(CocoStyleFormat):
         "track_id",
         "name",
     )
-    coco_views = frozenset({"amodal"})
 
     def is_told_by(self, info: Mapping) -> bool:
         return isinstance(info.get("deocclusion"), Mapping)
