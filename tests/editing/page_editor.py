@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import expect
 
 from deocclusion_d2.editing import read_edit_script
 from deocclusion_d2.editing.scene_editor import SCRIPT_VERSION
@@ -77,6 +78,13 @@ class PageEditor:
 
     def status(self) -> str:
         return self.page.get_by_role("status").inner_text()
+
+    # Not by expressions: their text is evaluated again and again, which the page's policy forbids.
+    def wait_for_status(self, part: str) -> None:
+        expect(self.page.get_by_role("status")).to_contain_text(part)
+
+    def wait_for_objects(self, count: int) -> None:
+        expect(self.page.locator("#objects li")).to_have_count(count)
 
     def saved(self, button: str) -> Path:
         with self.page.expect_download() as download:

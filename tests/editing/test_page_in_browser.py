@@ -429,7 +429,7 @@ def test_a_script_is_loaded_by_the_file_chooser(editor: Editor, tmp_path: Path) 
         load()
         assert editor.page.evaluate("asked") == count
         editor.page.set_input_files("#script-file", path)
-        editor.page.wait_for_function("document.querySelectorAll('#objects li').length === 5")
+        editor.wait_for_objects(5)
         assert editor.status() == "some_edits.json loaded: 2 edits in place of those before"
         editor.check(loaded)
         editor.click("Undo")
@@ -452,7 +452,7 @@ def drop(editor: Editor, *files: tuple[str, str]) -> None:
         }""",
         [list(file) for file in files],
     )
-    editor.page.wait_for_function("document.getElementById('status').innerText.includes('loaded')")
+    editor.wait_for_status("loaded")
 
 
 def test_a_script_is_dropped_on_the_page_or_refused_in_a_line(editor: Editor) -> None:
@@ -468,7 +468,7 @@ def test_a_script_is_dropped_on_the_page_or_refused_in_a_line(editor: Editor) ->
         ([("d.json", other), ("e.json", other)], "d.json not loaded: one of 2 files"),
     ):
         drop(editor, *files)
-        editor.page.wait_for_function("t => byId('status').innerText.startsWith(t)", arg=message)
+        editor.wait_for_status(message)
         editor.check([hide])
 
 
