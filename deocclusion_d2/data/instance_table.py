@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from pycocotools import mask as mask_util
 
 from ..errors import UserError
 from ..structures.neighbours import neighbour_pairs
+from ..structures.run_lengths import box_of
 from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
 from .compressed_masks import CompressedMasks
@@ -70,12 +70,11 @@ class InstanceTable:
                 image_index.append(len(self.file_names) - 1)
 
         modal = rles["modal"]
-        boxes = np.asarray(mask_util.toBbox(modal) if modal else np.zeros((0, 4))).reshape(-1, 4)
+        sizes = (box_of(rle)[2:] for rle in modal)
         keep = np.array(
-            [w > 0 and h > 0 and adaptive_side((0, 0, w, h), enlarge) >= min_square
-             for _, _, w, h in boxes],
+            [w > 0 and adaptive_side((0, 0, w, h), enlarge) >= min_square for w, h in sizes],
             dtype=bool,
-        )  # fmt: skip
+        )
         self.skipped += int((~keep).sum())
         kept = np.flatnonzero(keep)
         self.category_ids = np.array(categories, dtype=np.int64)[kept]

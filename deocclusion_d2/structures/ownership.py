@@ -24,9 +24,9 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as mask_util
 
 from .occlusion_graph import OcclusionGraph
+from .run_lengths import box_of
 from .window_mask import WindowMask, boxes_meet, intersect_boxes
 
 # Predictions below this score are left out unless the user says otherwise.
@@ -251,7 +251,7 @@ def resolve_rle_overlaps(rles: Sequence[dict], scores: Sequence[float]) -> list[
     if len(rles) < 2:
         return resolved
     # Decoding takes most of the time: only masks whose box meets another's are decoded.
-    boxes = np.asarray(mask_util.toBbox(resolved)).reshape(-1, 4)
+    boxes = np.array([box_of(rle) for rle in resolved])
     boxes[:, 2:] += boxes[:, :2]
     meets = boxes_meet(boxes)
     np.fill_diagonal(meets, False)

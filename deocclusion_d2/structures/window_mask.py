@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_util
+
+from .run_lengths import rle_of_window, window_of
 
 Box = tuple[int, int, int, int]
 
@@ -63,12 +64,12 @@ class WindowMask:
 
     @classmethod
     def from_rle(cls, rle: dict) -> WindowMask:
-        """Decode a compressed COCO RLE dict (``size`` [H, W], ``counts`` bytes or str)."""
-        x, y, w, h = (int(v) for v in mask_util.toBbox(rle))
-        if w == 0 or h == 0:
-            return cls.empty()
-        window = mask_util.decode(rle)[y : y + h, x : x + w]
-        return cls(x, y, np.ascontiguousarray(window).view(bool))
+        """Decode a compressed COCO RLE dict (``size`` [H, W], ``counts`` bytes or str).
+
+        Raises:
+            UserError: the counts are damaged, or those of another size.
+        """
+        return cls(*window_of(rle))
 
     @classmethod
     def filled(cls, box: Box) -> WindowMask:
@@ -112,10 +113,11 @@ class WindowMask:
         return self.crop((0, 0, width, height))
 
     def to_rle(self, height: int, width: int) -> dict:
-        """Compressed COCO RLE of the full image, ``counts`` as str (ready for JSON)."""
-        full = np.asfortranarray(self.to_array(height, width).view(np.uint8))
-        rle = mask_util.encode(full)
-        return {"size": [int(height), int(width)], "counts": rle["counts"].decode("ascii")}
+        """Compressed COCO RLE of the full image, ``counts`` as str (ready for JSON).
+
+        What lies outside the image is cut.
+        """
+        return rle_of_window(self.array, self.x0, self.y0, height, width)
 
     def crop(self, box: Box) -> np.ndarray:
         """The mask inside a box, zero padded where the box leaves the window.
