@@ -27,7 +27,7 @@ import numpy as np
 
 from .occlusion_graph import OcclusionGraph
 from .run_lengths import box_of
-from .window_mask import WindowMask, boxes_meet, intersect_boxes
+from .window_mask import WindowMask, boxes_meet
 
 # Predictions below this score are left out unless the user says otherwise.
 DEFAULT_MIN_SCORE = 0.5
@@ -91,7 +91,10 @@ class Ownership:
         """What there is to say about it in numbers."""
         partners = _partners(self.overlaps)
         before = {row: self.given[row].area for row in partners}
-        alone = {row: _without(self.given, row, others).area for row, others in partners.items()}
+        alone = {
+            row: self.given[row].without(self.given[other] for other in others).area
+            for row, others in partners.items()
+        }
         lost = [
             given.area - owned.area
             for given, owned in zip(self.given, self.masks, strict=True)
@@ -199,7 +202,7 @@ def own_pixels(
     owned = list(masks)
     for row, above in owners.items():
         # What others have taken from an owner is theirs: its whole mask can be cut.
-        owned[row] = _without(masks, row, above)
+        owned[row] = masks[row].without(masks[owner] for owner in above)
     return Ownership(list(masks), owned, overlaps)
 
 
@@ -210,18 +213,6 @@ def _partners(overlaps: Sequence[Overlap]) -> dict[int, list[int]]:
         partners.setdefault(i, []).append(j)
         partners.setdefault(j, []).append(i)
     return partners
-
-
-def _without(masks: Sequence[WindowMask], row: int, others: Sequence[int]) -> WindowMask:
-    """A mask without the pixels of some that it shares pixels with."""
-    mask = masks[row]
-    rest = mask.array.copy()
-    for other in others:
-        box = intersect_boxes(mask.box, masks[other].box)
-        x0, y0 = box[0] - mask.x0, box[1] - mask.y0
-        taken = masks[other].crop(box)
-        rest[y0 : y0 + taken.shape[0], x0 : x0 + taken.shape[1]] &= ~taken
-    return WindowMask.from_array(rest, mask.x0, mask.y0)
 
 
 def known_scores(values: Sequence[object]) -> list[float] | None:
