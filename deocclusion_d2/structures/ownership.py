@@ -27,7 +27,7 @@ import numpy as np
 
 from .occlusion_graph import OcclusionGraph
 from .run_lengths import box_of
-from .window_mask import WindowMask, boxes_meet
+from .window_mask import WindowMask, meeting_pairs
 
 # Predictions below this score are left out unless the user says otherwise.
 DEFAULT_MIN_SCORE = 0.5
@@ -185,7 +185,7 @@ def own_pixels(
     boxes = np.array([m.box for m in masks]).reshape(-1, 4)
     pairs = [
         (i, j, pixels)
-        for i, j in np.argwhere(np.triu(boxes_meet(boxes), k=1)).tolist()
+        for i, j in meeting_pairs(boxes).tolist()
         if (pixels := masks[i].intersection_area(masks[j]))
     ]
     if not pairs:
@@ -244,9 +244,7 @@ def resolve_rle_overlaps(rles: Sequence[dict], scores: Sequence[float]) -> list[
     # Decoding takes most of the time: only masks whose box meets another's are decoded.
     boxes = np.array([box_of(rle) for rle in resolved])
     boxes[:, 2:] += boxes[:, :2]
-    meets = boxes_meet(boxes)
-    np.fill_diagonal(meets, False)
-    rows = np.flatnonzero(meets.any(axis=1))
+    rows = np.unique(meeting_pairs(boxes))
     masks = [WindowMask.from_rle(rles[row]) for row in rows]
     after = resolve_overlaps(masks, np.asarray(scores, dtype=float)[rows])
     for row, before, mask in zip(rows.tolist(), masks, after, strict=True):

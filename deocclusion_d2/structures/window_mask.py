@@ -19,6 +19,8 @@ from .run_lengths import rle_of_window, window_of
 
 Box = tuple[int, int, int, int]
 
+_PAIRS_AT_ONCE = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class WindowMask:
@@ -265,10 +267,38 @@ def intersect_boxes(a: Box, b: Box) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def boxes_meet(boxes: np.ndarray) -> np.ndarray:
-    """Which of N boxes have a common part: (N, 4) of (x0, y0, x1, y1) -> (N, N) bool."""
-    meets = (boxes[:, None, :2] < boxes[None, :, 2:]).all(-1)
-    return meets & meets.T
+def meeting_pairs(boxes: np.ndarray, reach: int = 0) -> np.ndarray:
+    """Which of N boxes have a common part; empty ones have none.
+
+    Args:
+        boxes: (N, 4) int64 of (x0, y0, x1, y1).
+        reach: how much one of the two is enlarged before, on all sides.
+
+    Returns:
+        (K, 2) int64, rows i < j of the pairs, sorted.
+    """
+    x0, y0, x1, y1 = boxes.T
+    # From left to right, after each box stand those that start before its end, then all others.
+    rows = x0.argsort(kind="stable")
+    rows = rows[((x0 < x1) & (y0 < y1))[rows]]
+    x0, y0, x1, y1 = x0[rows], y0[rows], x1[rows] + reach, y1[rows] + reach
+    count, all_rows = len(rows), len(boxes)
+    counts = x0.searchsorted(x1) - np.arange(1, count + 1)
+    until = counts.cumsum()
+    found, start = [np.zeros(0, np.int64)], 0
+    while start < count:
+        # In portions, as there can be N * N / 2 of them.
+        limit = until[start] - counts[start] + _PAIRS_AT_ONCE
+        stop = max(start + 1, int(until.searchsorted(limit, side="right")))
+        part = np.arange(start, stop)
+        first = part.repeat(counts[start:stop])
+        second = np.arange(len(first)) + (part + 1 + counts[part] - until[part])[first - start]
+        second += until[start] - counts[start]
+        meets = (y0[first] < y1[second]) & (y0[second] < y1[first])
+        a, b = rows[first[meets]], rows[second[meets]]
+        found.append(np.minimum(a, b) * all_rows + np.maximum(a, b))
+        start = stop
+    return np.stack(np.divmod(np.sort(np.concatenate(found)), max(all_rows, 1)), axis=1)
 
 
 def common_box(first: WindowMask, second: WindowMask) -> Box:
