@@ -60,7 +60,7 @@ class WindowMask:
     @classmethod
     def _tight(cls, array: np.ndarray, x0: int, y0: int, is_own: bool = True) -> WindowMask:
         """Keep the tight window of a bool array; one that nobody else holds may stay as it is."""
-        box = _tight_box(array)
+        box = tight_box(array)
         if box is None:
             return cls.empty()
         left, top, right, bottom = box
@@ -213,7 +213,7 @@ class WindowMask:
         return self.array[y0 - self.y0 : y1 - self.y0, x0 - self.x0 : x1 - self.x0]
 
 
-def _tight_box(array: np.ndarray) -> Box | None:
+def tight_box(array: np.ndarray) -> Box | None:
     """The box of what a bool array holds; None for nothing."""
     if not array.size:
         return None
