@@ -34,6 +34,8 @@ INSTALL_REQUIRES = [
     "numpy>=1.26",
     "portalocker>=2.0",
     "pycocotools>=2.0.7",
+    # RLE by its runs, where pycocotools decodes and encodes whole images.
+    "rlemasklib>=0.8",
     # Weights without a pickle. Required, so that every installation writes and reads them.
     "safetensors>=0.4",
     # structural_similarity, the SSIM by which filled holes are judged.

@@ -18,11 +18,12 @@ from ..data.datasets.formats import (
     locate,
 )
 from ..data.datasets.image_files import ImageFinder
-from ..data.datasets.segmentation import is_empty, looks_normalised
+from ..data.datasets.segmentation import looks_normalised
 from ..data.images import read_rgb
 from ..errors import UserError
 from ..json_files import dump_json, is_number
 from ..structures import Deocclusion, Scene, WindowMask, known_scores
+from ..structures.run_lengths import is_empty
 from .document_index import NULL, DocumentIndex
 from .tally import Tally
 

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from pycocotools import mask as mask_util
 
 from ..errors import UserError
 from ..structures.neighbours import neighbour_pairs
+from ..structures.run_lengths import area_of, box_of
 from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
 from .compressed_masks import CompressedMasks
+from .scenes import place_of
 
 
 class InstanceTable:
@@ -48,7 +49,7 @@ class InstanceTable:
                 must have its ``{column}_segmentation`` then.
 
         Raises:
-            UserError: an annotation has no mask of a column.
+            UserError: an annotation has no mask of a column, or a damaged one.
         """
         names = ("modal", *(c for c in columns if c != "modal"))
         rles: dict[str, list[dict]] = {name: [] for name in names}
@@ -64,25 +65,19 @@ class InstanceTable:
                 if annotation.get("iscrowd", 0):
                     self.skipped += 1
                     continue
-                for name, column in rles.items():
-                    column.append(_rle(record, annotation, name))
+                masks = [_checked(record, annotation, name) for name in names]
+                _, _, w, h = box_of(masks[0])
+                if not w or adaptive_side((0, 0, w, h), enlarge) < min_square:
+                    self.skipped += 1
+                    continue
+                for name, mask in zip(names, masks, strict=True):
+                    rles[name].append(mask)
                 categories.append(annotation["dataset_category_id"])
                 image_index.append(len(self.file_names) - 1)
 
-        modal = rles["modal"]
-        boxes = np.asarray(mask_util.toBbox(modal) if modal else np.zeros((0, 4))).reshape(-1, 4)
-        keep = np.array(
-            [w > 0 and h > 0 and adaptive_side((0, 0, w, h), enlarge) >= min_square
-             for _, _, w, h in boxes],
-            dtype=bool,
-        )  # fmt: skip
-        self.skipped += int((~keep).sum())
-        kept = np.flatnonzero(keep)
-        self.category_ids = np.array(categories, dtype=np.int64)[kept]
-        self.image_index = np.array(image_index, dtype=np.int32)[kept]
-        self._masks = {
-            name: CompressedMasks([column[i] for i in kept]) for name, column in rles.items()
-        }
+        self.category_ids = np.array(categories, dtype=np.int64)
+        self.image_index = np.array(image_index, dtype=np.int32)
+        self._masks = {name: CompressedMasks(column) for name, column in rles.items()}
 
     def __len__(self) -> int:
         return len(self.category_ids)
@@ -136,12 +131,16 @@ class InstanceTable:
         return self.image_sizes[self.image_index[index]]
 
 
-def _rle(record: dict, annotation: dict, column: str) -> dict:
+def _checked(record: dict, annotation: dict, column: str) -> dict:
+    """The RLE of a column. A damaged one would be met in the middle of a training."""
     key = f"{column}_segmentation"
     if key not in annotation:
         raise UserError(
-            f"image {record['image_id']!r} ({record['file_name']}), annotation "
-            f"{annotation['id']!r}: no {column} mask to train on; name data with {column} masks in "
-            "DATASETS.TRAIN"
+            f"{place_of(record, annotation)}: no {column} mask to train on; name data with "
+            f"{column} masks in DATASETS.TRAIN"
         )
+    try:
+        area_of(annotation[key])
+    except UserError as error:
+        raise UserError(f"{place_of(record, annotation)}: '{key}': {error}") from None
     return annotation[key]

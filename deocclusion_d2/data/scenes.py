@@ -25,14 +25,15 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         load_image: read the image file (RGB).
 
     Raises:
-        UserError: the image is read, and cannot be, or has another size than the masks.
+        UserError: the image is read, and cannot be, or has another size than the masks; a mask is
+            damaged.
     """
     rows = [i for i, a in enumerate(record["annotations"]) if not a.get("iscrowd", 0)]
     annotations = [record["annotations"][i] for i in rows]
     scene = Scene(
         height=record["height"],
         width=record["width"],
-        modal_masks=[WindowMask.from_rle(a["modal_segmentation"]) for a in annotations],
+        modal_masks=[_mask(record, a, "modal_segmentation") for a in annotations],
         category_ids=np.array([a["dataset_category_id"] for a in annotations], dtype=np.int64),
         instance_ids=[a["id"] for a in annotations],
         image=_pixels(record) if load_image else None,
@@ -61,7 +62,7 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
     graph = OcclusionGraph(len(scene))
     probabilities: list[ProbabilityMap | None] = [None] * len(scene)
     for annotation in record["annotations"]:
-        where = f"image {record['image_id']} ({record['file_name']}), annotation {annotation['id']}"
+        where = place_of(record, annotation)
         if annotation["id"] not in row_of:
             continue
         occluders = annotation.get("occluder_ids", ())
@@ -118,6 +119,18 @@ class SceneMapper:
         return {**{k: dataset_dict[k] for k in kept}, "scene": scene, "truth": truth}
 
 
+def place_of(record: dict, annotation: dict) -> str:
+    """The place of an annotation of a dataset dict, as messages name it."""
+    return f"image {record['image_id']!r} ({record['file_name']}), annotation {annotation['id']!r}"
+
+
+def _mask(record: dict, annotation: dict, key: str) -> WindowMask:
+    try:
+        return WindowMask.from_rle(annotation[key])
+    except UserError as error:
+        raise UserError(f"{place_of(record, annotation)}: '{key}': {error}") from None
+
+
 def _pixels(record: dict) -> np.ndarray:
     return read_rgb(record["file_name"], (record["height"], record["width"]))
 
@@ -125,9 +138,9 @@ def _pixels(record: dict) -> np.ndarray:
 def _truth(record: dict, annotations: list[dict], row_of: dict[int, int]) -> SceneTruth:
     truth = SceneTruth()
     if annotations and all("true_modal_segmentation" in a for a in annotations):
-        truth.modal_masks = [WindowMask.from_rle(a["true_modal_segmentation"]) for a in annotations]
+        truth.modal_masks = [_mask(record, a, "true_modal_segmentation") for a in annotations]
     if annotations and all("amodal_segmentation" in a for a in annotations):
-        truth.amodal_masks = [WindowMask.from_rle(a["amodal_segmentation"]) for a in annotations]
+        truth.amodal_masks = [_mask(record, a, "amodal_segmentation") for a in annotations]
     if any("amodal_bbox" in a for a in annotations):
         boxes = np.full((len(annotations), 4), np.nan)
         for box, annotation in zip(boxes, annotations, strict=True):

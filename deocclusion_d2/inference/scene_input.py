@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from detectron2.structures import Instances, PolygonMasks, polygons_to_bitmask
+from detectron2.structures import Instances, PolygonMasks
 from PIL import Image
+from pycocotools import mask as mask_util
 
 from ..data.datasets import parse_prediction, prediction_mask, to_rle
 from ..errors import UserError
@@ -406,7 +407,12 @@ def _from_instances(instances: Instances) -> _Masks:
     if isinstance(masks, PolygonMasks):
 
         def mask(row: int) -> WindowMask:
-            return WindowMask.from_array(polygons_to_bitmask(masks.polygons[row], height, width))
+            rings = masks.polygons[row]
+            if not rings:
+                return WindowMask.empty()
+            # As Detectron2 fills them.
+            rles = mask_util.frPyObjects(rings, height, width)
+            return WindowMask.from_rle(mask_util.merge(rles))
 
     else:
         # BitMasks and the like hold a tensor.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .window_mask import WindowMask, neighbour_reach
+from .window_mask import WindowMask, meeting_pairs, neighbour_reach
 
 
 def neighbour_pairs(masks: Sequence[WindowMask], dilation: int = 0) -> list[tuple[int, int]]:
@@ -15,14 +15,7 @@ def neighbour_pairs(masks: Sequence[WindowMask], dilation: int = 0) -> list[tupl
     Args:
         dilation: see ``WindowMask.touches``.
     """
-    count = len(masks)
-    if count < 2:
+    if len(masks) < 2:
         return []
-    boxes = np.array([m.box for m in masks])
-    reach = neighbour_reach(dilation)
-    low, high = boxes[:, None, :2] - reach, boxes[:, None, 2:] + reach
-    near = (low < boxes[None, :, 2:]).all(-1) & (high > boxes[None, :, :2]).all(-1)
-    filled = np.array([not m.is_empty for m in masks])
-    near &= filled[:, None] & filled[None, :]
-    candidates = np.argwhere(np.triu(near, k=1))
-    return [(int(i), int(j)) for i, j in candidates if masks[i].touches(masks[j], dilation)]
+    near = meeting_pairs(np.array([m.box for m in masks]), neighbour_reach(dilation))
+    return [(i, j) for i, j in near.tolist() if masks[i].touches(masks[j], dilation)]

@@ -24,10 +24,10 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as mask_util
 
 from .occlusion_graph import OcclusionGraph
-from .window_mask import WindowMask, boxes_meet, intersect_boxes
+from .run_lengths import box_of
+from .window_mask import WindowMask, meeting_pairs
 
 # Predictions below this score are left out unless the user says otherwise.
 DEFAULT_MIN_SCORE = 0.5
@@ -91,7 +91,10 @@ class Ownership:
         """What there is to say about it in numbers."""
         partners = _partners(self.overlaps)
         before = {row: self.given[row].area for row in partners}
-        alone = {row: _without(self.given, row, others).area for row, others in partners.items()}
+        alone = {
+            row: self.given[row].without(self.given[other] for other in others).area
+            for row, others in partners.items()
+        }
         lost = [
             given.area - owned.area
             for given, owned in zip(self.given, self.masks, strict=True)
@@ -182,7 +185,7 @@ def own_pixels(
     boxes = np.array([m.box for m in masks]).reshape(-1, 4)
     pairs = [
         (i, j, pixels)
-        for i, j in np.argwhere(np.triu(boxes_meet(boxes), k=1)).tolist()
+        for i, j in meeting_pairs(boxes).tolist()
         if (pixels := masks[i].intersection_area(masks[j]))
     ]
     if not pairs:
@@ -199,7 +202,7 @@ def own_pixels(
     owned = list(masks)
     for row, above in owners.items():
         # What others have taken from an owner is theirs: its whole mask can be cut.
-        owned[row] = _without(masks, row, above)
+        owned[row] = masks[row].without(masks[owner] for owner in above)
     return Ownership(list(masks), owned, overlaps)
 
 
@@ -210,18 +213,6 @@ def _partners(overlaps: Sequence[Overlap]) -> dict[int, list[int]]:
         partners.setdefault(i, []).append(j)
         partners.setdefault(j, []).append(i)
     return partners
-
-
-def _without(masks: Sequence[WindowMask], row: int, others: Sequence[int]) -> WindowMask:
-    """A mask without the pixels of some that it shares pixels with."""
-    mask = masks[row]
-    rest = mask.array.copy()
-    for other in others:
-        box = intersect_boxes(mask.box, masks[other].box)
-        x0, y0 = box[0] - mask.x0, box[1] - mask.y0
-        taken = masks[other].crop(box)
-        rest[y0 : y0 + taken.shape[0], x0 : x0 + taken.shape[1]] &= ~taken
-    return WindowMask.from_array(rest, mask.x0, mask.y0)
 
 
 def known_scores(values: Sequence[object]) -> list[float] | None:
@@ -251,11 +242,9 @@ def resolve_rle_overlaps(rles: Sequence[dict], scores: Sequence[float]) -> list[
     if len(rles) < 2:
         return resolved
     # Decoding takes most of the time: only masks whose box meets another's are decoded.
-    boxes = np.asarray(mask_util.toBbox(resolved)).reshape(-1, 4)
+    boxes = np.array([box_of(rle) for rle in resolved])
     boxes[:, 2:] += boxes[:, :2]
-    meets = boxes_meet(boxes)
-    np.fill_diagonal(meets, False)
-    rows = np.flatnonzero(meets.any(axis=1))
+    rows = np.unique(meeting_pairs(boxes))
     masks = [WindowMask.from_rle(rles[row]) for row in rows]
     after = resolve_overlaps(masks, np.asarray(scores, dtype=float)[rows])
     for row, before, mask in zip(rows.tolist(), masks, after, strict=True):

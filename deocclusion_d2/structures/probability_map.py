@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .window_mask import Box, WindowMask, crop_window
+from .window_mask import Box, WindowMask, crop_window, tight_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,8 @@ class ProbabilityMap:
             x0, y0: image position of its top left pixel.
         """
         levels = np.rint(array * 255).astype(np.uint8)
-        left, top, width, height = cv2.boundingRect(levels)
-        window = levels[top : top + height, left : left + width].copy()
-        return cls(x0 + left, y0 + top, window)
+        left, top, right, bottom = tight_box(levels > 0) or (0, 0, 0, 0)
+        return cls(x0 + left, y0 + top, levels[top:bottom, left:right].copy())
 
     @property
     def xywh(self) -> list[int]:

@@ -13,13 +13,15 @@ def convex_hull(mask: WindowMask) -> WindowMask:
     if mask.is_empty:
         return mask
     # The hull of all pixels is the hull of the two ends of every row.
-    rows = np.flatnonzero(mask.array.any(axis=1))
-    filled = mask.array[rows]
-    left = filled.argmax(axis=1)
-    right = filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
-    ends = np.stack([np.concatenate([left, right]), np.concatenate([rows, rows])], axis=1)
+    left = mask.array.argmax(axis=1)
+    right = mask.array.shape[1] - 1 - mask.array[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(left))
+    ends = np.empty((2, len(left), 2), dtype=np.int32)
+    ends[0, :, 0], ends[1, :, 0], ends[:, :, 1] = left, right, rows
+    # A row without pixels seems to start where the window does.
+    ends = ends[:, mask.array[rows, left]].reshape(-1, 2)
     hull = np.zeros(mask.array.shape, dtype=np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(ends.astype(np.int32)), 1)
+    cv2.fillConvexPoly(hull, cv2.convexHull(ends), 1)
     # The filled outline may miss a pixel of its own vertices' rows; a hull never loses any.
     return WindowMask(mask.x0, mask.y0, hull.view(bool) | mask.array)
 

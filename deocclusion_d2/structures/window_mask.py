@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_util
+
+from .run_lengths import rle_of_window, window_of
 
 Box = tuple[int, int, int, int]
 
-_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_PAIRS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,24 +52,31 @@ class WindowMask:
             array: (H, W), any dtype; non-zero is foreground.
             x0, y0: image position of the array's top left pixel.
         """
-        foreground = np.asarray(array) != 0
-        rows = np.flatnonzero(foreground.any(axis=1))
-        if rows.size == 0:
+        array = np.asarray(array)
+        if array.dtype == bool:
+            return cls._tight(array, x0, y0, is_own=False)
+        return cls._tight(array != 0, x0, y0)
+
+    @classmethod
+    def _tight(cls, array: np.ndarray, x0: int, y0: int, is_own: bool = True) -> WindowMask:
+        """Keep the tight window of a bool array; one that nobody else holds may stay as it is."""
+        box = tight_box(array)
+        if box is None:
             return cls.empty()
-        top, bottom = int(rows[0]), int(rows[-1]) + 1
-        columns = np.flatnonzero(foreground[top:bottom].any(axis=0))
-        left, right = int(columns[0]), int(columns[-1]) + 1
+        left, top, right, bottom = box
+        if is_own and array.shape == (bottom - top, right - left):
+            return cls(x0, y0, array)
         # A copy, so that a small window does not keep a full image alive.
-        return cls(x0 + left, y0 + top, foreground[top:bottom, left:right].copy())
+        return cls(x0 + left, y0 + top, array[top:bottom, left:right].copy())
 
     @classmethod
     def from_rle(cls, rle: dict) -> WindowMask:
-        """Decode a compressed COCO RLE dict (``size`` [H, W], ``counts`` bytes or str)."""
-        x, y, w, h = (int(v) for v in mask_util.toBbox(rle))
-        if w == 0 or h == 0:
-            return cls.empty()
-        window = mask_util.decode(rle)[y : y + h, x : x + w]
-        return cls(x, y, np.ascontiguousarray(window).view(bool))
+        """Decode a compressed COCO RLE dict (``size`` [H, W], ``counts`` bytes or str).
+
+        Raises:
+            UserError: the counts are damaged, or those of another size.
+        """
+        return cls(*window_of(rle))
 
     @classmethod
     def filled(cls, box: Box) -> WindowMask:
@@ -112,10 +120,11 @@ class WindowMask:
         return self.crop((0, 0, width, height))
 
     def to_rle(self, height: int, width: int) -> dict:
-        """Compressed COCO RLE of the full image, ``counts`` as str (ready for JSON)."""
-        full = np.asfortranarray(self.to_array(height, width).view(np.uint8))
-        rle = mask_util.encode(full)
-        return {"size": [int(height), int(width)], "counts": rle["counts"].decode("ascii")}
+        """Compressed COCO RLE of the full image, ``counts`` as str (ready for JSON).
+
+        What lies outside the image is cut.
+        """
+        return rle_of_window(self.array, self.x0, self.y0, height, width)
 
     def crop(self, box: Box) -> np.ndarray:
         """The mask inside a box, zero padded where the box leaves the window.
@@ -132,22 +141,33 @@ class WindowMask:
         box = intersect_boxes(self.box, other.box)
         if box is None:
             return 0
-        return int(np.count_nonzero(self.crop(box) & other.crop(box)))
+        return int(np.count_nonzero(self._inside(box) & other._inside(box)))
 
     def __and__(self, other: WindowMask) -> WindowMask:
         box = intersect_boxes(self.box, other.box)
         if box is None:
             return WindowMask.empty()
-        return WindowMask.from_array(self.crop(box) & other.crop(box), box[0], box[1])
+        return WindowMask._tight(self._inside(box) & other._inside(box), box[0], box[1])
 
     def __or__(self, other: WindowMask) -> WindowMask:
         return union([self, other])
 
     def __sub__(self, other: WindowMask) -> WindowMask:
         """Pixels of this mask that the other does not hold."""
-        if intersect_boxes(self.box, other.box) is None:
-            return self
-        return WindowMask.from_array(self.array & ~other.crop(self.box), self.x0, self.y0)
+        return self.without([other])
+
+    def without(self, others: Iterable[WindowMask]) -> WindowMask:
+        """Pixels of this mask that none of the others holds; itself where no box meets its."""
+        rest = None
+        for other in others:
+            box = intersect_boxes(self.box, other.box)
+            if box is None:
+                continue
+            if rest is None:
+                rest = WindowMask(self.x0, self.y0, self.array.copy())
+            part = rest._inside(box)
+            np.greater(part, other._inside(box), out=part)
+        return self if rest is None else WindowMask._tight(rest.array, self.x0, self.y0)
 
     def dilate(self, kernel_size: int) -> WindowMask:
         """Dilate by a square kernel.
@@ -157,7 +177,10 @@ class WindowMask:
         """
         if kernel_size <= 1 or self.is_empty:
             return self
-        return self._dilate(np.ones((kernel_size, kernel_size), np.uint8))
+        margin = kernel_size // 2
+        x0, y0, x1, y1 = self.box
+        around = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
+        return WindowMask(around[0], around[1], _dilated(self.crop(around), kernel_size))
 
     def touches(self, other: WindowMask, dilation: int = 0) -> bool:
         """Whether two masks are neighbours: they meet after a dilation of one of them.
@@ -174,15 +197,39 @@ class WindowMask:
         if box is None or self.is_empty:
             return False
         # Only pixels within `reach` of the common window can reach into it.
-        near = (box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach)
-        part = WindowMask(near[0], near[1], self.crop(near)).dilate(dilation)
-        return bool(np.any(part._dilate(_CROSS).crop(box) & other.crop(box)))
+        near = self.crop((box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach))
+        if dilation > 1:
+            margin = reach - 1
+            near = _dilated(near, dilation)[margin:-margin, margin:-margin]
+        reached = near[1:-1, 1:-1] | near[:-2, 1:-1]
+        for moved in (near[2:, 1:-1], near[1:-1, :-2], near[1:-1, 2:]):
+            reached |= moved
+        reached &= other._inside(box)
+        return bool(reached.any())
 
-    def _dilate(self, kernel: np.ndarray) -> WindowMask:
-        margin = kernel.shape[0] // 2
-        padded = np.pad(self.array.view(np.uint8), margin)
-        grown = cv2.dilate(padded, kernel).view(bool)
-        return WindowMask(self.x0 - margin, self.y0 - margin, grown)
+    def _inside(self, box: Box) -> np.ndarray:
+        """What the mask holds in a box that lies within its window: a view."""
+        x0, y0, x1, y1 = box
+        return self.array[y0 - self.y0 : y1 - self.y0, x0 - self.x0 : x1 - self.x0]
+
+
+def tight_box(array: np.ndarray) -> Box | None:
+    """The box of what a bool array holds; None for nothing."""
+    if not array.size:
+        return None
+    rows = array.any(axis=1)
+    top = int(rows.argmax())
+    if not rows[top]:
+        return None
+    bottom = rows.tobytes().rfind(1) + 1
+    columns = array[top:bottom].any(axis=0)
+    return int(columns.argmax()), top, columns.tobytes().rfind(1) + 1, bottom
+
+
+def _dilated(array: np.ndarray, kernel_size: int) -> np.ndarray:
+    """A bool array dilated by a square kernel of odd side."""
+    kernel = np.ones((kernel_size, kernel_size), np.uint8)
+    return cv2.dilate(array.view(np.uint8), kernel).view(bool)
 
 
 def crop_window(array: np.ndarray, x0: int, y0: int, box: Box) -> np.ndarray:
@@ -196,9 +243,11 @@ def crop_window(array: np.ndarray, x0: int, y0: int, box: Box) -> np.ndarray:
         (box height, box width) of the same dtype, a new array.
     """
     left, top, right, bottom = box
-    out = np.zeros((bottom - top, right - left), dtype=array.dtype)
     h, w = array.shape
     common = intersect_boxes(box, (x0, y0, x0 + w, y0 + h))
+    if common == box:
+        return array[top - y0 : bottom - y0, left - x0 : right - x0].copy()
+    out = np.zeros((bottom - top, right - left), dtype=array.dtype)
     if common is not None:
         cx0, cy0, cx1, cy1 = common
         out[cy0 - top : cy1 - top, cx0 - left : cx1 - left] = array[
@@ -218,10 +267,38 @@ def intersect_boxes(a: Box, b: Box) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def boxes_meet(boxes: np.ndarray) -> np.ndarray:
-    """Which of N boxes have a common part: (N, 4) of (x0, y0, x1, y1) -> (N, N) bool."""
-    meets = (boxes[:, None, :2] < boxes[None, :, 2:]).all(-1)
-    return meets & meets.T
+def meeting_pairs(boxes: np.ndarray, reach: int = 0) -> np.ndarray:
+    """Which of N boxes have a common part; empty ones have none.
+
+    Args:
+        boxes: (N, 4) int64 of (x0, y0, x1, y1).
+        reach: how much one of the two is enlarged before, on all sides.
+
+    Returns:
+        (K, 2) int64, rows i < j of the pairs, sorted.
+    """
+    x0, y0, x1, y1 = boxes.T
+    # From left to right, after each box stand those that start before its end, then all others.
+    rows = x0.argsort(kind="stable")
+    rows = rows[((x0 < x1) & (y0 < y1))[rows]]
+    x0, y0, x1, y1 = x0[rows], y0[rows], x1[rows] + reach, y1[rows] + reach
+    count, all_rows = len(rows), len(boxes)
+    counts = x0.searchsorted(x1) - np.arange(1, count + 1)
+    until = counts.cumsum()
+    found, start = [np.zeros(0, np.int64)], 0
+    while start < count:
+        # In portions, as there can be N * N / 2 of them.
+        limit = until[start] - counts[start] + _PAIRS_AT_ONCE
+        stop = max(start + 1, int(until.searchsorted(limit, side="right")))
+        part = np.arange(start, stop)
+        first = part.repeat(counts[start:stop])
+        second = np.arange(len(first)) + (part + 1 + counts[part] - until[part])[first - start]
+        second += until[start] - counts[start]
+        meets = (y0[first] < y1[second]) & (y0[second] < y1[first])
+        a, b = rows[first[meets]], rows[second[meets]]
+        found.append(np.minimum(a, b) * all_rows + np.maximum(a, b))
+        start = stop
+    return np.stack(np.divmod(np.sort(np.concatenate(found)), max(all_rows, 1)), axis=1)
 
 
 def common_box(first: WindowMask, second: WindowMask) -> Box:
@@ -235,11 +312,11 @@ def union(masks: Iterable[WindowMask]) -> WindowMask:
     parts: Sequence[WindowMask] = [m for m in masks if not m.is_empty]
     if len(parts) <= 1:
         return parts[0] if parts else WindowMask.empty()
-    boxes = np.array([m.box for m in parts])
-    x0, y0 = (int(v) for v in boxes[:, :2].min(axis=0))
-    x1, y1 = (int(v) for v in boxes[:, 2:].max(axis=0))
-    out = np.zeros((y1 - y0, x1 - x0), dtype=bool)
-    for m in parts:
-        h, w = m.array.shape
-        out[m.y0 - y0 : m.y0 - y0 + h, m.x0 - x0 : m.x0 - x0 + w] |= m.array
-    return WindowMask(x0, y0, out)
+    boxes = [m.box for m in parts]
+    x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
+    x1, y1 = max(b[2] for b in boxes), max(b[3] for b in boxes)
+    whole = WindowMask(x0, y0, np.zeros((y1 - y0, x1 - x0), dtype=bool))
+    for mask, box in zip(parts, boxes, strict=True):
+        part = whole._inside(box)
+        part |= mask.array
+    return whole

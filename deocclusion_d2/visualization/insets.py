@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..structures import Scene, WindowMask
-from ..structures.window_mask import Box
+from ..structures.window_mask import Box, union
 from .canvas import SceneCanvas
 from .palette import PAPER
 
@@ -73,9 +73,7 @@ def inset_windows(
     margin = max(round(4 * unit), 2)
     xs, ys = (margin, width - margin - side), (margin, height - margin - side)
     free: list[Box] = [(x, y, x + side, y + side) for y in ys for x in xs]
-    busy = np.zeros((scene.height, scene.width), bool)
-    for mask in (*scene.modal_masks, *hidden):
-        busy |= mask.to_array(scene.height, scene.width)
+    busy = union((*scene.modal_masks, *hidden)).to_array(scene.height, scene.width)
     placed: list[tuple[Box, Box]] = []
     for i in small_parts(hidden, scale, unit):
         x, y = _deepest_point(hidden[i])

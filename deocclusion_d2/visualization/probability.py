@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import matplotlib
 import numpy as np
 
 from ..structures import ProbabilityMap, Scene, WindowMask
+from ..structures.window_mask import tight_box
 from .canvas import SceneCanvas
 from .palette import Color, color_numbers, instance_color, lighten
 
@@ -42,8 +42,8 @@ def draw_hidden_probability(
     canvas = SceneCanvas(scene, scale, brightness=0.45, saturation=0.15)
     levels = matplotlib.colormaps["inferno"](np.linspace(0.15, 1, _BANDS))[:, :3] * 255
     edges = np.linspace(0, 255, _BANDS + 1)
-    left, top, width, height = cv2.boundingRect(highest)
-    window = highest[top : top + height, left : left + width]
+    left, top, right, bottom = tight_box(highest > 0) or (0, 0, 0, 0)
+    window = highest[top:bottom, left:right]
     for level, low, high in zip(levels, edges[:-1], edges[1:], strict=True):
         band = WindowMask.from_array((window > low) & (window <= high), left, top)
         canvas.fill(band, tuple(round(v) for v in level), 0.9)

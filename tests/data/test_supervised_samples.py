@@ -8,6 +8,7 @@ import pytest
 
 from deocclusion_d2.data.instance_table import InstanceTable
 from deocclusion_d2.data.samplers import ErasingSettings
+from deocclusion_d2.data.scenes import scene_from_record
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.systems.amodal_unet.mapper import AmodalUNetMapper
 from deocclusion_d2.systems.modal_unet.mapper import ModalUNetMapper
@@ -65,6 +66,18 @@ def test_amodal_masks_that_are_not_there():
         InstanceTable([record([annotation(0, LEFT)])], columns=["amodal"])
     with pytest.raises(ValueError, match="holds no amodal masks"):
         InstanceTable([amodal_record()]).amodal_mask(0)
+
+
+@pytest.mark.parametrize("key", ["modal_segmentation", "amodal_segmentation"])
+def test_damaged_masks_of_a_data_set_are_named(key):
+    """Dicts that others register are not checked before."""
+    damaged = amodal_record()
+    damaged["annotations"][1][key] = {"size": [H, W], "counts": "0"}
+    message = rf"image 7 \(none.png\), annotation 1: '{key}': the RLE's counts add up to 0 pixels"
+    with pytest.raises(UserError, match=message):
+        InstanceTable([damaged], columns=["amodal"])
+    with pytest.raises(UserError, match=message):
+        scene_from_record(damaged)
 
 
 def test_pairs_are_the_ordered_neighbours():

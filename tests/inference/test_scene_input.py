@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from detectron2.structures import Instances
+from detectron2.structures import Instances, PolygonMasks
 from PIL import Image
 
 from deocclusion_d2.errors import UserError
@@ -53,6 +53,12 @@ ACCEPTED = {
     "rle": [WindowMask.from_array(mask).to_rle(H, W) for mask in MASKS],
     "instances": Instances((H, W), pred_masks=torch.from_numpy(MASKS)),
     "soft instances": Instances((H, W), pred_masks=torch.from_numpy(SOFT)),
+    "polygons": Instances(
+        (H, W),
+        gt_masks=PolygonMasks(
+            [[[5, 5, 25, 5, 25, 20, 5, 20]], [[30, 8, 44, 8, 44, 30], [30, 8, 30, 30, 44, 30]]]
+        ),
+    ),
     "predictor": {"instances": Instances((H, W), pred_masks=torch.from_numpy(MASKS))},
     "model": [{"instances": Instances((H, W), gt_masks=torch.from_numpy(MASKS))}],
     "generator of SAM": [{"segmentation": m, "area": 3, "predicted_iou": 0.4} for m in MASKS],
@@ -65,6 +71,10 @@ ACCEPTED = {
 @pytest.mark.parametrize("form", ACCEPTED)
 def test_one_meaning(form):
     assert np.array_equal(arrays(ACCEPTED[form]), MASKS)
+
+
+def test_no_polygon_is_an_empty_mask():
+    assert not arrays(Instances((H, W), gt_masks=PolygonMasks([[]]))).any()
 
 
 def test_a_probability_of_a_half_is_foreground():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_util
 
-from deocclusion_d2.structures import WindowMask
-from deocclusion_d2.structures.window_mask import union
+from deocclusion_d2.structures import WindowMask, window_mask
+from deocclusion_d2.structures.window_mask import intersect_boxes, meeting_pairs, union
 
 HEIGHT, WIDTH = 40, 50
 
@@ -87,6 +87,24 @@ def test_diagonal_pixels_touch_only_with_a_dilation():
     second = WindowMask.from_array(np.ones((1, 1)), x0=1, y0=1)
     assert not first.touches(second)
     assert first.touches(second, dilation=3)
+
+
+@pytest.mark.parametrize("at_once", [7, 1 << 20])
+@pytest.mark.parametrize("reach", [0, 1, 3])
+def test_pairs_of_boxes_that_meet(reach, at_once, monkeypatch):
+    monkeypatch.setattr(window_mask, "_PAIRS_AT_ONCE", at_once)
+    rng = np.random.default_rng(3)
+    for count in (0, 1, 2, 3, 40):
+        low = rng.integers(-20, 20, (count, 2))
+        boxes = np.concatenate([low, low + rng.integers(0, 12, (count, 2))], axis=1)
+        expected = []
+        for i, a in enumerate(boxes.tolist()):
+            for j, b in enumerate(boxes.tolist()[i + 1 :], start=i + 1):
+                filled = all(box[0] < box[2] and box[1] < box[3] for box in (a, b))
+                near = (a[0] - reach, a[1] - reach, a[2] + reach, a[3] + reach)
+                if filled and intersect_boxes(near, tuple(b)):
+                    expected.append([i, j])
+        assert meeting_pairs(boxes, reach).tolist() == expected
 
 
 def test_a_window_does_not_keep_the_image_alive():

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
 from detectron2.utils.file_io import PathManager
-from pycocotools import mask as mask_util
 
 from ...errors import UserError
 from ...json_files import is_number, read_json_file
+from ...structures.run_lengths import area_of
 from .assumptions import Assumptions, about_shares
 from .formats import (
     NO_CATEGORIES,
@@ -317,7 +317,7 @@ def _log_summary(
     hidden = f" ({left_out} without a visible pixel left out)" if left_out else ""
     logger.info("%s: %d images, %d instances%s", json_file, len(dicts), kept, hidden)
     single = [annotation for annotation in instances if not annotation.iscrowd]
-    areas = [int(mask_util.area(annotation.segmentation("modal"))) for annotation in single]
+    areas = [area_of(annotation.segmentation("modal")) for annotation in single]
     empty = areas.count(0)
     # Coordinates below 1 fill at most the first pixel.
     shares = sum(

@@ -16,9 +16,10 @@ from pycocotools import mask as mask_util
 
 from ...json_files import is_number
 from ...structures import DEFAULT_MIN_SCORE, resolve_rle_overlaps
+from ...structures.run_lengths import empty_rle
 from .assumptions import Assumptions
 from .formats import read_id
-from .segmentation import InvalidAnnotation, empty_rle, shown, to_rle
+from .segmentation import InvalidAnnotation, shown, to_rle
 
 logger = logging.getLogger(__name__)
 

@@ -1,9 +1,8 @@
 """Every way a JSON writes a mask -> one checked, compressed COCO RLE.
 
-pycocotools trusts what it is given: a damaged RLE makes it read beyond the string, two points
-become a box, and a polygon that crosses itself is filled by the even-odd rule. Everything that
-comes from a file therefore passes through ``to_rle``. What has one meaning is read; what had to be
-assumed or left out for that is said.
+pycocotools trusts what it is given: two points become a box, and a polygon that crosses itself is
+filled by the even-odd rule. Everything that comes from a file therefore passes through ``to_rle``.
+What has one meaning is read; what had to be assumed or left out for that is said.
 
 Shape shorthand: H, W: image height and width in pixels; R: number of runs of an RLE.
 """
@@ -20,18 +19,23 @@ import shapely
 from pycocotools import mask as mask_util
 
 from ...errors import UserError
+from ...structures.run_lengths import (
+    MAX_PIXELS,
+    DamagedRle,
+    empty_rle,
+    is_empty,
+    rle_of_runs,
+    sound_rle,
+    subtract,
+)
 from .winding import TooTangled, estimate_crossings, fill_runs, walk_length
 
-# Characters that a compressed RLE is made of: 6 bits each, offset by 48 ('0' to 'o').
-_FIRST, _LAST = 48, 111
-# 7 groups of 5 bits hold any run of an image that fits in memory, far inside int64.
-_MAX_GROUPS = 7
-# pycocotools counts pixels in 32 bits.
-MAX_PIXELS = 2**31
 # A polygon that crosses itself is repaired, which takes time and memory by the crossing: 20,000
 # take some 2 s and 50 MB. With more, it is filled as it is. So many points cannot have more.
 _MAX_CROSSINGS = 20_000
 _FEW_POINTS = 200
+# Characters of the longest run.
+_LONGEST_RUN = 7
 # pycocotools keeps 8 bytes per fifth of a pixel of an outline, and counts fifths in 32 bits.
 _MAX_WALK = 1 << 25
 _MAX_COORDINATE = 4e8
@@ -175,31 +179,6 @@ def shown(value: object) -> str:
     return _SHORT.repr(value)
 
 
-def empty_rle(height: int, width: int) -> dict:
-    """The mask without foreground, as compressed RLE."""
-    return _encode(np.array([height * width], np.uint32), height, width)
-
-
-def is_empty(rle: dict) -> bool:
-    """Whether a compressed RLE has no foreground."""
-    return int(mask_util.area(rle)) == 0
-
-
-def subtract(rle: dict, other: dict) -> dict:
-    """Pixels of one compressed RLE that another of the same size does not hold."""
-    height, width = (int(v) for v in other["size"])
-    runs = _decode_counts(other["counts"])
-    # Background and foreground change places when the first run goes, or an empty one comes first.
-    runs = runs[1:] if len(runs) > 1 and runs[0] == 0 else np.concatenate(([0], runs))
-    rest = _encode(runs.astype(np.uint32), height, width)
-    return _as_str(mask_util.merge([rle, rest], intersect=True))
-
-
-def box_of(rle: dict) -> list[float]:
-    """Tight box [x, y, w, h] of a compressed RLE in pixels; zeros when it is empty."""
-    return [float(v) for v in mask_util.toBbox(rle)]
-
-
 # -------------------------------------------------------------------- RLE
 
 
@@ -218,26 +197,14 @@ def _check_rle(rle: Mapping, height: int, width: int, assumed: list[str]) -> dic
     if isinstance(counts, str) and counts[:2] in ("b'", 'b"'):
         counts = _bytes_of_text(counts)
         assumed.append(BYTES_TEXT)
-    if isinstance(counts, (str, bytes)):
-        runs = _decode_counts(counts)
-        text = counts if isinstance(counts, str) else counts.decode("ascii")
-        checked = {"size": size, "counts": text}
-    elif isinstance(counts, (list, tuple)):
-        runs = _integer_counts(counts)
-        checked = None
-    else:
-        raise InvalidAnnotation(f"the RLE's counts are a {type(counts).__name__}")
-    if runs.size and int(runs.min()) < 0:
-        raise InvalidAnnotation("the RLE's counts hold a negative run")
-    if int(runs.sum()) != height * width:
-        raise InvalidAnnotation(
-            f"the RLE's counts add up to {int(runs.sum())} pixels, "
-            f"the image has {height} x {width} = {height * width}"
-        )
-    # Runs of zero pixels after the first are legal, but pycocotools' toBbox takes them for pixels.
-    if checked is None or not runs[1:].all():
-        checked = _encode(_canonical(runs), height, width)
-    return checked
+    try:
+        if isinstance(counts, (str, bytes)):
+            return sound_rle(counts, height, width)
+        if isinstance(counts, (list, tuple)):
+            return rle_of_runs(_integer_counts(counts), height, width)
+    except DamagedRle as error:
+        raise InvalidAnnotation(str(error)) from None
+    raise InvalidAnnotation(f"the RLE's counts are a {type(counts).__name__}")
 
 
 def _bytes_of_text(text: str) -> str:
@@ -252,37 +219,6 @@ def _bytes_of_text(text: str) -> str:
     return inner.replace("\\\\", "\\")
 
 
-def _decode_counts(counts: str | bytes) -> np.ndarray:
-    """Runs of a compressed RLE: (R,) int64, signs and sum unchecked."""
-    try:
-        data = counts.encode("ascii") if isinstance(counts, str) else counts
-    except UnicodeEncodeError:
-        raise InvalidAnnotation("the RLE's counts hold a character outside its alphabet") from None
-    if not data:
-        return np.zeros(0, dtype=np.int64)
-    codes = np.frombuffer(data, dtype=np.uint8).astype(np.int64)
-    if int(codes.min()) < _FIRST or int(codes.max()) > _LAST:
-        hint = ""
-        if re.fullmatch(rb"[\s\[\],0-9]+", data):
-            hint = ": write numbers as a list, [n0, n1, ...]"
-        raise InvalidAnnotation(f"the RLE's counts hold a character outside its alphabet{hint}")
-    codes -= _FIRST
-    ends = np.flatnonzero((codes & 0x20) == 0)
-    if ends.size == 0 or ends[-1] != codes.size - 1:
-        raise InvalidAnnotation("the RLE's counts end in the middle of a number")
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    if int(lengths.max()) > _MAX_GROUPS:
-        raise InvalidAnnotation("the RLE's counts hold a number larger than any image")
-    shift = 5 * (np.arange(codes.size) - np.repeat(starts, lengths))
-    values = np.add.reduceat((codes & 0x1F) << shift, starts)
-    values -= ((codes[ends] >> 4) & 1) << (5 * lengths)
-    # From the fourth number on, each is the difference from the number two places before.
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    return values
-
-
 def _integer_counts(counts: list | tuple) -> np.ndarray:
     if not {int}.issuperset(map(type, counts)) and not all(
         isinstance(n, Integral) and not isinstance(n, bool) for n in counts
@@ -291,21 +227,6 @@ def _integer_counts(counts: list | tuple) -> np.ndarray:
     if counts and max(max(counts), -min(counts)) >= 1 << 40:
         raise InvalidAnnotation("the RLE's counts hold a number larger than any image")
     return np.asarray(counts, dtype=np.int64)
-
-
-def _canonical(runs: np.ndarray) -> np.ndarray:
-    """Runs of the same pixels, uint32, none of zero pixels (but for the first)."""
-    edges = np.cumsum(runs)
-    # An edge that is met an even number of times is no change of colour.
-    places, times = np.unique(edges[:-1], return_counts=True)
-    kept = places[(times % 2 == 1) & (places < edges[-1])]
-    return np.diff(kept, prepend=0, append=edges[-1]).astype(np.uint32)
-
-
-def _encode(runs: np.ndarray, height: int, width: int) -> dict:
-    """Compressed RLE of uint32 runs."""
-    rle = {"size": [height, width], "counts": runs}
-    return _as_str(mask_util.frPyObjects(rle, height, width))
 
 
 # -------------------------------------------------------------------- polygons
@@ -329,7 +250,7 @@ def _rasterise(parts: list | tuple, height: int, width: int, assumed: list[str])
         _check_no_holes(shapes, height, width)
     rle = _fill(shapes, height, width)
     # One run: no pixel.
-    if len(rle["counts"]) <= _MAX_GROUPS and is_empty(rle):
+    if len(rle["counts"]) <= _LONGEST_RUN and is_empty(rle):
         assumed.append(NO_PIXELS)
     return rle
 
@@ -513,7 +434,7 @@ def _is_long(coordinates: np.ndarray, height: int, width: int) -> bool:
 
 def _fill_as_it_is(coordinates: np.ndarray, height: int, width: int) -> dict:
     try:
-        return _encode(fill_runs(coordinates, height, width), height, width)
+        return rle_of_runs(fill_runs(coordinates, height, width), height, width)
     except TooTangled as error:
         raise InvalidAnnotation(f"a polygon of {len(coordinates)} points: {error}") from None
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as mask_api
+
+from ...structures.run_lengths import area_of
 
 OCCLUDED_FROM = 0.01
 """An object counts as occluded if at least this share of its amodal mask is hidden."""
@@ -50,9 +51,7 @@ def split_statistics(path: Path) -> SplitStatistics:
     data = json.loads(path.read_text())
     names = {category["id"]: category["name"] for category in data["categories"]}
     amodal = np.array([entry["area"] for entry in data["annotations"]], dtype=np.float64)
-    # One by one: of a list, pycocotools can fail with numpy 2 if it has over 255 masks.
-    codes = [entry["inmodal_seg"] for entry in data["annotations"]]
-    modal = np.array([mask_api.area(code) for code in codes], dtype=np.float64)
+    modal = np.array([area_of(a["inmodal_seg"]) for a in data["annotations"]], dtype=np.float64)
     hidden = 1 - modal / np.maximum(amodal, 1)
     occluded = hidden >= OCCLUDED_FROM
     counts = Counter(names[entry["category_id"]] for entry in data["annotations"])

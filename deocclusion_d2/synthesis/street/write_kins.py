@@ -22,10 +22,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_api
 from tqdm import tqdm
 
 from ...errors import UserError
+from ...structures import WindowMask
 from .categories import kins_categories
 from .render import RenderedObject, RenderedScene, render_scene
 
@@ -82,23 +82,19 @@ def scene_of(config: SyntheticKinsConfig, split: str, index: int) -> RenderedSce
     return render_scene(seed, config.height, config.width)
 
 
-def _runs(mask: np.ndarray) -> dict:
-    """(H, W) bool mask to pycocotools' compressed run-length code."""
-    return mask_api.encode(np.asfortranarray(mask, dtype=np.uint8))
-
-
 def _annotation(item: RenderedObject, image_id: int, layer: int) -> dict:
-    amodal, modal = _runs(item.amodal), _runs(item.modal)
+    height, width = item.amodal.shape
+    amodal, modal = WindowMask.from_array(item.amodal), WindowMask.from_array(item.modal)
     return {
         "id": image_id * MAX_OBJECTS + layer + 1,
         "image_id": image_id,
         "category_id": item.category_id,
         "iscrowd": 0,
         "segmentation": item.polygons,
-        "bbox": [float(v) for v in mask_api.toBbox(amodal)],
-        "area": float(mask_api.area(amodal)),
-        "inmodal_seg": {"size": list(modal["size"]), "counts": modal["counts"].decode("ascii")},
-        "inmodal_bbox": [float(v) for v in mask_api.toBbox(modal)],
+        "bbox": [float(v) for v in amodal.xywh],
+        "area": float(amodal.area),
+        "inmodal_seg": modal.to_rle(height, width),
+        "inmodal_bbox": [float(v) for v in modal.xywh],
         "depth": round(item.depth, 3),
         "layer": layer,
     }

@@ -19,9 +19,9 @@ from detectron2.evaluation import COCOEvaluator
 from detectron2.modeling import GeneralizedRCNN
 from detectron2.utils import comm
 
-from ...data.datasets.segmentation import is_empty
 from ...data.loaders import records_of, train_names
 from ...errors import UserError
+from ...structures.run_lengths import is_empty
 from .evaluator import build_coco_evaluator
 from .mapper import PictureMapper
 

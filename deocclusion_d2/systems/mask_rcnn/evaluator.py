@@ -9,11 +9,10 @@ from pathlib import Path
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
-from pycocotools import mask as mask_util
 
-from ...data.datasets.segmentation import box_of
 from ...data.loaders import records_of
 from ...errors import UserError
+from ...structures.run_lengths import area_of, box_of
 
 
 def build_coco_evaluator(
@@ -67,7 +66,7 @@ def coco_truth(
     for record in records:
         for annotation in record["annotations"]:
             rle, box = annotation["segmentation"], annotation["bbox"]
-            area = int(mask_util.area(rle))
+            area = area_of(rle)
             if not area:
                 continue
             if min(box[2:]) <= 0:

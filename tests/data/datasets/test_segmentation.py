@@ -5,12 +5,8 @@ import pytest
 from pycocotools import mask as mask_util
 
 from deocclusion_d2.data.datasets import InvalidAnnotation, to_rle
-from deocclusion_d2.data.datasets.segmentation import (
-    box_of,
-    is_empty,
-    looks_normalised,
-    subtract,
-)
+from deocclusion_d2.data.datasets.segmentation import looks_normalised
+from deocclusion_d2.structures.run_lengths import box_of, is_empty, subtract
 
 
 def pixels(rle: dict) -> np.ndarray:

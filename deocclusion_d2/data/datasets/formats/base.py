@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ....registry import Registry
+from ....structures.run_lengths import box_of, empty_rle, is_empty
 from ..segmentation import (
     NO_MASK,
     InvalidAnnotation,
-    box_of,
     check_pixels,
-    empty_rle,
-    is_empty,
     shown,
     to_rle,
 )

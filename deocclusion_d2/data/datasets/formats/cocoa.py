@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ....errors import UserError
+from ....structures.run_lengths import subtract
 from ...images import read_size
-from ..segmentation import InvalidAnnotation, check_pixels, shown, subtract
+from ..segmentation import InvalidAnnotation, check_pixels, shown
 from .base import (
     AnnotationFormat,
     ImageInfo,
