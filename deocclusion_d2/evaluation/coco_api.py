@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -51,7 +52,8 @@ def evaluate_coco(truth: Mapping[str, Any], predicted: Sequence[Mapping], kind: 
 
     # hotcoco refuses NaN; pycocotools ranks it somehow.
     odd = any(math.isnan(result["score"]) for result in predicted)
-    make_coco, make_evaluation = (COCO, COCOeval) if odd else coco_classes()
+    forked = _first_process() != os.getpid()
+    make_coco, make_evaluation = (COCO, COCOeval) if odd or forked else coco_classes()
     coco = make_coco()
     coco.dataset = {
         "info": {},
@@ -66,6 +68,12 @@ def evaluate_coco(truth: Mapping[str, Any], predicted: Sequence[Mapping], kind: 
     evaluation.accumulate()
     evaluation.summarize()
     return evaluation
+
+
+@cache
+def _first_process() -> int:
+    """Which process evaluated first: a fork of it would wait for ever for hotcoco's threads."""
+    return os.getpid()
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import sys
 import types
 
@@ -182,3 +183,11 @@ def test_an_old_one_is_not_used(monkeypatch, caplog):
 def test_scores_that_are_no_numbers_are_left_to_pycocotools(coco_library):
     truth, predicted = document([thing(1, (0, 0, 10, 10))]), [thing(1, (0, 0, 9, 9), score=0.5)]
     assert used(truth, [*predicted, predicted[0] | {"score": float("nan")}]) == "pycocotools"
+
+
+def test_a_fork_does_not_wait_for_the_threads_of_hotcoco(coco_library, monkeypatch):
+    truth, predicted = document([thing(1, (0, 0, 10, 10))]), [thing(1, (0, 0, 9, 9), score=0.5)]
+    assert used(truth, predicted) == coco_library
+    process = os.getpid()
+    monkeypatch.setattr("os.getpid", lambda: process + 1)
+    assert used(truth, predicted) == "pycocotools"

@@ -37,7 +37,7 @@ def build_coco_evaluator(
             f"data set {dataset_name!r}: some image ids are numbers and some texts, which "
             "pycocotools mixes up: make them all of one kind"
         )
-    truth["images"].sort(key=lambda image: image["id"])  # as pycocotools does: equal scores differ
+    truth["images"].sort(key=lambda image: image["id"])  # ranks equal scores, as Detectron2
     # Detectron2 takes the truth from a file that a name stands for; it reads it at once.
     name = f"{dataset_name} as it is read"
     MetadataCatalog.pop(name, None)
