@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import pytest
 import torch
 from detectron2.utils.logger import setup_logger
 
+from deocclusion_d2.evaluation.coco_api import coco_classes
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
 if TYPE_CHECKING:
@@ -31,6 +33,18 @@ def real_data() -> Path:
     if not (folder / "kitti_mots").is_dir():
         pytest.skip(f"no real data in {folder}; set DEOCCLUSION_TEST_DATA")
     return folder
+
+
+@pytest.fixture(params=["hotcoco", "pycocotools"])
+def coco_library(request, monkeypatch) -> Iterator[str]:
+    """COCO's evaluation is by the one and by the other; skips where there is no hotcoco."""
+    if request.param == "hotcoco":
+        pytest.importorskip("hotcoco")
+    else:
+        monkeypatch.setitem(sys.modules, "hotcoco", None)  # importing it fails
+    coco_classes.cache_clear()
+    yield request.param
+    coco_classes.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 import deocclusion_d2
+from deocclusion_d2.evaluation.coco_api import OLDEST_HOTCOCO
 
 ROOT = Path(__file__).resolve().parents[1]
 BACKEND_DIR = ROOT / "third_party" / "detectron2"
@@ -304,6 +305,13 @@ def test_floors_are_those_of_setup(metadata: importlib.metadata.PackageMetadata)
     assert floors.pop("torchvision") == "0.19"  # not in setup.py; the release that goes with torch
     assert floors == bounds
     assert (bounds["torch"], bounds["numpy"]) == ("2.4", "1.26")
+
+
+def test_the_oldest_hotcoco_is_that_of_setup(metadata: importlib.metadata.PackageMetadata) -> None:
+    """What is installed may be older than what the extra asks for."""
+    oldest = ".".join(map(str, OLDEST_HOTCOCO))
+    for extra in ("fast", "dev"):
+        assert lower_bounds(metadata, extra)["hotcoco"] == oldest
 
 
 def read_pins(file: str) -> set[tuple[str, str]]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
+from detectron2.utils.file_io import PathManager
 
 from ...data.loaders import records_of
 from ...errors import UserError
+from ...evaluation.coco_api import evaluate_coco
 from ...structures.run_lengths import area_of, box_of
 
 
 def build_coco_evaluator(
     dataset_name: str, tasks: Sequence[str], output_dir: str | None
-) -> COCOEvaluator:
+) -> ReadCOCOEvaluator:
     """Detectron2's evaluator with the dataset dicts of a data set of this package as truth.
 
     What reading repairs, leaves out or takes for a crowd is so here too; ids may start anywhere and
@@ -33,6 +36,7 @@ def build_coco_evaluator(
             f"data set {dataset_name!r}: some image ids are numbers and some texts, which "
             "pycocotools mixes up: make them all of one kind"
         )
+    truth["images"].sort(key=lambda image: image["id"])  # ranks equal scores, as Detectron2
     # Detectron2 takes the truth from a file that a name stands for; it reads it at once.
     name = f"{dataset_name} as it is read"
     MetadataCatalog.pop(name, None)
@@ -45,7 +49,45 @@ def build_coco_evaluator(
             thing_dataset_id_to_contiguous_id=metadata.thing_dataset_id_to_contiguous_id,
         )
         # The fast implementation needs Detectron2's C++ part.
-        return COCOEvaluator(name, tuple(tasks), output_dir=output_dir, use_fast_impl=False)
+        evaluator = ReadCOCOEvaluator(
+            name, tuple(tasks), output_dir=output_dir, use_fast_impl=False
+        )
+    evaluator.truth = truth
+    return evaluator
+
+
+class ReadCOCOEvaluator(COCOEvaluator):
+    """Detectron2's evaluator whose numbers are those of ``evaluate_coco``: same files and keys.
+
+    Attributes:
+        truth: what is read from the data set, as :func:`coco_truth` gives it.
+    """
+
+    truth: dict
+
+    def _eval_predictions(self, predictions: list[dict], img_ids: list | None = None) -> None:
+        """The step of ``evaluate`` that Detectron2's own and others' evaluators replace."""
+        if img_ids is not None:
+            super()._eval_predictions(predictions, img_ids)
+            return
+        category_of = dict(enumerate(category["id"] for category in self.truth["categories"]))
+        results = [
+            {**result, "category_id": category_of[result["category_id"]]}
+            for prediction in predictions
+            for result in prediction["instances"]
+        ]
+        if self._output_dir:
+            path = os.path.join(self._output_dir, "coco_instances_results.json")
+            with PathManager.open(path, "w") as file:
+                file.write(json.dumps(results))
+        for task in sorted(self._tasks):
+            judged = results
+            if task == "segm":  # sizes are those of the masks, not of the boxes
+                judged = [{k: v for k, v in r.items() if k != "bbox"} for r in results]
+            evaluation = evaluate_coco(self.truth, judged, task) if results else None
+            self._results[task] = self._derive_coco_results(
+                evaluation, task, class_names=self._metadata.thing_classes
+            )
 
 
 def coco_truth(

@@ -8,10 +8,9 @@ from collections import OrderedDict
 
 import numpy as np
 from pycocotools import mask as mask_util
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from ...evaluation.base import SumEvaluator
+from ...evaluation.coco_api import evaluate_coco
 from ...structures import Scene
 from .segmenter import ModalPrediction, coco_results
 
@@ -80,24 +79,10 @@ def _true_annotations(scene: Scene) -> list[dict]:
 
 def _mask_ap(images: list[dict], truth: list[dict], predicted: list[dict]) -> tuple[float, float]:
     """COCO's AP and AP50 in percent."""
-    # COCOeval takes a matched annotation's id for a flag: 0 would be no match. It makes texts of
-    # all image ids where some are texts.
-    number_of = {image["id"]: number for number, image in enumerate(images)}
-    truth = [
-        {**annotation, "id": k, "image_id": number_of[annotation["image_id"]]}
-        for k, annotation in enumerate(truth, start=1)
-    ]
-    predicted = [{**p, "image_id": number_of[p["image_id"]]} for p in predicted]
-    images = [{**image, "id": number_of[image["id"]]} for image in images]
     categories = [{"id": c} for c in sorted({a["category_id"] for a in truth})]
+    document = {"images": images, "annotations": truth, "categories": categories}
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {"images": images, "annotations": truth, "categories": categories}
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(predicted), "segm")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
+        evaluation = evaluate_coco(document, predicted, "segm")
     return 100.0 * float(evaluation.stats[0]), 100.0 * float(evaluation.stats[1])
 
 

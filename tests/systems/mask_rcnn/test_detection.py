@@ -138,7 +138,7 @@ def edit(change: str) -> tuple[dict, int | str]:
         "a crowd that is not found",
     ],
 )
-def test_perfect_predictions_are_perfect(tmp_path, change):
+def test_perfect_predictions_are_perfect(tmp_path, coco_library, change):
     content, image_id = edit(change)
     boxes, masks = judged(write(tmp_path, content), tmp_path / "out", image_id)
     assert boxes == pytest.approx(100) and masks == pytest.approx(100)
@@ -183,14 +183,14 @@ def disturbed(records: list[dict]) -> list[dict]:
     return outputs
 
 
-def test_good_files_are_judged_as_by_detectron2(tiny_kins, tmp_path):
+def test_good_files_are_judged_as_by_detectron2(tiny_kins, tmp_path, coco_library):
     """To the last digit as by its evaluator on the file itself."""
     path = tiny_kins / "instances_val.json"
     name = ensure_registered(f"kins:{path}@{tiny_kins / 'testing' / 'image_2'}")
     records = DatasetCatalog.get(name)
     outputs, ids = disturbed(records), [record["image_id"] for record in records]
     cfg = config("MODEL.ROI_HEADS.NUM_CLASSES", "8")
-    ours = evaluate(build_evaluator(cfg, name, str(tmp_path)), ids, outputs)
+    ours = evaluate(build_evaluator(cfg, name, str(tmp_path / "ours")), ids, outputs)
     metadata = MetadataCatalog.get(name)
     raw = "mask_rcnn_test_raw"
     MetadataCatalog.pop(raw, None)
@@ -199,10 +199,33 @@ def test_good_files_are_judged_as_by_detectron2(tiny_kins, tmp_path):
         thing_classes=metadata.thing_classes,
         thing_dataset_id_to_contiguous_id=metadata.thing_dataset_id_to_contiguous_id,
     )
-    theirs = COCOEvaluator(raw, ("bbox", "segm"), output_dir=None, use_fast_impl=False)
+    theirs = COCOEvaluator(
+        raw, ("bbox", "segm"), output_dir=str(tmp_path / "theirs"), use_fast_impl=False
+    )
     theirs = evaluate(theirs, ids, outputs)
     assert 0 < theirs["segm"]["AP"] < 100
     assert json.dumps(ours) == json.dumps(theirs)
+    written = [sorted(path.name for path in (tmp_path / w).iterdir()) for w in ("ours", "theirs")]
+    assert written[0] == written[1]
+    file = "coco_instances_results.json"
+    assert (tmp_path / "ours" / file).read_text() == (tmp_path / "theirs" / file).read_text()
+
+
+def test_some_images_and_none_found(tmp_path, coco_library):
+    """Without any detection Detectron2 gives NaN."""
+    content = document()
+    content["images"].append({"id": 2, "file_name": "1.png", "height": H, "width": W})
+    content["annotations"].append({**content["annotations"][0], "id": 9, "image_id": 2})
+    name = ensure_registered(write(tmp_path, content))
+    evaluator = build_evaluator(config(), name, None)
+    evaluator.reset()
+    evaluator.process([{"image_id": 1}], [perfect()])
+    assert evaluator.evaluate()["segm"]["AP"] < 90
+    evaluator.reset()
+    evaluator.process([{"image_id": 1}], [perfect()])
+    assert evaluator.evaluate([1])["segm"]["AP"] == pytest.approx(100)
+    results = evaluate(evaluator, [1], [{"instances": perfect()["instances"][:0]}])
+    assert np.isnan(results["bbox"]["AP"]) and np.isnan(results["segm"]["AP"])
 
 
 def test_a_second_evaluation_sees_the_file_as_it_is_now(tmp_path):

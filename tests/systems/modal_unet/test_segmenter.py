@@ -98,7 +98,7 @@ def test_predictions_are_coco_results_of_ap_100(cfg, modal_json, tmp_path):
     assert not output.with_name("results.json.part").exists()
 
 
-def test_evaluator_by_hand(tmp_path):
+def test_evaluator_by_hand(tmp_path, coco_library):
     scene = scene_of([*MASKS[11], np.zeros((H, W), bool)])
     scene.image_id = 11
     perfect = ModalPrediction(scene.modal_masks, np.array([0.9, 0.8, 0.0]))
@@ -123,7 +123,7 @@ def test_evaluator_by_hand(tmp_path):
     assert evaluator.evaluate()["modal_segmentation"] == {"instances": 0}
 
 
-def test_image_ids_may_be_numbers_and_texts():
+def test_image_ids_may_be_numbers_and_texts(coco_library):
     """pycocotools would make texts of all of them, and find nothing."""
     mask = box_mask(20, 20, 2, 2, 12, 12)
     evaluator = ModalSegmentationEvaluator()
