@@ -32,6 +32,7 @@ BELOW_ALL = (
     "registry",
     "unfinished",
     "version",
+    "workers",
 )
 LAYERS = (
     "structures",
