@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,14 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
-from .inference.steps import Completion, Ordering, dilation, owns_pixels, require_categories
+from .inference.steps import (
+    Completion,
+    NetworkStep,
+    Ordering,
+    dilation,
+    owns_pixels,
+    require_categories,
+)
 from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
 
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 
     from .inference.content import ContentFiller
     from .inference.network_runner import NetworkRunner
+    from .inference.network_server import NetworkServer
 
 # The order that a rule's completion stands on where no config names another.
 _RULE_ORDER = "convex"
@@ -159,6 +168,21 @@ class Deoccluder:
             result if ownership is None else result.of_given_masks(ownership)
             for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
         ]
+
+    @property
+    def runners(self) -> list[NetworkRunner]:
+        """What runs the networks of the steps, each once."""
+        steps = (self._ordering, self._completion)
+        return list({id(s.runner): s.runner for s in steps if isinstance(s, NetworkStep)}.values())
+
+    def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:
+        """Let worker processes use this deoccluder; see ``inference.network_server.serve``."""
+        runners = self.runners
+        if not runners:
+            return nullcontext()
+        from .inference.network_server import serve
+
+        return serve(runners, workers)
 
     def predict(
         self,

@@ -1,9 +1,14 @@
-"""Runs a network of this package over many samples, in batches."""
+"""Runs a network of this package over many samples, in batches.
+
+Shape shorthand: P: samples of a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +20,11 @@ from ..modeling.instance_network import InstanceNetwork
 from ..modeling.precision import has_bfloat16, plain_copy
 from .weights import load_model
 
-# One input of a network: its batch's entries, without the batch dimension.
+if TYPE_CHECKING:
+    from .network_server import NetworkClient
+
+# One input of a network: its batch's entries, without the batch dimension. Masks are bool, and
+# uint8 to the network.
 Sample = dict[str, np.ndarray]
 
 # Bytes of the largest activation of a forward on a CPU. Beyond a core's cache every layer waits for
@@ -23,6 +32,31 @@ Sample = dict[str, np.ndarray]
 _CPU_ACTIVATION_BYTES = 4 << 20
 # Samples of a forward on a CPU, at most: a call for one image fills it up.
 _CPU_SAMPLES = 16
+
+
+class Operation(Protocol):
+    """What is made of a batch, where the network runs.
+
+    Batches of equal operations may be put together; workers send them to the process that holds the
+    network. So they are small frozen dataclasses.
+    """
+
+    def __call__(self, runner: NetworkRunner, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """A batch of P samples on the network's device -> (P, ...)."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the model's result.
+
+    Attributes:
+        key: such as "probability".
+    """
+
+    key: str
+
+    def __call__(self, runner: NetworkRunner, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return runner.model(batch)[self.key]
 
 
 class NetworkRunner:
@@ -61,6 +95,8 @@ class NetworkRunner:
         self.precision = precision
         self.uses_rgb = model.use_rgb
         self.uses_category = model.use_category
+        # In a worker whose network is in another process: the way to it.
+        self.client: NetworkClient | None = None
 
     @classmethod
     def from_config(
@@ -83,30 +119,62 @@ class NetworkRunner:
             optimize=not paper,
         )
 
-    @torch.inference_mode()
     def outputs(self, samples: Iterable[Sample], key: str) -> Iterator[np.ndarray]:
-        """One entry of the model's result for each sample, in order.
+        """One entry of the model's result for each sample, in order; see ``results``."""
+        return self.results(samples, Entry(key))
+
+    def results(self, samples: Iterable[Sample], operation: Operation) -> Iterator[np.ndarray]:
+        """What an operation makes of each sample, in order.
 
         Args:
             samples: any number; they are taken a batch at a time.
-            key: of the result, such as "probability".
         """
-        for chunk, batch in self.batches(samples):
-            yield from self.model(batch)[key][: len(chunk)].cpu().numpy()
+        chunks = self._chunks(samples)
+        if self.client is not None:
+            yield from self.client.results(chunks, operation)
+            return
+        for chunk in chunks:
+            yield from self.compute(chunk, operation)
 
-    def batches(
-        self, samples: Iterable[Sample]
-    ) -> Iterator[tuple[list[Sample], dict[str, torch.Tensor]]]:
-        """Samples of a forward, and the batch that holds them, maybe followed by empty ones."""
+    @torch.inference_mode()
+    def compute(
+        self, chunk: dict[str, np.ndarray | torch.Tensor], operation: Operation
+    ) -> np.ndarray:
+        """One forward of at most ``forward_size`` samples.
+
+        Args:
+            chunk: a batch's entries, each (P, ...); tensors are on the network's device.
+
+        Returns:
+            (P, ...).
+        """
+        count = len(next(iter(chunk.values())))
+        size = self.forward_size(_patch_size(chunk, 1))
+        batch = {key: self._filled_up(values, size) for key, values in chunk.items()}
+        return operation(self, batch)[:count].cpu().numpy()
+
+    def _chunks(self, samples: Iterable[Sample]) -> Iterator[dict[str, np.ndarray]]:
+        """The samples of each forward, stacked."""
         samples = iter(samples)
         first = next(samples, None)
         if first is None:
             return
         samples = chain([first], samples)
-        patch_size = max(value.shape[0] for value in first.values() if value.ndim)
-        size = self.forward_size(patch_size)
+        size = self.forward_size(_patch_size(first, 0))
         while chunk := list(islice(samples, size)):
-            yield chunk, self._stack(chunk, size)
+            yield {key: np.stack([sample[key] for sample in chunk]) for key in first}
+
+    def _filled_up(self, values: np.ndarray | torch.Tensor, size: int) -> torch.Tensor:
+        """On the network's device, and empty samples behind up to ``size``."""
+        if isinstance(values, np.ndarray):
+            if values.dtype == bool:
+                values = values.view(np.uint8)
+            values = torch.from_numpy(values).to(self.model.device, non_blocking=True)
+        if len(values) == size:
+            return values
+        filled = values.new_zeros((size, *values.shape[1:]))
+        filled[: len(values)] = values
+        return filled
 
     def forward_size(self, patch_size: int) -> int:
         """Samples of every forward; the last one is filled up with empty ones.
@@ -121,14 +189,10 @@ class NetworkRunner:
         fitting = _CPU_ACTIVATION_BYTES // size
         return max(1, min(fitting, _CPU_SAMPLES))
 
-    def _stack(self, chunk: list[Sample], count: int) -> dict[str, torch.Tensor]:
-        batch = {}
-        for key, value in chunk[0].items():
-            stacked = np.zeros((count, *value.shape), dtype=value.dtype)
-            for k, sample in enumerate(chunk):
-                stacked[k] = sample[key]
-            batch[key] = torch.from_numpy(stacked).to(self.model.device, non_blocking=True)
-        return batch
+
+def _patch_size(entries: Mapping[str, np.ndarray | torch.Tensor], axis: int) -> int:
+    """The longest side of the entries along an axis."""
+    return max(value.shape[axis] for value in entries.values() if value.ndim > axis)
 
 
 def fold_batch_norms(module: nn.Module) -> None:

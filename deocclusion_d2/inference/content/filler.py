@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -19,12 +19,16 @@ from .seam import correct_seam
 _SEAM_PIXELS = 16.0
 _SEAM_SHARE = 1 / 8
 
+if TYPE_CHECKING:
+    from ..network_runner import NetworkRunner
+
 
 class ContentFiller(ABC):
     """Fills holes of photos: the third step, after ordering and completion.
 
     Attributes:
         uses_rgb, uses_category: see ``inference/steps.py``.
+        runners: what runs the networks, if there are any.
         enlarge: of the squares around holes; see ``SquareCrop.around``.
         context: least share of background in the square of a hole of the background; see
             ``background_holes``.
@@ -32,6 +36,7 @@ class ContentFiller(ABC):
 
     uses_rgb = True
     uses_category = False
+    runners: Sequence[NetworkRunner] = ()
     enlarge: float = 3.0
     context: float = 0.3
 

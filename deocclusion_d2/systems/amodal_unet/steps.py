@@ -70,7 +70,7 @@ class SupervisedCompletion(NetworkStep):
                 square = SquareCrop.around(mask.box, self.enlarge)
                 jobs.append((s, i, square))
                 yield {
-                    "modal_mask": square.resize_bilinear(mask, self.patch_size).view(np.uint8),
+                    "modal_mask": square.resize_bilinear(mask, self.patch_size),
                     "category_id": np.asarray(scene.category_ids[i], dtype=np.int64),
                 }
 

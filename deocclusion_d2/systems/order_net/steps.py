@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ...inference.network_runner import NetworkRunner, Sample
 from ...inference.steps import (
     NetworkStep,
@@ -82,8 +80,8 @@ class OrderNetOrdering(NetworkStep):
                 first, second = scene.modal_masks[i], scene.modal_masks[j]
                 square = SquareCrop.around(common_box(first, second), self.enlarge)
                 sample = {
-                    "first_mask": square.sample(first, self.patch_size).view(np.uint8),
-                    "second_mask": square.sample(second, self.patch_size).view(np.uint8),
+                    "first_mask": square.sample(first, self.patch_size),
+                    "second_mask": square.sample(second, self.patch_size),
                 }
                 if self.runner.uses_rgb:
                     sample["image"] = square.resize_image(require_image(scene), self.patch_size)

@@ -36,6 +36,7 @@ class ContentCompletion(ContentFiller):
         soft_seam: bool = True,
     ) -> None:
         self.runner = runner
+        self.runners = (runner,)
         self.patch_size = patch_size
         self.enlarge = enlarge
         self.context = context

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...inference.steps import NetworkStep, require_image
 from ...structures import (
@@ -20,7 +19,7 @@ from ...structures import (
     WindowMask,
 )
 from ...structures.window_mask import union
-from .patch_completer import Patch, PatchCompleter
+from .patch_completer import Completed, Patch, PatchCompleter, Unreduced
 
 # A view whose centre or side is farther from the completed object's own square than this, in sides,
 # is drawn anew. Half the shift and scale that the sampler draws by default.
@@ -139,7 +138,7 @@ class PCNetCompletion(NetworkStep):
                 under_way.append(job)
                 yield self._patch(scenes[job.scene], job)
 
-        reduce = self._probability if self.keep_probability else self._completed
+        reduce = Unreduced() if self.keep_probability else Completed(self.threshold)
         for patch in self.runner.run(patches(), reduce, under_eraser_only=self.constrain):
             job = under_way.popleft()
             scene = scenes[job.scene]
@@ -153,16 +152,6 @@ class PCNetCompletion(NetworkStep):
             if self.constrain:
                 amodal = scene.modal_masks[job.row] | (amodal & job.eraser)
             yield job, amodal, probability
-
-    def _completed(
-        self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
-    ) -> torch.Tensor:
-        return probability > self.threshold
-
-    def _probability(
-        self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
-    ) -> torch.Tensor:
-        return probability
 
     def _patch(self, scene: Scene, job: _Job) -> Patch:
         square, size = job.square, self.patch_size

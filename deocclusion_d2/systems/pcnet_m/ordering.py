@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...inference.steps import NetworkStep, require_image
 from ...structures import OcclusionGraph, Scene, SquareCrop
 from ...structures.neighbours import neighbour_pairs
 from .completion import grow_eraser
 from .ordering_prior import OrderingPrior, relative_difference
-from .patch_completer import Patch, PatchCompleter
+from .patch_completer import Increment, Patch, PatchCompleter
 
 
 def mutual_occlusions(
@@ -99,7 +98,8 @@ class DualCompletion(NetworkStep):
         squares: list[SquareCrop] = []
         patches = self._patches(scenes, pairs, squares)
         gains = np.fromiter(
-            self.runner.run(patches, self._gain, under_eraser_only=True), dtype=np.float64
+            self.runner.run(patches, Increment(self.threshold), under_eraser_only=True),
+            dtype=np.float64,
         )
         # A patch pixel stands for (side / S)^2 pixels of the image.
         gains *= (np.array([s.side for s in squares]) / self.patch_size) ** 2
@@ -123,15 +123,6 @@ class DualCompletion(NetworkStep):
         for k in np.flatnonzero(mutual):
             graph.add_mutual(*pairs[k], increments[k])
         return graph
-
-    def _gain(
-        self, probability: torch.Tensor, target: torch.Tensor, eraser: torch.Tensor
-    ) -> torch.Tensor:
-        """|Delta| of eq. 3 in patch pixels: new pixels inside the eraser, (P,).
-
-        The target was zeroed under the eraser, so every completed pixel there is new.
-        """
-        return ((probability > self.threshold) & eraser).sum(dim=(1, 2))
 
     def _patches(
         self,
