@@ -25,13 +25,14 @@ __getattr__, __dir__, __all__ = attach(
     },
 )
 
-# What Detectron2 and fvcore do while they are imported or train, and users of this package can't
-# change. Appended: filters of the user's own, as by python -W, come first.
+# What Detectron2 and fvcore do while they are imported, train or gather, and users of this package
+# can't change. Appended: filters of the user's own, as by python -W, come first.
 for _message, _kind, _module in (
     (r"`torch\.jit\.script(_method)?` is deprecated", FutureWarning, ""),
     (r"`torch\.jit\.script(_method)?` is deprecated", DeprecationWarning, ""),
     (r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated", FutureWarning, ""),
     (r"torch\.meshgrid: in an upcoming release", UserWarning, ""),
+    (r"TypedStorage is deprecated", UserWarning, ""),
     (r"The given NumPy array is not writable", UserWarning, r"detectron2\."),
 ):
     warnings.filterwarnings("ignore", _message, _kind, _module, append=True)

@@ -6,14 +6,18 @@ loading it.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from types import ModuleType
 from typing import TypeVar
+
+from tqdm import tqdm
 
 from .errors import INTERRUPTED, UserError
 
@@ -21,6 +25,9 @@ T = TypeVar("T")
 
 # A process that has finished its share waits for the slowest one.
 _TIMEOUT = timedelta(days=7)
+
+# Processes of the group on this machine, where they were started here and not by Detectron2.
+_cpu_processes: int | None = None
 
 
 def launch(
@@ -101,6 +108,11 @@ def _cpu_worker(
     import torch
     import torch.distributed
 
+    global _cpu_processes
+    _cpu_processes = processes
+    # A bar of this process is nobody else's; tqdm's own lock is a semaphore of the system, which
+    # the end below would leave behind.
+    tqdm.set_lock(threading.RLock())
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     torch.distributed.init_process_group(
         "gloo",
@@ -120,6 +132,7 @@ def _cpu_worker(
     synchronize()
     sys.stdout.flush()
     sys.stderr.flush()
+    gc.collect()  # what is left of semaphores
     # At an ordinary end gloo's threads now and then abort the process, and work that is complete
     # would look like a failure.
     os._exit(status)
@@ -153,6 +166,14 @@ def world_size() -> int:
     """Number of processes of the group."""
     comm = _comm()
     return comm.get_world_size() if comm else 1
+
+
+def local_size() -> int:
+    """Number of processes of the group on this machine."""
+    if _cpu_processes is not None:
+        return _cpu_processes
+    comm = _comm()
+    return comm.get_local_size() if comm else 1
 
 
 def is_main_process() -> bool:

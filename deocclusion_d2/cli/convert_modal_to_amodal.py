@@ -15,6 +15,7 @@ from ..conversion.launch import run_conversion
 from ..data.datasets import ANNOTATION_FORMATS
 from ..deoccluder import accepted_methods, method_names
 from ..systems import known_steps
+from .worker_arguments import add_num_workers
 
 EXAMPLES = """\
 examples:
@@ -22,10 +23,10 @@ examples:
     %(prog)s --config-file configs/pcnet_m_kins.yaml --weights output/model_final.pth \\
         --input KINS/instances_train.json --output KINS/pseudo_amodal_train.json
 
-  the same on 8 GPUs; on a CPU (--num-gpus 0); on a CPU with 4 processes, where there is no GPU:
+  the same on 8 GPUs; on the CPU alone, with a worker per core; with 4 workers:
     %(prog)s ... --num-gpus 8
     %(prog)s ... --num-gpus 0
-    %(prog)s ... --num-gpus 4
+    %(prog)s ... --num-gpus 0 --num-workers 4
 
   masks predicted by a network (COCO results, as Detectron2's COCOEvaluator writes them), those
   with a score of 0.7 or more, with gaps of a few pixels between neighbours:
@@ -157,8 +158,9 @@ def build_parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="GPUs of each machine; without GPUs, or for methods without network, processes "
-        "(default: 1; 0: one process on the CPU)",
+        "(default: 1; 0: the CPU, whatever there is)",
     )
+    add_num_workers(parser, "shards of each GPU or process")
     parser.add_argument("--num-machines", type=int, default=1, metavar="N", help="(default: 1)")
     parser.add_argument(
         "--machine-rank", type=int, default=0, metavar="R", help="this machine's, from 0"
@@ -194,5 +196,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         shard_size=args.shard_size,
         overwrite=args.overwrite,
         skip_invalid=args.skip_invalid,
+        num_workers=args.num_workers,
     )
     run_conversion(job, args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)

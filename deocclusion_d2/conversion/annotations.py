@@ -48,15 +48,10 @@ class SourceImage:
     instances: list[ParsedAnnotation]
     parts: dict[int, list[dict | int]]
 
-    @property
-    def annotations(self) -> int:
-        """Number of annotations, whether they take part or not."""
-        return sum(map(len, self.parts.values()))
-
 
 @dataclass
 class SourceShard:
-    """The images of a shard, and what was met in reading them."""
+    """Images of a shard, and what was met in reading them."""
 
     images: list[SourceImage] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -90,7 +85,7 @@ class ShardReader:
     def read(self, items: np.ndarray) -> SourceShard:
         """
         Args:
-            items: numbers of the shard's items, those of an image together.
+            items: numbers of items of a shard, those of an image together.
 
         Raises:
             UserError: naming file, image and annotation.
@@ -171,44 +166,26 @@ def convert_shard(
     shard: SourceShard,
     deoccluder: Callable[[list[Scene]], list[Deocclusion]],
     annotation_format: AnnotationFormat,
-    at_once: int,
-    progress: Callable[[int], object],
 ) -> Iterator[tuple[int, str]]:
-    """De-occlude a shard.
-
-    Args:
-        shard: it is emptied, and its tally completed.
-        at_once: annotations (about) that one call of the deoccluder gets.
-        progress: called with the number of annotations done.
+    """De-occlude what was read of a shard, and complete its tally.
 
     Yields:
         (item, line): the number of an item, and the JSON of its annotations on one line.
     """
     images, tally = shard.images, shard.tally
-    total = sum(image.annotations for image in images)
-    # Calls of even size: a small rest would make small batches.
-    share = max(1, total / max(1, round(total / at_once)))
-    while images:
-        count, end = 0, 0
-        while end < len(images) and count < share:
-            count += images[end].annotations
-            end += 1
-        chunk = images[:end]
-        del images[:end]
-        for image, result in zip(chunk, deoccluder([i.scene for i in chunk]), strict=True):
-            tally.images += bool(image.instances)
-            tally.cycles += len(result.graph.cycles())
-            tally.mutual += len(result.graph.mutual_pairs)
-            if result.ownership is not None:
-                tally.add_overlaps(result.ownership.summary())
-            rows = [
-                _converted(image, result, row, annotation_format, tally)
-                for row in range(len(image.scene))
-            ]
-            for item, parts in image.parts.items():
-                out = [rows[part] if isinstance(part, int) else part for part in parts]
-                yield item, ", ".join(_dump(annotation, image.info, tally) for annotation in out)
-        progress(count)
+    for image, result in zip(images, deoccluder([i.scene for i in images]), strict=True):
+        tally.images += bool(image.instances)
+        tally.cycles += len(result.graph.cycles())
+        tally.mutual += len(result.graph.mutual_pairs)
+        if result.ownership is not None:
+            tally.add_overlaps(result.ownership.summary())
+        rows = [
+            _converted(image, result, row, annotation_format, tally)
+            for row in range(len(image.scene))
+        ]
+        for item, parts in image.parts.items():
+            out = [rows[part] if isinstance(part, int) else part for part in parts]
+            yield item, ", ".join(_dump(annotation, image.info, tally) for annotation in out)
 
 
 def _dump(annotation: dict[str, Any], info: ImageInfo, tally: Tally) -> str:

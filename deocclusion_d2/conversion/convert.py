@@ -1,17 +1,19 @@
 """A file of modal annotations -> pseudo-amodal COCO JSON, by one process or many.
 
-Every process reads the index of the input, takes every W-th shard, and writes what it has finished;
-when all shards are there, the first process puts them together.
+Every process of a group reads the index of the input, takes every W-th shard, gives parts of it to
+its workers, and writes what they have finished; when all shards are there, the first process puts
+them together.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -21,19 +23,23 @@ from ..deoccluder import Deoccluder
 from ..errors import UserError
 from ..structures import own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
+from ..workers import map_in_order, worker_count
 from .annotations import ShardReader, convert_shard
 from .document_index import DocumentIndex, read_index
 from .job import ConversionJob, Method
 from .merge import merge
 from .predicted_input import PredictedInput
-from .shards import ShardFolder, ShardPlan
+from .shards import ShardFolder, ShardPart, ShardPlan, split_shard
 from .tally import Tally
 from .writers import WRITERS
 
-T = TypeVar("T")
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from ..inference.network_server import NetworkServer
 
-# Instances in one call of the deoccluder: enough patches for full batches, and a bar that moves.
+T = TypeVar("T")
+
+# Instances in one call of the deoccluder: enough patches for full batches, little enough that the
+# workers end together, and a bar that moves.
 _INSTANCES_AT_ONCE = 256
 
 
@@ -152,6 +158,28 @@ def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None)
     }
 
 
+@dataclass
+class _Work:
+    """Reads and converts a part of a shard, in any process.
+
+    Attributes:
+        server: of a network that the workers share.
+    """
+
+    reader: ShardReader
+    deoccluder: Deoccluder
+    server: NetworkServer | None
+
+    def __call__(self, part: ShardPart) -> tuple[Tally, list[tuple[int, str]]]:
+        read = self.reader.read(part.items)
+        lines = list(convert_shard(read, self.deoccluder, self.reader.index.format))
+        return read.tally, lines
+
+    def enter_worker(self, number: int) -> None:
+        if self.server is not None:
+            self.server.enter_worker(number)
+
+
 def _convert_own_shards(
     job: ConversionJob,
     index: DocumentIndex,
@@ -174,6 +202,16 @@ def _convert_own_shards(
         or _is_outdated(folder, number, reader, items[number], deoccluder.owns_pixels)
     ]
     instances = int(plan.instances[own].sum())
+    parts = [
+        part
+        for number in todo
+        for part in split_shard(
+            number, items[number], plan.image_of_item, index.instances_of_item, _INSTANCES_AT_ONCE
+        )
+    ]
+    # Shards may be small, and then their parts are no reason for a worker.
+    worth = math.ceil(sum(part.instances for part in parts) / _INSTANCES_AT_ONCE)
+    workers = worker_count(job.num_workers, launch.local_size(), min(worth, len(parts)))
     converted = 0
     with tqdm(
         total=instances,
@@ -183,19 +221,42 @@ def _convert_own_shards(
         disable=rank != 0,
     ) as bar:
         try:
-            for number, shard in _read_ahead(lambda n: reader.read(items.pop(n)), todo):
-                if folder.asked_to_stop():
-                    break
-                lines = sorted(
-                    convert_shard(shard, deoccluder, index.format, _INSTANCES_AT_ONCE, bar.update)
-                )
-                folder.write(number, {"tally": shard.tally.to_dict()}, (line for _, line in lines))
-                converted += shard.tally.instances
+            with (
+                deoccluder.serve(workers) as server,
+                contextlib.closing(
+                    map_in_order(_Work(reader, deoccluder, server), parts, workers)
+                ) as results,
+            ):
+                converted = _write_shards(folder, parts, results, bar.update)
         except UserError:
             # On a full disk the others find out for themselves.
             with contextlib.suppress(OSError):
                 folder.ask_to_stop()
             raise
+    return converted
+
+
+def _write_shards(
+    folder: ShardFolder,
+    parts: Sequence[ShardPart],
+    results: Iterator[tuple[Tally, list[tuple[int, str]]]],
+    progress: Callable[[int], object],
+) -> int:
+    """Put the parts of each shard together. Returns the instances of those that were written."""
+    converted = 0
+    tally, lines = Tally(), []
+    for part, (of_part, lines_of_part) in zip(parts, results, strict=True):
+        tally.add(of_part)
+        lines += lines_of_part
+        progress(part.instances)
+        if not part.is_last:
+            continue
+        lines.sort()
+        folder.write(part.shard, {"tally": tally.to_dict()}, (line for _, line in lines))
+        converted += tally.instances
+        tally, lines = Tally(), []
+        if folder.asked_to_stop():
+            break
     return converted
 
 
@@ -220,19 +281,6 @@ def _is_outdated(
         or any(mask.is_empty for mask in scene.modal_masks)
         for scene in scenes
     )
-
-
-def _read_ahead(read: Callable[[S], T], keys: Iterable[S]) -> Iterator[tuple[S, T]]:
-    """(key, read(key)) for all keys; the next one is read while the caller works on this one."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = None
-        for key in keys:
-            following = (key, pool.submit(read, key))
-            if pending is not None:
-                yield pending[0], pending[1].result()
-            pending = following
-        if pending is not None:
-            yield pending[0], pending[1].result()
 
 
 def _together(action: Callable[[], T]) -> T:

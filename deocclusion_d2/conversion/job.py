@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..files import file_sha256
 from ..outputs import Inputs, check_output_file
 from ..structures import DEFAULT_MIN_SCORE
+from ..workers import worker_count
 from .older import config_hash_of_0_1
 
 
@@ -42,6 +43,8 @@ class ConversionJob:
         shard_size: instances (about) that are lost at most when the process is killed.
         overwrite: replace an existing output, and shards that another conversion has left.
         skip_invalid: leave annotations that cannot be used as they are, instead of stopping.
+        num_workers: processes that work on parts of the shards, of each process of a group; None
+            for one per core. They change no result.
     """
 
     input: Path
@@ -57,6 +60,7 @@ class ConversionJob:
     shard_size: int = 1000
     overwrite: bool = False
     skip_invalid: bool = False
+    num_workers: int | None = None
 
     @property
     def uses_network(self) -> bool:
@@ -80,6 +84,7 @@ class ConversionJob:
             raise UserError(f"unknown format {self.format!r}: use {known}")
         if self.shard_size < 1:
             raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
+        worker_count(self.num_workers)
         for path in (self.input, self.images_from):
             if path is not None and path.is_dir():
                 raise UserError(f"{path}: a folder: name the JSON file in it")

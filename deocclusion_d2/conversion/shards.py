@@ -91,6 +91,50 @@ class ShardPlan:
             yield order[start:end]
 
 
+@dataclass(frozen=True)
+class ShardPart:
+    """What one worker does at a time.
+
+    Attributes:
+        shard: its number.
+        items: numbers of its items, those of an image together.
+        instances: how many they hold, crowd regions among them.
+        is_last: whether the shard is complete with it.
+    """
+
+    shard: int
+    items: np.ndarray
+    instances: int
+    is_last: bool
+
+
+def split_shard(
+    number: int,
+    items: np.ndarray,
+    image_of_item: np.ndarray,
+    instances_of_item: np.ndarray,
+    size: int,
+) -> Iterator[ShardPart]:
+    """Cut a shard between its images into parts of even size: a small rest makes small batches.
+
+    Args:
+        items: of the shard, those of an image together.
+        image_of_item, instances_of_item: (A,) int.
+        size: of a part, in instances, about.
+    """
+    counts = instances_of_item[items]
+    total = int(counts.sum())
+    share = max(1, total / max(1, round(total / size)))
+    images = image_of_item[items]
+    ends = np.flatnonzero(np.diff(images, append=-1)) + 1
+    start = done = 0
+    for end, after in zip(ends.tolist(), np.cumsum(counts)[ends - 1].tolist(), strict=True):
+        is_last = end == len(items)
+        if is_last or after - done >= share:
+            yield ShardPart(number, items[start:end], after - done, is_last)
+            start, done = end, after
+
+
 class ShardFolder:
     """The finished shards of one conversion, in a folder beside its output.
 
