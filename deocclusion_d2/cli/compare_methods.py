@@ -29,6 +29,7 @@ from ..files import whole_text_file
 from ..launch import launch
 from ..outputs import check_output_file
 from .inputs import dataset_inputs, weights_in
+from .worker_arguments import add_loader_workers, loader_workers
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         if args.output:
             inputs = dataset_inputs(args.dataset, args.config_file, weights_in(args.opts))
             check_output_file(args.output, inputs, args.overwrite, kind="JSON file")
-        cfg = load_config(args.config_file, args.opts)
+        cfg = load_config(args.config_file, [*args.opts, *loader_workers(args)])
         results = compare_methods(cfg, args.dataset, args.methods)
         if not comm.is_main_process():
             return
@@ -72,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--num-gpus", type=int, default=1, metavar="N", help="or processes, where there is no GPU"
     )
+    add_loader_workers(parser)
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args(argv)
     with one_line_errors():

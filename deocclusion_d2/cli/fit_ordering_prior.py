@@ -22,6 +22,7 @@ from ..config import load_config
 from ..errors import one_line_errors
 from ..outputs import check_output_file
 from .inputs import dataset_inputs
+from .worker_arguments import add_loader_workers, loader_workers
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,11 +55,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="NAME,NAME",
         help="features to use, with commas (default: %(default)s)",
     )
+    add_loader_workers(parser)
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args(argv)
     with one_line_errors():
         weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
-        cfg = load_config(args.config_file, [*args.opts, *weights])
+        cfg = load_config(args.config_file, [*args.opts, *weights, *loader_workers(args)])
         features = args.features.split(",")
         output = args.output or os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), PRIOR_FILE)
         inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)

@@ -13,6 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, default_collate
 
 from ..errors import UserError
 from ..modeling.category_ids import require_category_ids
+from ..workers import one_thread
 from .datasets import ensure_registered
 from .draws import DrawMapper, Draws, DrawSampler
 from .instance_table import InstanceTable
@@ -62,7 +63,7 @@ class DrawTrainLoader:
             num_workers=self.num_workers,
             collate_fn=stack_samples,
             pin_memory=self.pin_memory,
-            worker_init_fn=_one_thread,
+            worker_init_fn=enter_worker,
         )
 
 
@@ -191,7 +192,7 @@ def build_scene_test_loader(
         sampler=InferenceSampler(len(records)),
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         collate_fn=list,
-        worker_init_fn=_one_thread,
+        worker_init_fn=enter_worker,
     )
 
 
@@ -206,8 +207,6 @@ class _Records(Dataset):
         return self._records[index]
 
 
-def _one_thread(worker_id: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
+def enter_worker(number: int) -> None:
+    """What happens once in every worker of a loader."""
+    one_thread()

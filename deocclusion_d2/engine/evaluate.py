@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
 from detectron2.utils import comm
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..data.datasets import ensure_registered
 from ..data.loaders import build_scene_test_loader
 from ..deoccluder import Deoccluder, images_needed
 from ..evaluation import build_evaluators
+from ..inference.loader_work import work_in_workers
+from ..structures import Deocclusion
 from ..systems import system_of
 
 # task -> metric -> value.
@@ -58,6 +62,38 @@ def build_evaluator(cfg, dataset_name: str, output_dir: str | None = None) -> Da
     return build_evaluators(dataset_name, output_dir)
 
 
+def judge(
+    predictor: Callable, loader: Iterable, evaluators: DatasetEvaluator | list[DatasetEvaluator]
+) -> dict:
+    """Run a predictor over a loader's batches, and give its results to evaluators.
+
+    It is Detectron2's ``inference_on_dataset``; scenes are de-occluded in the loader's workers.
+
+    Args:
+        predictor, loader, evaluators: see the functions that build them.
+    """
+    if not isinstance(predictor, Deoccluder) or not isinstance(loader, DataLoader):
+        return inference_on_dataset(predictor, loader, evaluators)
+    with work_in_workers(loader, _Deocclude(predictor), predictor.runners) as deoccluded:
+        return inference_on_dataset(_results_of, deoccluded, evaluators)
+
+
+@dataclass
+class _Deocclude:
+    """Adds its result to every record of a batch."""
+
+    deoccluder: Deoccluder
+
+    def __call__(self, records: list[dict]) -> list[dict]:
+        for record, result in zip(records, self.deoccluder(records), strict=True):
+            record["deocclusion"] = result
+        return records
+
+
+def _results_of(records: list[dict]) -> list[Deocclusion]:
+    return [record["deocclusion"] for record in records]
+
+
 def evaluate_deocclusion(
     cfg,
     dataset_name: str,
@@ -85,7 +121,7 @@ def evaluate_deocclusion(
     if loader is None:
         loader = build_scene_test_loader(cfg, dataset_name, load_images=deoccluder.uses_rgb)
     evaluators = build_evaluators(dataset_name, hidden_bins=hidden_bins)
-    result = inference_on_dataset(deoccluder, loader, evaluators)
+    result = judge(deoccluder, loader, evaluators)
     if not comm.is_main_process():
         return {}
     return {task: dict(values) for task, values in result.items()}

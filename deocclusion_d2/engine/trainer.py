@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterable
 
 import torch
 from detectron2.engine import DefaultTrainer
 from detectron2.engine.hooks import EvalHook
-from detectron2.evaluation import DatasetEvaluator
+from detectron2.evaluation import DatasetEvaluator, print_csv_format
+from detectron2.utils import comm
 from torch import nn
 
 from ..errors import UserError
 from ..inference.weights import Checkpointer, checkpoint_errors
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from ..systems import AUTO, Calibration, system_of
-from .evaluate import build_evaluator, build_predictor, build_test_loader, evaluation_folder
+from .evaluate import (
+    build_evaluator,
+    build_predictor,
+    build_test_loader,
+    evaluation_folder,
+    judge,
+)
 from .hooks import CalibrationFit, TrainingPictures
 from .optimizer import build_optimizer
 
@@ -54,8 +63,18 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def test(cls, cfg, model, evaluators=None) -> dict:
+        # As Detectron2's, but scenes are de-occluded in the loader's workers.
         predictor = build_predictor(cfg, getattr(model, "module", model))
-        return super().test(cfg, predictor, evaluators)
+        if isinstance(evaluators, DatasetEvaluator):
+            evaluators = [evaluators]
+        results = OrderedDict()
+        for k, name in enumerate(cfg.DATASETS.TEST):
+            evaluator = evaluators[k] if evaluators else cls.build_evaluator(cfg, name)
+            results[name] = judge(predictor, cls.build_test_loader(cfg, name), evaluator)
+            if comm.is_main_process():
+                logging.getLogger(__name__).info("Evaluation results for %s in csv format:", name)
+                print_csv_format(results[name])
+        return next(iter(results.values())) if len(results) == 1 else results
 
     def train(self) -> dict | None:
         """Train; returns the results of the last evaluation, None where there was none."""

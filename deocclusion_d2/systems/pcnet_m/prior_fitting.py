@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from detectron2.data import DatasetCatalog
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from sklearn.linear_model import LogisticRegression
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ...data.datasets import ensure_registered
 from ...data.loaders import build_scene_test_loader
 from ...errors import UserError
 from ...files import file_sha256
+from ...inference.loader_work import work_in_workers
 from ...inference.steps import owns_pixels, require_categories
 from ...version import __version__
 from .ordering import DualCompletion
@@ -268,7 +271,7 @@ def _together(parts: Sequence[_Pairs]) -> _Pairs:
     return np.concatenate(values), np.concatenate(relative), np.concatenate(numbers), sum(counts)
 
 
-def _measure(ordering: DualCompletion, loader, owned: bool) -> _Pairs:
+def _measure(ordering: DualCompletion, loader: DataLoader, owned: bool) -> _Pairs:
     """The pairs of a loader's images in this process.
 
     Args:
@@ -278,19 +281,39 @@ def _measure(ordering: DualCompletion, loader, owned: bool) -> _Pairs:
     relative = [np.zeros(0)]
     images = [np.zeros(0, dtype=int)]
     count = 0
-    for batch in tqdm(loader, "ordering prior", unit="batch", disable=not comm.is_main_process()):
-        scenes = [record["scene"] for record in batch]
-        if ordering.uses_category:
+    measure = _MeasureScenes(ordering, owned)
+    with work_in_workers(loader, measure, [ordering.runner]) as batches:
+        for batch in tqdm(
+            batches, "ordering prior", unit="batch", disable=not comm.is_main_process()
+        ):
+            for of_pairs, differences in batch:
+                values.append(of_pairs)
+                relative.append(differences)
+                images.append(np.full(len(differences), count))
+                count += 1
+    return np.concatenate(values), np.concatenate(relative), np.concatenate(images), count
+
+
+@dataclass
+class _MeasureScenes:
+    """Measures the pairs of a batch of records: features and relative differences by scene."""
+
+    ordering: DualCompletion
+    owned: bool
+
+    def __call__(self, records: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
+        scenes = [record["scene"] for record in records]
+        if self.ordering.uses_category:
             for scene in scenes:
                 require_categories(scene)
-        if owned:
+        if self.owned:
             scenes = [scene.owned()[0] for scene in scenes]
-        for scene, (pairs, increments) in zip(scenes, ordering.increments(scenes), strict=True):
-            values.append(pair_features(scene, pairs))
-            relative.append(relative_difference(increments))
-            images.append(np.full(len(pairs), count))
-            count += 1
-    return np.concatenate(values), np.concatenate(relative), np.concatenate(images), count
+        return [
+            (pair_features(scene, pairs), relative_difference(increments))
+            for scene, (pairs, increments) in zip(
+                scenes, self.ordering.increments(scenes), strict=True
+            )
+        ]
 
 
 def _weights(name: str) -> dict[str, str]:
