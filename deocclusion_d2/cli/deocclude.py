@@ -29,6 +29,7 @@ from ..decomposition import DecompositionJob, decompose_photos, load_layered_sce
 from ..deoccluder import accepted_methods, method_names
 from ..editing import check_scene_pages, write_scene_page
 from ..errors import one_line_errors
+from .worker_arguments import add_num_workers
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -81,6 +82,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="leave out photos that cannot be used, and scenes that are there but made of "
         "something else, and count them",
     )
+    add_num_workers(parser, "photos of a folder")
     parser.add_argument(
         "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of all configs, last"
     )

@@ -54,6 +54,10 @@ class Detector(MaskSource):
         sizes = [cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MIN_SIZE_TEST]
         self._resize = T.ResizeShortestEdge(sizes, cfg.INPUT.MAX_SIZE_TEST)
 
+    @property
+    def is_on_gpu(self) -> bool:
+        return self.model.device.type != "cpu"
+
     @classmethod
     def from_files(
         cls,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,14 @@ from ..deoccluder import (
 from ..errors import UserError
 from ..files import file_sha256, hash_of
 from ..inference.content import ContentFiller
+from ..inference.network_server import NetworkServer, serve
 from ..outputs import Inputs, files_in_name
 from ..structures import LayeredScene, OverlapSummary
 from ..systems import find_step
 from ..unfinished import clean_leftovers
 from ..version import SAME_RESULTS_SINCE
 from ..visualization.layers import layers_overview
+from ..workers import map_in_order, worker_count
 from .decompose import decompose_scenes
 from .detector import Detector, detector_config
 from .explanation import README, README_FILE
@@ -71,6 +75,7 @@ class DecompositionJob:
         overwrite: decompose again what is already there.
         skip_invalid: count photos that cannot be used, and finished scenes that were made of
             something else, instead of stopping at the first one.
+        num_workers: processes that decompose photos; None for one per core. They change no result.
     """
 
     image: str
@@ -87,6 +92,7 @@ class DecompositionJob:
     things_only: bool = False
     overwrite: bool = False
     skip_invalid: bool = False
+    num_workers: int | None = None
 
     def inputs(self) -> Inputs:
         """The files that are read."""
@@ -124,6 +130,12 @@ class JobResult:
     invalid: list[str] = field(default_factory=list)
     overlaps: OverlapSummary | None = None
 
+    def add(self, other: JobResult) -> None:
+        self.written += other.written
+        self.already_there += other.already_there
+        self.invalid += other.invalid
+        self.overlaps = _sum(self.overlaps, other.overlaps)
+
 
 def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) -> JobResult:
     """Run a job. Every decomposition appears complete; those before an error are kept.
@@ -158,9 +170,19 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
     if not waiting:
         return result
     say(tools.text)
-    with tqdm(total=len(waiting), unit="photo", disable=len(planned) == 1) as bar:
-        for start in range(0, len(waiting), _PHOTOS_PER_STEP):
-            _step(job, tools, waiting[start : start + _PHOTOS_PER_STEP], result, bar)
+    workers = worker_count(job.num_workers, parts=len(waiting))
+    if workers and tools.masks.is_on_gpu:
+        workers = 0
+    size = min(_PHOTOS_PER_STEP, math.ceil(len(waiting) / max(workers, 1)))
+    steps = [waiting[start : start + size] for start in range(0, len(waiting), size)]
+    with (
+        tqdm(total=len(waiting), unit="photo", disable=len(planned) == 1) as bar,
+        tools.serve(workers) as server,
+        closing(map_in_order(_Work(job, tools, server), steps, workers)) as done,
+    ):
+        for of_step in done:
+            result.add(of_step)
+            bar.update(len(of_step.written) + len(of_step.invalid))
     return result
 
 
@@ -175,38 +197,52 @@ def _check_outputs(job: DecompositionJob, planned: Sequence[tuple[Path, Path]]) 
             raise UserError(f"{held} lies in {folder}, the output: name another folder as --output")
 
 
-def _step(
-    job: DecompositionJob,
-    tools: _Tools,
-    photos: Sequence[tuple[Path, Path]],
-    result: JobResult,
-    bar: tqdm,
-) -> None:
-    """Some photos. Those before one that cannot be used are written before the error is raised."""
-    ready: list[tuple[Path, MaskedPhoto, Path]] = []
-    failure = None
-    for path, folder in photos:
-        try:
-            ready.append((path, _masked_photo(path, tools.masks), folder))
-        except UserError as error:
-            if not job.skip_invalid:
-                failure = error
-                break
-            result.invalid.append(str(error))
-            bar.update()
-    decomposed = zip(tools.decompose([photo for _, photo, _ in ready]), ready, strict=True)
-    for (layered, overlaps), (path, photo, folder) in decomposed:
-        overview = layers_overview(layered, photo.scene.image)
-        further = {OVERVIEW_FILE: overview, README_FILE: README}
-        request = tools.request(path, None if job.detector else photo)
-        layered.description[PHOTO_KEY] = request[PHOTO_KEY]
-        save_layered_scene(layered, folder, further, job.overwrite, request)
-        result.written.append(folder)
-        if overlaps is not None:
-            result.overlaps = overlaps + (result.overlaps or OverlapSummary())
-        bar.update()
-    if failure is not None:
-        raise failure
+@dataclass
+class _Work:
+    """Decomposes some photos, in any process.
+
+    Attributes:
+        server: of networks that the workers share.
+    """
+
+    job: DecompositionJob
+    tools: _Tools
+    server: NetworkServer | None
+
+    def __call__(self, photos: Sequence[tuple[Path, Path]]) -> JobResult:
+        """Those before one that cannot be used are written before its error is raised."""
+        job, tools, result = self.job, self.tools, JobResult()
+        ready: list[tuple[Path, MaskedPhoto, Path]] = []
+        failure = None
+        for path, folder in photos:
+            try:
+                ready.append((path, _masked_photo(path, tools.masks), folder))
+            except UserError as error:
+                if not job.skip_invalid:
+                    failure = error
+                    break
+                result.invalid.append(str(error))
+        decomposed = zip(tools.decompose([photo for _, photo, _ in ready]), ready, strict=True)
+        for (layered, overlaps), (path, photo, folder) in decomposed:
+            overview = layers_overview(layered, photo.scene.image)
+            further = {OVERVIEW_FILE: overview, README_FILE: README}
+            request = tools.request(path, None if job.detector else photo)
+            layered.description[PHOTO_KEY] = request[PHOTO_KEY]
+            save_layered_scene(layered, folder, further, job.overwrite, request)
+            result.written.append(folder)
+            result.overlaps = _sum(result.overlaps, overlaps)
+        if failure is not None:
+            raise failure
+        return result
+
+    def enter_worker(self, number: int) -> None:
+        if self.server is not None:
+            self.server.enter_worker(number)
+
+
+def _sum(first: OverlapSummary | None, second: OverlapSummary | None) -> OverlapSummary | None:
+    """Of two; None where there are none."""
+    return first + second if first is not None and second is not None else first or second
 
 
 def _masked_photo(path: Path, masks: MaskSource) -> MaskedPhoto:
@@ -274,6 +310,10 @@ class _Tools:
             },
             f"order and amodal masks by {method}, content by {text}",
         )
+
+    def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:
+        """Let workers use the networks; see ``inference.network_server.serve``."""
+        return serve([*self.deoccluder.runners, *self.content.runners], workers)
 
     def request(self, path: Path, photo: MaskedPhoto | None) -> dict[str, Any]:
         """All that decides a photo's scene; of a detector's masks what makes them."""

@@ -40,6 +40,11 @@ class MaskedPhoto:
 class MaskSource(ABC):
     """Gives the modal masks of photos."""
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether it runs a network there, and so works in this process only."""
+        return False
+
     @abstractmethod
     def __call__(self, path: Path, image: np.ndarray) -> MaskedPhoto:
         """The masks of a photo.

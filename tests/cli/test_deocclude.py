@@ -164,7 +164,8 @@ def test_soft_edges_keep_the_photo(deocclude, photos, without_overview):
 def test_a_folder_goes_on_where_it_was(deocclude, photos, capsys, without_overview):
     output = photos.parent / "out"
     (photos / "b.png").write_text("broken")
-    line = failure(deocclude, capsys, arguments(photos))
+    # With workers, photos after the broken one may be there too.
+    line = failure(deocclude, capsys, [*arguments(photos), "--num-workers", "0"])
     assert "b.png: not a readable picture" in line
     assert sorted(p.name for p in output.iterdir()) == ["a"]
     written = (output / "a" / "graph.json").stat().st_mtime_ns
@@ -179,6 +180,18 @@ def test_a_folder_goes_on_where_it_was(deocclude, photos, capsys, without_overvi
     assert "2 decomposed, 2 skipped" in capsys.readouterr().out
     assert (output / "a" / "graph.json").stat().st_mtime_ns != written
     assert len(load_layered_scene(output / "c").layers) == 2
+
+
+def test_any_number_of_workers_writes_the_same(deocclude, photos, capsys, without_overview):
+    said, contents = set(), []
+    for workers in ("0", "1", "3"):
+        output = photos.parent / f"out{workers}"
+        more = ["--skip-invalid", "--num-workers", workers]
+        deocclude([*arguments(photos, output=output.name), *more])
+        said.add(capsys.readouterr().out.replace(output.name, "out"))
+        contents.append({name: (output / name).read_bytes() for name in files_of(output)})
+    assert len(said) == 1 and "3 decomposed, 1 skipped" in said.pop()
+    assert contents[0] == contents[1] == contents[2]
 
 
 def test_nothing_but_invalid_photos_is_a_failure(deocclude, photos, capsys):
