@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from deocclusion_d2.errors import INTERRUPTED, one_line_errors
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, split_statistics, write_splits
 
 _EPILOG = """\
@@ -97,8 +98,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the program; returns the exit status."""
+@one_line_errors()
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the program."""
     args = build_parser().parse_args(arguments)
     counts = {split: n for split, n in (("train", args.train), ("val", args.val)) if n != 0}
     try:
@@ -106,14 +108,10 @@ def main(arguments: list[str] | None = None) -> int:
         paths = write_splits(args.output, counts, config, args.num_workers, args.overwrite)
         for path in paths:
             print(f"{path}: {split_statistics(path)}")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("stopped; start again with the same arguments to continue", file=sys.stderr)
-        return 130
-    return 0
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

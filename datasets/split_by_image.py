@@ -130,6 +130,7 @@ def split_by_image(
     return train, val
 
 
+@one_line_errors()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the program."""
     args = build_parser().parse_args(arguments)
@@ -137,19 +138,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given or args.input.with_name(f"{args.input.stem}_{part}.json")
         for part, given in (("train", args.train_output), ("val", args.val_output))
     ]
-    with one_line_errors():
-        if len({path.resolve() for path in (args.input, *outputs)}) < 3:
-            raise UserError("--input, --train-output and --val-output name one file twice")
-        for path, option in zip(outputs, ("--train-output", "--val-output"), strict=True):
-            check_output_file(path, Inputs([args.input]), args.overwrite, option)
-        document = read_json_file(args.input)
-        parts = split_by_image(
-            document, args.val_share, args.seed, str(args.input), args.val_prefix
-        )
-        # Both appear when both are complete.
-        with whole_text_file(outputs[0]) as train_file, whole_text_file(outputs[1]) as val_file:
-            for part, file in zip(parts, (train_file, val_file), strict=True):
-                file.write(dump_json(part, lambda: print(_NULL, file=sys.stderr)))
+    if len({path.resolve() for path in (args.input, *outputs)}) < 3:
+        raise UserError("--input, --train-output and --val-output name one file twice")
+    for path, option in zip(outputs, ("--train-output", "--val-output"), strict=True):
+        check_output_file(path, Inputs([args.input]), args.overwrite, option)
+    document = read_json_file(args.input)
+    parts = split_by_image(document, args.val_share, args.seed, str(args.input), args.val_prefix)
+    # Both appear when both are complete.
+    with whole_text_file(outputs[0]) as train_file, whole_text_file(outputs[1]) as val_file:
+        for part, file in zip(parts, (train_file, val_file), strict=True):
+            file.write(dump_json(part, lambda: print(_NULL, file=sys.stderr)))
     for path, part in zip(outputs, parts, strict=True):
         print(f"{path}: {len(part['images'])} images, {len(part['annotations'])} annotations")
 

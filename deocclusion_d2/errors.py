@@ -124,17 +124,29 @@ def one_line_errors() -> Iterator[None]:
     has gone (``tool | head``), silently. Errors that the package did not foresee keep their
     traceback: they are bugs.
 
-    Meanwhile names in what is printed and logged are made printable (``printable_text``).
+    Meanwhile names in what is printed and logged are made printable (``printable_text``), and log
+    lines that cannot be written are left out; that is said at the end.
+
+    It is around a program's whole ``main``, so that what is printed last, and ``--help``, is told
+    in the same way.
     """
     try:
-        with _printable_logs(), _any_name_on(sys.stdout), _printable_streams():
+        with (
+            _printable_logs(),
+            _quiet_logs() as lost,
+            _any_name_on(sys.stdout),
+            _printable_streams(),
+        ):
+            # A full disk or a closed pipe is said at the end, while somebody listens.
             try:
                 yield
-            except SystemExit:
+            except SystemExit as end:
                 sys.stdout.flush()
-                raise
-            # A full disk or a closed pipe is said now, while somebody listens.
+                if end.code or not lost:
+                    raise
             sys.stdout.flush()
+            if lost:
+                raise lost[0]
         return
     except KeyboardInterrupt:
         message, status = "interrupted", INTERRUPTED
@@ -206,8 +218,10 @@ class _PrintableStream:
 
     # What tqdm writes besides its lines, or before one.
     _MOVES = re.compile(r"(?:\n|\x1b\[A)+\Z|\r")
-    # How Detectron2's log lines begin on a terminal.
-    _LOGGED = re.compile(r"(?:\x1b\[\d+m|WARNING|ERROR| )+\[\d\d/\d\d \d\d:\d\d:\d\d ")
+    # How Detectron2's log lines begin on a terminal, and argparse's help from Python 3.14 on.
+    _COLOURED = re.compile(
+        r"(?:\x1b\[\d+m|WARNING|ERROR| )+\[\d\d/\d\d \d\d:\d\d:\d\d |\x1b\[[\d;]*musage: "
+    )
 
     def __init__(self, stream: TextIO, bars: bool = False) -> None:
         self._stream = stream
@@ -216,7 +230,7 @@ class _PrintableStream:
     def write(self, text: str) -> int:
         move = self._MOVES.match(text) if self._bars else None
         start = move.end() if move else 0
-        shown = (_IN_COLOURED_TEXT if self._LOGGED.match(text) else _IN_TEXT).sub(
+        shown = (_IN_COLOURED_TEXT if self._COLOURED.match(text) else _IN_TEXT).sub(
             _escaped_or_colour, text[start:]
         )
         self._stream.write(text[:start] + shown)
@@ -268,6 +282,30 @@ def _printable_logs() -> Iterator[None]:
         yield
     finally:
         logging.setLogRecordFactory(before)
+
+
+@contextlib.contextmanager
+def _quiet_logs() -> Iterator[list[OSError]]:
+    """While it lasts, a full disk or a closed pipe under a log line gives no traceback for each.
+
+    Yields:
+        What stopped log lines so far: a stream that has failed once tells nothing when flushed.
+    """
+    lost: list[OSError] = []
+    before = logging.Handler.handleError
+
+    def handle(handler: logging.Handler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(handler, logging.StreamHandler) and isinstance(error, OSError):
+            lost[:] = lost[:1] or [error]  # one is enough, however long the run
+        else:
+            before(handler, record)
+
+    logging.Handler.handleError = handle  # type: ignore[method-assign]
+    try:
+        yield lost
+    finally:
+        logging.Handler.handleError = before  # type: ignore[method-assign]
 
 
 def _escaped_or_colour(match: re.Match[str]) -> str:

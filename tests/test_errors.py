@@ -160,10 +160,12 @@ def test_names_in_what_is_printed(capsys):
         # What Detectron2's loggers and progress bars write stays.
         logged = "\x1b[5m\x1b[31mWARNING\x1b[0m \x1b[32m[11/26 15:46:28 d2.data]: \x1b[0mcar\n"
         sys.stdout.write(logged)
+        helped = "\x1b[1;34musage: \x1b[0m\x1b[1;35mtool\x1b[0m\n"  # argparse, Python 3.14
+        sys.stdout.write(helped)
         bar = tqdm(["a"], desc="val", file=sys.stderr, position=1)
         list(bar)
     out, err = capsys.readouterr()
-    assert out == f"{shown}: written\na\tb\n{shown}\n\\x1b[A\n{logged}"
+    assert out == f"{shown}: written\na\tb\n{shown}\n\\x1b[A\n{logged}{helped}"
     first, _, bar_text = err.partition("\n")
     assert first == f"skipped: {shown}"
     assert "\rval: 100%" in bar_text and "\x1b[A" in bar_text and "\\x" not in bar_text
@@ -228,6 +230,26 @@ def test_a_reader_that_has_gone():
         running.stdin.close()
         assert running.stderr.read() == ""
         assert running.wait() == READER_GONE
+
+
+def test_a_full_disk_under_log_lines():
+    """No traceback for each, and other faults of logging keep theirs."""
+    code = """
+        import logging, sys
+        from deocclusion_d2.errors import one_line_errors
+        logger = logging.getLogger("x")
+        with one_line_errors():
+            logger.addHandler(logging.StreamHandler(sys.stdout))
+            logger.warning("one")
+            logger.warning("two")
+            logger.warning("%d", "no number")
+        """
+    with open("/dev/full", "w") as full:
+        running = program(code, stdout=full)
+        said = running.communicate()[1]
+    assert running.returncode == 1
+    assert said.count("--- Logging error ---") == 1 and "TypeError: %d format" in said
+    assert said.endswith("\nerror: No space left on device\n")
 
 
 def test_names_that_the_terminal_lacks():

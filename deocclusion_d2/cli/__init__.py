@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from ..errors import quiet_interrupts
+from ..errors import one_line_errors, quiet_interrupts
 from ..version import __version__
 
 quiet_interrupts()
@@ -33,6 +33,7 @@ COMMANDS = {
 }
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command.
 

@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
                 json.dump(results, file, indent=1)
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -76,5 +77,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_loader_workers(parser)
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args(argv)
-    with one_line_errors():
-        launch(run, args.num_gpus, args=(args,), cpu_group=True)
+    launch(run, args.num_gpus, args=(args,), cpu_group=True)

@@ -14,6 +14,7 @@ from ..conversion import ConversionJob
 from ..conversion.launch import run_conversion
 from ..data.datasets import ANNOTATION_FORMATS
 from ..deoccluder import accepted_methods, method_names
+from ..errors import one_line_errors
 from ..systems import known_steps
 from .worker_arguments import add_num_workers
 
@@ -180,6 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     job = ConversionJob(

@@ -16,6 +16,7 @@ from ..experiments.demo import DemoSettings, run_demo
 from ..experiments.paper_tables import experiment_rows
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     defaults = DemoSettings()
     parser = argparse.ArgumentParser(
@@ -51,5 +52,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = vars(parser.parse_args(argv))
     output = settings.pop("output")
     settings["label_sources"] = tuple(settings["label_sources"])
-    with one_line_errors():
-        print(run_demo(DemoSettings(**settings), output))
+    print(run_demo(DemoSettings(**settings), output))

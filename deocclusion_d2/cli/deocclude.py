@@ -89,16 +89,16 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = vars(parse_arguments(argv))
     html = args.pop("html")
-    with one_line_errors():
-        job = DecompositionJob(**{**args, "opts": tuple(args["opts"])})
-        pages = {} if html is None else _pages(job, html)
-        check_scene_pages(pages, job.inputs(), job.overwrite)
-        result = decompose_photos(job)
-        for folder in [*result.written, *result.already_there] if pages else ():
-            write_scene_page(load_layered_scene(folder), pages[folder], job.overwrite)
+    job = DecompositionJob(**{**args, "opts": tuple(args["opts"])})
+    pages = {} if html is None else _pages(job, html)
+    check_scene_pages(pages, job.inputs(), job.overwrite)
+    result = decompose_photos(job)
+    for folder in [*result.written, *result.already_there] if pages else ():
+        write_scene_page(load_layered_scene(folder), pages[folder], job.overwrite)
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)
     if result.overlaps is not None:

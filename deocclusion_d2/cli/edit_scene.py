@@ -64,12 +64,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
-    with one_line_errors():
-        listing = edit_scene_folder(
-            args.scene, args.script, args.output, args.save_scene, args.html, args.overwrite
-        )
+    listing = edit_scene_folder(
+        args.scene, args.script, args.output, args.save_scene, args.html, args.overwrite
+    )
     if args.list:
         print(listing)
     for written in (args.output, args.html, args.save_scene):

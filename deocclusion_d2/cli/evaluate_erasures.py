@@ -21,6 +21,7 @@ from ..config import load_config
 from ..errors import one_line_errors
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -38,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     rows = []
-    with one_line_errors():
-        for weights in args.weights:
-            cfg = load_config(args.config_file, [*args.opts, "MODEL.WEIGHTS", weights])
-            rows.append({"weights": weights, **evaluate_erasures(cfg, args.dataset, args.draws)})
+    for weights in args.weights:
+        cfg = load_config(args.config_file, [*args.opts, "MODEL.WEIGHTS", weights])
+        rows.append({"weights": weights, **evaluate_erasures(cfg, args.dataset, args.draws)})
     print(tabulate(rows, headers="keys", tablefmt="github", floatfmt=".2f"))

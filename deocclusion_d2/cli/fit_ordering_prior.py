@@ -25,6 +25,7 @@ from .inputs import dataset_inputs
 from .worker_arguments import add_loader_workers, loader_workers
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -58,14 +59,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_loader_workers(parser)
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args(argv)
-    with one_line_errors():
-        weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
-        cfg = load_config(args.config_file, [*args.opts, *weights, *loader_workers(args)])
-        features = args.features.split(",")
-        output = args.output or os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), PRIOR_FILE)
-        inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
-        check_output_file(output, inputs, args.overwrite, kind="JSON file")
-        prior = fit_ordering_prior(cfg, [args.dataset], output, every=args.every, features=features)
+    weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
+    cfg = load_config(args.config_file, [*args.opts, *weights, *loader_workers(args)])
+    features = args.features.split(",")
+    output = args.output or os.path.join(os.path.dirname(cfg.MODEL.WEIGHTS), PRIOR_FILE)
+    inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
+    check_output_file(output, inputs, args.overwrite, kind="JSON file")
+    prior = fit_ordering_prior(cfg, [args.dataset], output, every=args.every, features=features)
     facts = prior.fitted_on
     print(
         f"predicts {facts['held_out_accuracy']:.1%} of the {facts['confident_pairs']} pairs of "

@@ -55,16 +55,16 @@ def build_parser(layouts: Sequence[ReleasedLayout]) -> argparse.ArgumentParser:
     return parser
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
-    with one_line_errors():
-        layouts = released_layouts()
-        args = build_parser(layouts).parse_args(argv)
-        move = export_released if args.export else import_released
-        written = move(args.input, args.output, layouts, args.overwrite)
-        print(
-            f"{printable(args.output)}: {written.layout.name}, width {written.shape.width:g}, "
-            f"{written.shape.in_channels} input channels, {written.num_tensors} tensors, "
-            f"step {written.step}"
-        )
-        if not args.export:
-            print(printable_text(written.layout.how_to_use(written.shape, args.output)))
+    layouts = released_layouts()
+    args = build_parser(layouts).parse_args(argv)
+    move = export_released if args.export else import_released
+    written = move(args.input, args.output, layouts, args.overwrite)
+    print(
+        f"{printable(args.output)}: {written.layout.name}, width {written.shape.width:g}, "
+        f"{written.shape.in_channels} input channels, {written.num_tensors} tensors, "
+        f"step {written.step}"
+    )
+    if not args.export:
+        print(printable_text(written.layout.how_to_use(written.shape, args.output)))

@@ -21,6 +21,7 @@ from ..systems import system_of
 from .inputs import dataset_inputs
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -39,16 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
     args = parser.parse_args(argv)
-    with one_line_errors():
-        weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
-        cfg = load_config(args.config_file, [*args.opts, *weights])
-        masks = system_of(cfg).network.masks
-        if masks is None:
-            raise UserError(
-                f"MODEL.META_ARCHITECTURE = {cfg.MODEL.META_ARCHITECTURE!r} predicts no modal "
-                "masks from images and boxes; use a config that does, such as modal_unet_kins"
-            )
-        inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
-        check_output_file(args.output, inputs, args.overwrite, kind="JSON file")
-        count = masks(cfg, args.dataset, args.output)
+    weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
+    cfg = load_config(args.config_file, [*args.opts, *weights])
+    masks = system_of(cfg).network.masks
+    if masks is None:
+        raise UserError(
+            f"MODEL.META_ARCHITECTURE = {cfg.MODEL.META_ARCHITECTURE!r} predicts no modal "
+            "masks from images and boxes; use a config that does, such as modal_unet_kins"
+        )
+    inputs = dataset_inputs(args.dataset, args.config_file, cfg.MODEL.WEIGHTS)
+    check_output_file(args.output, inputs, args.overwrite, kind="JSON file")
+    count = masks(cfg, args.dataset, args.output)
     print(f"{count} masks in {args.output}")

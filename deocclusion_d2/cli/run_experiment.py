@@ -48,6 +48,7 @@ KEY VALUE overrides go to all networks, or to one when its name stands before th
 """
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -63,5 +64,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_experiment_arguments(parser)
     settings, output = parse_settings(parser, argv)
-    with one_line_errors():
-        print(run_experiment(ExperimentSettings(**settings), output))
+    print(run_experiment(ExperimentSettings(**settings), output))

@@ -32,6 +32,7 @@ examples:
 """
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     defaults = "\n".join(f"  {key}={','.join(v)}" for key, v in default_sweeps().items())
     parser = argparse.ArgumentParser(
@@ -55,6 +56,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add_experiment_arguments(parser)
     settings, output = parse_settings(parser, argv)
-    with one_line_errors():
-        settings["sweeps"] = parse_sweeps(settings["sweeps"])
-        print(run_sweep(SweepSettings(**settings), output))
+    settings["sweeps"] = parse_sweeps(settings["sweeps"])
+    print(run_sweep(SweepSettings(**settings), output))

@@ -28,15 +28,15 @@ from ..errors import one_line_errors
 from ..launch import launch
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = default_argument_parser(epilog=__doc__)
     args = parser.parse_args(argv)
-    with one_line_errors():
-        launch(
-            train,
-            args.num_gpus,
-            num_machines=args.num_machines,
-            machine_rank=args.machine_rank,
-            dist_url=args.dist_url,
-            args=(args,),
-        )
+    launch(
+        train,
+        args.num_gpus,
+        num_machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+        args=(args,),
+    )

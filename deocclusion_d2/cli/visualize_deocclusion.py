@@ -78,32 +78,32 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
-    with one_line_errors():
-        if args.image_root and not Path(args.image_root).is_dir():
-            raise UserError(f"--image-root {args.image_root}: there is no such folder")
-        if args.converted:
-            name = str(DatasetName(PseudoAmodal.name, args.converted, args.image_root or ""))
-            method, needs_image = as_converted, False
-            title = "Pseudo-amodal masks (hatched: completed hidden part)"
-        else:
-            name = args.dataset or _name_of_input(args.input, args.format, args.image_root)
-            deoccluder = build_deoccluder(args.method, args.config_file, args.weights, args.opts)
-            method, needs_image = by_deoccluder(deoccluder), deoccluder.uses_rgb
-            title = f"Amodal masks by {_method(deoccluder)} (hatched: completed hidden part)"
-        records = select_records(
-            DatasetCatalog.get(ensure_registered(name)),
-            args.image_ids,
-            args.filter,
-            args.frames,
-            args.max_images,
-        )
-        classes = MetadataCatalog.get(name).get("thing_classes", ())
-        written = render_records(
-            records, method, args.output, title, needs_image, args.scale, args.overwrite, classes
-        )
-        count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
+    if args.image_root and not Path(args.image_root).is_dir():
+        raise UserError(f"--image-root {args.image_root}: there is no such folder")
+    if args.converted:
+        name = str(DatasetName(PseudoAmodal.name, args.converted, args.image_root or ""))
+        method, needs_image = as_converted, False
+        title = "Pseudo-amodal masks (hatched: completed hidden part)"
+    else:
+        name = args.dataset or _name_of_input(args.input, args.format, args.image_root)
+        deoccluder = build_deoccluder(args.method, args.config_file, args.weights, args.opts)
+        method, needs_image = by_deoccluder(deoccluder), deoccluder.uses_rgb
+        title = f"Amodal masks by {_method(deoccluder)} (hatched: completed hidden part)"
+    records = select_records(
+        DatasetCatalog.get(ensure_registered(name)),
+        args.image_ids,
+        args.filter,
+        args.frames,
+        args.max_images,
+    )
+    classes = MetadataCatalog.get(name).get("thing_classes", ())
+    written = render_records(
+        records, method, args.output, title, needs_image, args.scale, args.overwrite, classes
+    )
+    count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")
 
 

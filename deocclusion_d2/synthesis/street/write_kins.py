@@ -128,7 +128,7 @@ def _make_image(output: Path, split: str, config: SyntheticKinsConfig, index: in
     )
     done, data = cv2.imencode(f".{config.image_format}", scene.image, options)
     if not done:
-        raise OSError(f"cannot encode {image_path}")
+        raise UserError(f"cannot encode {image_path}")
     _write_atomically(image_path, data.tobytes())
     _write_atomically(part, json.dumps(annotations_of(scene, index)).encode())
     return index

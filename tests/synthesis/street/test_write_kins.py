@@ -169,13 +169,14 @@ def test_program_writes_and_sums_up(
 ) -> None:
     size = ["--height", "64", "--width", "208", "--num-workers", "1"]
     arguments = ["--output", str(tmp_path), "--train", "2", "--val", "0", *size]
-    assert program.main(arguments) == 0
+    program.main(arguments)
     assert "2 images" in capsys.readouterr().out
     assert not (tmp_path / "instances_val.json").exists()
-    assert program.main(arguments) == 1
+    with pytest.raises(SystemExit, match="1"):
+        program.main(arguments)
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
-    assert program.main([*arguments, "--overwrite"]) == 0
+    program.main([*arguments, "--overwrite"])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,8 @@ def test_program_writes_and_sums_up(
 def test_program_explains_wrong_arguments_in_one_line(
     tmp_path: Path, program: ModuleType, capsys: pytest.CaptureFixture[str], wrong: list[str]
 ) -> None:
-    assert program.main(["--output", str(tmp_path), *wrong]) == 1
+    with pytest.raises(SystemExit, match="1"):
+        program.main(["--output", str(tmp_path), *wrong])
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert _files(tmp_path) == {}
