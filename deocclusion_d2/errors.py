@@ -131,22 +131,14 @@ def one_line_errors() -> Iterator[None]:
     in the same way.
     """
     try:
-        with (
-            _printable_logs(),
-            _quiet_logs() as lost,
-            _any_name_on(sys.stdout),
-            _printable_streams(),
-        ):
-            # A full disk or a closed pipe is said at the end, while somebody listens.
+        with _printable_logs(), _quiet_logs(), _any_name_on(sys.stdout), _printable_streams():
             try:
                 yield
-            except SystemExit as end:
+            except SystemExit:
                 sys.stdout.flush()
-                if end.code or not lost:
-                    raise
+                raise
+            # A full disk or a closed pipe is said now, while somebody listens.
             sys.stdout.flush()
-            if lost:
-                raise lost[0]
         return
     except KeyboardInterrupt:
         message, status = "interrupted", INTERRUPTED
@@ -189,6 +181,8 @@ def _takes(stream: TextIO) -> bool:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+        if isinstance(stream, _PrintableStream):
+            stream.failure = None
         return False
     return True
 
@@ -211,6 +205,9 @@ def _any_name_on(stream: TextIO) -> Iterator[None]:
 class _PrintableStream:
     """A stream that shows text as ``printable_text`` does, but leaves colours of log lines.
 
+    Once it could not take something, flushing it fails to the end: what is lost is gone from the
+    buffer, and not everybody who writes says so.
+
     Args:
         stream: where the text goes.
         bars: leave what moves progress bars, too.
@@ -226,6 +223,7 @@ class _PrintableStream:
     def __init__(self, stream: TextIO, bars: bool = False) -> None:
         self._stream = stream
         self._bars = bars
+        self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
         move = self._MOVES.match(text) if self._bars else None
@@ -233,12 +231,27 @@ class _PrintableStream:
         shown = (_IN_COLOURED_TEXT if self._COLOURED.match(text) else _IN_TEXT).sub(
             _escaped_or_colour, text[start:]
         )
-        self._stream.write(text[:start] + shown)
+        with self._noting_failure():
+            self._stream.write(text[:start] + shown)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
+
+    def flush(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        with self._noting_failure():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failure = error
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -285,25 +298,17 @@ def _printable_logs() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet_logs() -> Iterator[list[OSError]]:
-    """While it lasts, a full disk or a closed pipe under a log line gives no traceback for each.
-
-    Yields:
-        What stopped log lines so far: a stream that has failed once tells nothing when flushed.
-    """
-    lost: list[OSError] = []
+def _quiet_logs() -> Iterator[None]:
+    """While it lasts, a full disk or a closed pipe under a log line gives no traceback for each."""
     before = logging.Handler.handleError
 
     def handle(handler: logging.Handler, record: logging.LogRecord) -> None:
-        error = sys.exc_info()[1]
-        if isinstance(handler, logging.StreamHandler) and isinstance(error, OSError):
-            lost[:] = lost[:1] or [error]  # one is enough, however long the run
-        else:
+        if not isinstance(sys.exc_info()[1], OSError):
             before(handler, record)
 
     logging.Handler.handleError = handle  # type: ignore[method-assign]
     try:
-        yield lost
+        yield
     finally:
         logging.Handler.handleError = before  # type: ignore[method-assign]
 
