@@ -272,6 +272,27 @@ def _merge_file(cfg: CfgNode, path: Path) -> None:
     cfg.merge_from_file(str(path), allow_unsafe=False)
 
 
+def config_files(config_file: str) -> list[str]:
+    """The files that a config is read from: itself, its base, that one's base.
+
+    Raises:
+        UserError: one does not exist, or is no YAML.
+    """
+    from detectron2.config import CfgNode
+
+    found = []
+
+    class Listing(CfgNode):
+        @classmethod
+        def load_yaml_with_base(cls, filename: str, allow_unsafe: bool = False) -> dict:
+            found.append(filename)
+            with _errors_of_yaml(filename):
+                return super().load_yaml_with_base(filename, allow_unsafe=False)
+
+    Listing.load_yaml_with_base(str(find_config(config_file)))
+    return found
+
+
 @contextlib.contextmanager
 def _errors_of_yaml(filename: str) -> Iterator[None]:
     """What makes a YAML file unreadable, in one line that names this file, not what builds on it.

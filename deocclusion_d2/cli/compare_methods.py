@@ -22,13 +22,14 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 from ..config import load_config
+from ..data.datasets import dataset_inputs
 from ..errors import one_line_errors
 from ..experiments import compare_methods, comparison_table
 from ..experiments.compare_methods import default_rows
 from ..files import whole_text_file
 from ..launch import launch
 from ..outputs import check_output_file
-from .inputs import dataset_inputs, weights_in
+from .inputs import weights_in
 from .worker_arguments import add_loader_workers, loader_workers
 
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 
 from .. import ENOUGH_IMAGES, FEATURES, PRIOR_FILE, fit_ordering_prior
 from ..config import load_config
+from ..data.datasets import dataset_inputs
 from ..errors import one_line_errors
 from ..outputs import check_output_file
-from .inputs import dataset_inputs
 from .worker_arguments import add_loader_workers, loader_workers
 
 

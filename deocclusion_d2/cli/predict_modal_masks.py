@@ -15,10 +15,10 @@ import argparse
 from collections.abc import Sequence
 
 from ..config import load_config
+from ..data.datasets import dataset_inputs
 from ..errors import UserError, one_line_errors
 from ..outputs import check_output_file
 from ..systems import system_of
-from .inputs import dataset_inputs
 
 
 @one_line_errors()

@@ -15,12 +15,11 @@ from detectron2.data import DatasetCatalog
 from PIL import Image
 
 from ..config import load_config
-from ..data.datasets import ensure_registered
+from ..data.datasets import dataset_inputs, ensure_registered
 from ..errors import UserError, one_line_errors
 from ..files import whole_file
 from ..outputs import check_output_file
 from ..systems import system_of, systems
-from .inputs import dataset_inputs
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

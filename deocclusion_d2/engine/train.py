@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 from argparse import Namespace
 from typing import Any
 
-from detectron2.engine import default_setup
+import torch
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
+from detectron2.utils.collect_env import collect_env_info
+from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
 
 from ..config import find_config, fingerprint, load_config
 from ..errors import UserError, one_line_errors
+from ..files import whole_text_file
 from ..inference.weights import Checkpointer, checkpoint_errors, load_model
 from ..systems import system_of
 from .hooks import ProgressBar
+from .output_folder import CONFIG, check_output_folder
 from .trainer import Trainer, with_own_calibration
 
 
@@ -32,10 +37,8 @@ def train(args: Namespace) -> Any:
         system_of(cfg)  # before an output folder is made for nothing
         if not _expects_as_it_stands(cfg, args.config_file):
             cfg.TEST.EXPECTED_RESULTS = []
-        # Detectron2 reads the file once more, for the log, and knows no configs by name.
-        args.config_file = str(find_config(args.config_file))
         if args.eval_only:
-            _set_up(cfg, args)
+            _set_up(cfg, args, training=False, resume=args.resume)
             return _evaluate(cfg, args.resume)
         return run_training(cfg, args, resume=args.resume)
 
@@ -44,7 +47,7 @@ def run_training(cfg, args: Namespace, *, resume: bool, bar: bool = False) -> di
     """Train what a config describes, in one process of a group.
 
     Args:
-        args: what Detectron2's ``default_setup`` notes about the command line.
+        args: noted in the log; ``config_file``, if there, is what the config was read from.
         resume: go on from the last checkpoint of the output folder, if there is one.
         bar: show a progress bar on stderr.
 
@@ -54,7 +57,7 @@ def run_training(cfg, args: Namespace, *, resume: bool, bar: bool = False) -> di
     Raises:
         UserError: settings, weights or data that cannot be used.
     """
-    _set_up(cfg, args)
+    _set_up(cfg, args, training=True, resume=resume)
     trainer = Trainer(cfg)
     trainer.resume_or_load(resume=resume)
     if bar and comm.is_main_process():
@@ -80,12 +83,33 @@ def _expects_as_it_stands(cfg, config_file: str) -> bool:
     )
 
 
-def _set_up(cfg, args: Namespace) -> None:
+def _set_up(cfg, args: Namespace, *, training: bool, resume: bool) -> None:
+    """What Detectron2's ``default_setup`` does, but no input is written over."""
     cfg.freeze()
+    config_file = getattr(args, "config_file", None)
+    # In every process: one that failed alone would leave the others waiting.
+    writes_config = check_output_folder(cfg, config_file, training=training, resume=resume)
     # Its report looks for CUDA's compiler; torch would complain where no GPU goes with one.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    default_setup(cfg, args)
-    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="deocclusion_d2")
+    rank = comm.get_rank()
+    if comm.is_main_process() and cfg.OUTPUT_DIR:
+        os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
+    for name in ("fvcore", "detectron2", "deocclusion_d2"):
+        setup_logger(cfg.OUTPUT_DIR, distributed_rank=rank, name=name)
+    logger = logging.getLogger(__name__)
+    logger.info("Process %d of %d", rank, comm.get_world_size())
+    logger.info("Environment:\n%s", collect_env_info())
+    logger.info("Arguments: %s", args)
+    if config_file:
+        text = find_config(config_file).read_text(encoding="utf-8")
+        logger.info("Config file %s:\n%s", config_file, text)
+    logger.info("The full config:\n%s", cfg.dump())
+    if comm.is_main_process() and writes_config:
+        with whole_text_file(os.path.join(cfg.OUTPUT_DIR, CONFIG)) as file:
+            file.write(cfg.dump())
+    seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
+    if training:
+        torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
 
 
 def _evaluate(cfg, resume: bool) -> dict:

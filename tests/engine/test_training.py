@@ -116,6 +116,54 @@ def test_mistakes_are_one_line(kins, tmp_path, capsys):
         assert message.startswith("error: ") and expected in message
 
 
+def test_an_output_is_never_an_input(kins, no_images, tmp_path, capsys):
+    """Weights, config and annotations that lie in the output folder, under names of its own."""
+    folder, plain = tmp_path / "out", str(QUICK / "pcnet_m_kins_quick.yaml")
+    short = (*PCNET, "SOLVER.MAX_ITER", "2", "VIS_PERIOD", "0", "DATASETS.TEST", "()")
+
+    def run(*opts: str, config: str = plain, flags: tuple[str, ...] = ()) -> str:
+        """What is said of the files that have changed."""
+        before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        try:
+            train(arguments(config, kins, folder, *short, *opts, flags=flags))
+        except SystemExit:
+            assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+            return capsys.readouterr().err.strip().splitlines()[-1]
+        after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        changed = {p.name for p in after if before.get(p) != after[p]}
+        return ", ".join(sorted(n for n in changed if not n.startswith("events")))
+
+    new = "config.yaml, last_checkpoint, log.txt, metrics.json, model_0000001.pth, model_final.pth"
+    assert run() == new
+    weights, config = folder / "model_final.pth", folder / "config.yaml"
+    # Its own results, in use.
+    own = ("MODEL.WEIGHTS", str(weights))
+    assert run(*own, config=str(config), flags=("--eval-only",)) == "log.txt"
+    assert "config.yaml" not in run(config=str(config), flags=("--resume",))
+    longer = ("SOLVER.MAX_ITER", "3")
+    resumed = "config.yaml, log.txt, metrics.json, model_final.pth"
+    assert run(*longer, config=str(config), flags=("--resume",)) == resumed
+    assert run(*longer, config=str(config)) == new.removeprefix("config.yaml, last_checkpoint, ")
+    # Refused: what would be lost.
+    refusal = f"error: {weights} is one of the inputs and would be written over: set another OUT"
+    assert run(*own).startswith(refusal)
+    (tmp_path / "link.pth").symlink_to(weights)
+    assert run("MODEL.WEIGHTS", str(tmp_path / "link.pth")).startswith(refusal)
+    assert "model_0000001.pth is one of" in run("MODEL.WEIGHTS", str(folder / "model_0000001.pth"))
+    changed = run(config=str(config))  # of 2 iterations, not of 3
+    assert changed.startswith(f"error: {config} is one of the inputs, and the settings of this")
+    based = tmp_path / "based.yaml"
+    based.write_text("_BASE_: out/config.yaml\nSOLVER: {BASE_LR: 0.5}\n")
+    assert "config.yaml is one of the inputs" in run(config=str(based))
+    metrics = folder / "metrics.json"
+    shutil.copy(kins / "instances_train.json", metrics)
+    assert "metrics.json is one of" in run("DATASETS.TRAIN", f"('kins.modal:{metrics}',)")
+    # A config of one's own is left as it is where it says the same.
+    config.write_text(f"# mine\n_BASE_: {plain}\nSEED: 1\n")
+    assert "config.yaml is one of the inputs" in run(config=str(config))
+    assert run(*own, config=str(config), flags=("--eval-only",)) == "log.txt"
+
+
 def test_numbers_of_the_released_runs_are_read():
     """That every config can be read, the systems' contract says."""
     paper = load_config(str(ROOT / "configs" / "pcnet_m_cocoa.yaml"))

@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "get_format",
             "register_format",
         ],
+        "inputs": ["dataset_inputs"],
         "load": ["load_dataset_dicts", "read_json"],
         "names": ["DatasetName"],
         "predictions": [
