@@ -62,16 +62,25 @@ def unfinished_folder(folder: Path, name: str) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    path = folder / _name(name)
-    path.mkdir(mode=0o700)
-    lock = None
+    path, lock = _make_locked_folder(folder, name)
     try:
-        lock = _make_locked(path / _LOCK)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
+
+
+def _make_locked_folder(folder: Path, name: str) -> tuple[Path, int]:
+    while True:
+        path = folder / _name(name)
+        path.mkdir(mode=0o700)
+        try:
+            return path, _make_locked(path / _LOCK)
+        except FileNotFoundError:
+            continue  # somebody took it for a leftover before it was locked
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
 
 
 def clean_leftovers(folder: str | Path, names: Collection[str] | None = None) -> None:
@@ -103,6 +112,11 @@ def _clean(path: Path, target: Path, machine: str) -> None:
     if not machine and is_folder and {p.name for p in path.iterdir()} - {OLD} != {NEW}:
         return  # somebody's own
     lock_file = path / _LOCK if is_folder else path
+    if is_folder and machine == _machine():
+        # Of a run that was killed before it made the lock; one that lives makes another.
+        with contextlib.suppress(OSError):
+            path.rmdir()
+            return
     lock = None
     try:
         free: bool | None = None
@@ -127,19 +141,19 @@ def _make_locked(path: Path) -> int:
     """Make a file, and hold its lock until its descriptor, which is returned, is closed."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        _take_lock(descriptor)
-        # Somebody may have cleaned it away before it was locked.
+        # Somebody may be cleaning it away, or have done so before it was locked.
+        _take_lock(descriptor, wait=True)
         if os.fstat(descriptor).st_nlink or sys.platform == "win32":
             return descriptor
         os.close(descriptor)
 
 
-def _take_lock(descriptor: int) -> bool | None:
+def _take_lock(descriptor: int, wait: bool = False) -> bool | None:
     """Whether the lock was free; None where there are no locks."""
     if sys.platform == "win32":
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError:

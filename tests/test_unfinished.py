@@ -13,7 +13,7 @@ import pytest
 from deocclusion_d2 import unfinished as module
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.files import whole_file, whole_folder
-from deocclusion_d2.unfinished import clean_leftovers
+from deocclusion_d2.unfinished import clean_leftovers, unfinished_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,6 +68,58 @@ def test_a_killed_run_s_half_goes_and_a_living_one_s_stays(tmp_path, half_done, 
     (left,) = tmp_path.iterdir()
     half = left if kind == "file" else left / "new" / "a"
     assert half.read_text() == "half" and living.poll() is None
+
+
+def test_a_folder_of_a_run_that_was_killed_before_its_lock(tmp_path):
+    with unfinished_folder(tmp_path, "out") as living:
+        empty = tmp_path / module._name("out")
+        full = tmp_path / module._name("out")
+        empty.mkdir()
+        full.mkdir()
+        (full / "somebody's").touch()
+        clean_leftovers(tmp_path, ["out"])
+        assert set(tmp_path.iterdir()) == {living, full}
+
+
+@pytest.mark.parametrize("moment", ["_make_locked", "_take_lock"])
+def test_a_folder_that_is_taken_for_a_leftover_before_its_lock(tmp_path, monkeypatch, moment):
+    """Cleaned away by another run between being made and being locked."""
+    before, calls = getattr(module, moment), []
+
+    def late(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            clean_leftovers(tmp_path, ["out"])
+            assert not list(tmp_path.iterdir())
+        return before(*args, **kwargs)
+
+    monkeypatch.setattr(module, moment, late)
+    with unfinished_folder(tmp_path, "out") as path:
+        assert [p.name for p in path.iterdir()] == ["lock"] and len(calls) > 1
+        clean_leftovers(tmp_path, ["out"])
+        assert path.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_that_start_together_leave_each_other_alone(tmp_path):
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                for _ in range(60):
+                    clean_leftovers(tmp_path, ["out"])
+                    with unfinished_folder(tmp_path, "out") as path:
+                        (path / "a").touch()
+                        clean_leftovers(tmp_path, ["out"])
+                        assert (path / "a").exists()
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_machines_and_older_versions_have_a_day(tmp_path, monkeypatch):
