@@ -77,8 +77,8 @@ Finished shards wait in OUTPUT.shards/ and go when the output is complete. What 
 dropped in reading is counted at the end. An object without a mask keeps the box and area it has.
 
 exit codes: 0 written; 3 written, with a warning, but no annotation had a visible pixel to work with
-(empty masks, crowd regions, coordinates between 0 and 1); 1 not written, after one line that says
-why; 2 wrong arguments; 130 interrupted
+(no annotations at all, empty masks, crowd regions, coordinates between 0 and 1); 1 not written,
+after one line that says why; 2 wrong arguments; 130 interrupted
 """
 
 

@@ -25,9 +25,9 @@ def run_conversion(
 ) -> NoReturn:
     """Convert with one process per GPU, or per ``num_gpus`` where none is needed, and exit.
 
-    Exit codes: 0 when the output is written; 3 when it is written, but none of the input's
-    annotations has a visible pixel to work with (``Tally.has_done_nothing``); 1 after one line on
-    stderr that says why it is not written; 130 when the user interrupts.
+    Exit codes: 0 when the output is written; 3 when it is written, but no annotation of the input
+    (if there is one) has a visible pixel to work with (``Tally.has_done_nothing``); 1 after one
+    line on stderr that says why it is not written; 130 when the user interrupts.
 
     Args:
         job: what to convert.

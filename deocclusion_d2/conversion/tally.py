@@ -120,9 +120,8 @@ class Tally:
 
     @property
     def has_done_nothing(self) -> bool:
-        """Whether there were annotations, and not one with a visible pixel among them."""
-        there = self.instances + self.crowds + self.low_scores + sum(self.skipped.values())
-        return there > 0 and self.instances == self.hidden + self.specks
+        """Whether there was no annotation with a visible pixel."""
+        return self.instances == self.hidden + self.specks
 
     def oddities(self) -> list[str]:
         """What is odd about the input as a whole, and what to do, a line each."""
@@ -136,10 +135,10 @@ class Tally:
                 "de-occlude"
                 + (", only boxes, which are kept: make masks first" if self.boxes_kept else "")
             )
-        if self.has_done_nothing and not self.instances:
-            lines.append(f"there is no instance to de-occlude: {self._others()}")
-        if not self.has_done_nothing and not self.instances:
-            lines.append("it has no annotations")
+        if not self.instances:
+            others = self._others()
+            said = f"there is no instance to de-occlude: {others}" if others else None
+            lines.append(said or "it has no annotations: there is nothing to de-occlude")
         return lines
 
     def _others(self) -> str:

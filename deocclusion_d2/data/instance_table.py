@@ -29,7 +29,8 @@ class InstanceTable:
         image_index: (N,) int32, row of ``file_names``.
         file_names: image files; they need not exist unless colours are used.
         image_sizes: (height, width) of each, in pixels, as the annotations say.
-        skipped: number of instances left out: crowds, empty masks and squares under the minimum.
+        crowds, empty, small: numbers of instances left out: crowd regions, those without a visible
+            pixel, and squares under the minimum.
     """
 
     def __init__(
@@ -57,18 +58,22 @@ class InstanceTable:
         image_index: list[int] = []
         self.file_names: list[str] = []
         self.image_sizes: list[tuple[int, int]] = []
-        self.skipped = 0
+        self.crowds = self.empty = 0
         for record in records:
             self.file_names.append(record["file_name"])
             self.image_sizes.append((record["height"], record["width"]))
+            self.empty += record.get("without_visible_pixel", 0)
             for annotation in record["annotations"]:
                 if annotation.get("iscrowd", 0):
-                    self.skipped += 1
+                    self.crowds += 1
                     continue
                 masks = [_checked(record, annotation, name) for name in names]
                 _, _, w, h = box_of(masks[0])
-                if not w or adaptive_side((0, 0, w, h), enlarge) < min_square:
-                    self.skipped += 1
+                if not w:
+                    self.empty += 1
+                    continue
+                if adaptive_side((0, 0, w, h), enlarge) < min_square:
+                    self.small += 1
                     continue
                 for name, mask in zip(names, masks, strict=True):
                     rles[name].append(mask)

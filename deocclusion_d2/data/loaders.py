@@ -135,9 +135,11 @@ def train_instances(
         columns=columns,
     )
     if not len(instances):
+        only_boxes = instances.empty and not (instances.crowds or instances.small)
         raise UserError(
             f"DATASETS.TRAIN = {list(cfg.DATASETS.TRAIN)}: no usable instance "
-            f"({instances.skipped} crowd, empty or too small)"
+            f"({instances.crowds} crowd regions, {instances.empty} without a visible pixel, "
+            f"{instances.small} too small)" + (": make masks first" if only_boxes else "")
         )
     return instances
 

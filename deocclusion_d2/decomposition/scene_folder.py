@@ -213,7 +213,10 @@ def check_request(folder: str | Path, request: Mapping[str, Any]) -> None:
     # Another photo has other masks.
     keys = keys[:1] if keys[0] == PHOTO_KEY else keys
     names = [key.removesuffix("_sha256").replace("_", " ") for key in keys]
-    other = " and ".join(f"{'other' if name.endswith('s') else 'another'} {name}" for name in names)
+    others = [f"{'other' if name.endswith('s') else 'another'} {name}" for name in names]
+    # A network in the place of another changes them all.
+    others[3:] = [f"{len(others) - 3} more that differ"] if len(others) > 4 else others[3:]
+    other = " and ".join(others)
     raise UserError(
         f"{folder}: there is a scene already, made with {other}: --overwrite decomposes again, or "
         "name another folder"

@@ -66,12 +66,17 @@ def test_all_that_was_skipped_is_nothing_done(write, capsys):
     )
 
 
-def test_no_annotations_and_one_visible_pixel_are_no_failure(write, capsys):
+def test_no_annotations_are_nothing_done(write, capsys):
     path = write(coco([]))
-    assert run_program(path)[0] == 0
-    assert f"warning: {path}: it has no annotations\n" in capsys.readouterr().err
+    code, out = run_program(path)
+    assert code == NOTHING_DONE and out["annotations"] == [] and len(out["images"]) > 0
+    said = f"warning: {path}: it has no annotations: there is nothing to de-occlude\n"
+    assert said in capsys.readouterr().err
+
+
+def test_one_visible_pixel_is_no_failure(write, capsys):
     path = write(coco([annotation(1), annotation(2, 1, [])]))
-    code, out = run_program(path, overwrite=True)
+    code, out = run_program(path)
     assert code == 0 and "warning" not in capsys.readouterr().err
     # The box of what has no mask is kept, also by the next conversion.
     assert [a["bbox"] for a in out["annotations"]] == [[2, 3, 5, 4]] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from pycocotools import mask as mask_util
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.draws import Draws, DrawSampler
 from deocclusion_d2.data.instance_table import InstanceTable
-from deocclusion_d2.data.loaders import DrawTrainLoader, comm, train_records
+from deocclusion_d2.data.loaders import DrawTrainLoader, comm, train_instances, train_records
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.data.scenes import SceneMapper, scene_from_record
 from deocclusion_d2.errors import UserError
@@ -105,7 +107,7 @@ def test_table_leaves_out_what_cannot_be_used():
         annotation(4, box_mask(H, W, 0, 0, 5, 2)),  # side sqrt(30) = 5.5
     ]
     table = InstanceTable([record(annotations)])
-    assert len(table) == 2 and table.skipped == 3
+    assert len(table) == 2 and (table.crowds, table.empty, table.small) == (1, 1, 1)
     assert table.category_ids.tolist() == [1, 2]
     assert np.array_equal(table.modal_mask(0).to_array(H, W), usable)
     assert len(InstanceTable([])) == 0
@@ -182,3 +184,19 @@ def test_something_must_be_learned_from():
     cfg = load_config("pcnet_m_kins.yaml", ["DATASETS.TRAIN", "()"])
     with pytest.raises(UserError, match=r"DATASETS.TRAIN is empty"):
         train_records(cfg)
+
+
+def test_boxes_alone_are_said_to_lack_masks(tmp_path):
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 9, "width": 9}],
+        "annotations": [
+            {"id": k, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5], "segmentation": []}
+            for k in (1, 2, 3)
+        ],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    (tmp_path / "d.json").write_text(json.dumps(document))
+    cfg = load_config("pcnet_m_kins", ["DATASETS.TRAIN", f"('coco:{tmp_path}/d.json',)"])
+    counted = r"\(0 crowd regions, 3 without a visible pixel, 0 too small\): make masks first"
+    with pytest.raises(UserError, match=counted):
+        train_instances(cfg)

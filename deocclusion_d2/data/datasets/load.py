@@ -64,7 +64,8 @@ def load_dataset_dicts(
     Returns:
         One dict per image, in the file's order: ``file_name``, ``image_id``, ``height``, ``width``,
         ``annotations`` and, for COCOA, ``depth_constraints`` [(i, j), ...], 0-based rows of
-        ``annotations``, i in front of j. An annotation has ``id``, ``category_id`` (contiguous,
+        ``annotations``, i in front of j; ``without_visible_pixel``, how many annotations the modal
+        view leaves out, if any. An annotation has ``id``, ``category_id`` (contiguous,
         from 0), ``dataset_category_id`` (the file's), ``iscrowd`` (0 or 1), ``bbox`` [x, y, w, h]
         in pixels, ``bbox_mode``, ``segmentation``, ``modal_segmentation``, ``amodal_segmentation``
         (only where the format knows it), the format's extras, and from the labels ``amodal_bbox``
@@ -273,6 +274,8 @@ def _record(
         "width": image.width,
         "annotations": annotations,
     }
+    if len(annotations) < len(parsed):
+        record["without_visible_pixel"] = len(parsed) - len(annotations)
     if constraints is not None:
         record["depth_constraints"] = [
             (rows[i], rows[j]) for i, j in constraints if i in rows and j in rows
