@@ -396,6 +396,9 @@ def test_a_finished_scene_is_known_by_its_request(tmp_path):
     ):
         _refused(lambda change=change: check_request(folder, wanted | change), message)
     _refused(lambda: check_request(folder, {"photo_sha256": "a"}), "other masks and another")
+    many = wanted | {f"setting_{k}": k for k in "abcdef"}
+    said = "another setting a and another setting b and another setting c and 3 more that differ:"
+    _refused(lambda: check_request(folder, many), said)
     (folder / "layers" / "car-1.png").unlink()
     _refused(lambda: check_request(folder, wanted), "layers/car-1.png is missing")
     save_layered_scene(row_of_cars()[0], tmp_path / "older")
