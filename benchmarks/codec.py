@@ -40,6 +40,7 @@ def decode_by_pycocotools(rle: dict) -> WindowMask:
 def encode_by_pycocotools(mask: WindowMask, height: int, width: int) -> dict:
     """The RLE of a mask that lies inside the image, by way of the image."""
     x0, y0, x1, y1 = mask.box
+    # In the order that it reads: all others are copied first.
     image = np.zeros((height, width), np.uint8, order="F")
     image[y0:y1, x0:x1] = mask.array
     rle = coco_mask.encode(image)

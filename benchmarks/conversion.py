@@ -193,8 +193,8 @@ def equal_outputs(timings: Sequence[Timing]) -> str:
     return "equal" if len(frozenset().union(*(t.outputs for t in timings))) == 1 else "DIFFERENT"
 
 
-def print_table(rows: list[list], last: str) -> None:
-    headers = ["", "", "instances/s", "s", last]
+def print_table(second: str, rows: list[list]) -> None:
+    headers = ["", second, "instances/s", "s", "times"]
     print(tabulate(rows, headers, "github", floatfmt=("", "", ",.0f", ".2f", ".2f")))
 
 
@@ -232,30 +232,34 @@ def on_the_cpu(
         ]
         of_workers = {workers: best[setting.name] for workers, setting in settings.items()}
         by_workers += [
-            [method, f"{workers} workers", t.rate, t.seconds, t.rate / one.rate]
+            [method, workers, t.rate, t.seconds, t.rate / one.rate]
             for workers, t in of_workers.items()
         ]
         same.append(f"{method}: {equal_outputs(list(of_workers.values()))}")
     print("by image size, without workers; times: the time of the conversion, to the first")
-    print_table(by_size, "times")
+    print_table("image", by_size)
     print("\nby workers; times: the rate, to that of 1 worker")
-    print_table(by_workers, "times")
+    print_table("workers", by_workers)
     print(f"bytes for all numbers of workers: {'; '.join(same)}")
 
 
 def on_the_gpu(arguments: tuple[str, ...], file: Path, folder: Path, repeats: int) -> None:
     """Measure and print, with the network on the GPU; see ``on_the_cpu``."""
-    workers = [0, usable_cores()]
-    settings = [
-        Setting(f"{n} workers", file, ("--num-gpus", "1", "--num-workers", str(n), *arguments))
-        for n in workers
-    ]
-    best = measure(settings, folder, repeats)
-    first = best[settings[0].name]
+
+    def setting(workers: int) -> Setting:
+        chosen = ("--num-gpus", "1", "--num-workers", str(workers), *arguments)
+        return Setting(f"network on the GPU, {workers} workers", file, chosen)
+
+    settings = {workers: setting(workers) for workers in (0, usable_cores())}
+    best = measure(list(settings.values()), folder, repeats)
+    of_workers = {workers: best[setting.name] for workers, setting in settings.items()}
     print(f"\nnetwork on {torch.cuda.get_device_name()}; times: the rate, to that without workers")
-    rows = [["network", n, t.rate, t.seconds, t.rate / first.rate] for n, t in best.items()]
-    print_table(rows, "times")
-    print(f"bytes: {equal_outputs(list(best.values()))}")
+    rows = [
+        ["network", workers, t.rate, t.seconds, t.rate / of_workers[0].rate]
+        for workers, t in of_workers.items()
+    ]
+    print_table("workers", rows)
+    print(f"bytes: {equal_outputs(list(of_workers.values()))}")
 
 
 def main() -> None:
@@ -271,7 +275,7 @@ def main() -> None:
         type=int,
         metavar="N",
         help="of a file at least; those of the data set come again and again if they are fewer "
-        "(default: 1024 per core, 4096 at least)",
+        "(default: 1024 per core, 8192 at least)",
     )
     parser.add_argument(
         "--repeats", type=int, default=3, metavar="N", help="turns of each setting (default: 3)"
@@ -292,7 +296,7 @@ def main() -> None:
             torch.save({"model": build_model(cfg).state_dict()}, weights)
             network += ("--weights", str(weights))
         network += tuple(args.opts)
-        wanted = max(args.instances or max(4096, 1024 * usable_cores()), 1)
+        wanted = max(args.instances or max(8192, 1024 * usable_cores()), 1)
         scenes = scenes_of(args.dataset, wanted)
         files, instances = {}, 0
         for k, least in enumerate(((1, 1), _LARGE)):
@@ -302,8 +306,8 @@ def main() -> None:
         if len(files) < 2:
             raise UserError(f"the images of {args.dataset} are too large for a comparison")
         print(f"{instances:,} instances of {args.dataset}, best of {args.repeats}")
-        on_the_cpu({"rule convex_r": ("--method", "convex_r"), "network": network}, files, folder,
-                   args.repeats)  # fmt: skip
+        methods = {"rule convex_r": ("--method", "convex_r"), "network": network}
+        on_the_cpu(methods, files, folder, args.repeats)
         if cfg.MODEL.DEVICE.startswith("cuda"):
             on_the_gpu(network, next(iter(files.values())), folder, args.repeats)
         else:

@@ -27,7 +27,7 @@ from deocclusion_d2.config import load_config
 from deocclusion_d2.data.datasets import ensure_registered
 from deocclusion_d2.data.scenes import scene_from_record
 from deocclusion_d2.deoccluder import Deoccluder
-from deocclusion_d2.errors import one_line_errors
+from deocclusion_d2.errors import UserError, one_line_errors
 from deocclusion_d2.inference import load_model
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, WindowMask
 
@@ -183,8 +183,12 @@ def main() -> None:
         cfg.DEOCCLUSION.ORDERING_PRIOR = ""
         model = build_model(cfg).eval() if args.random_weights else load_model(cfg)
         records = DatasetCatalog.get(ensure_registered(args.dataset))
-        chosen = np.linspace(0, len(records) - 1, min(args.images, len(records))).astype(int)
+        chosen = np.linspace(0, len(records) - 1, min(max(args.images, 0), len(records))).astype(
+            int
+        )
         scenes = [scene_from_record(records[i])[0] for i in chosen]
+        if not scenes:
+            raise UserError(f"--images {args.images} of {args.dataset}: there is nothing to do")
 
         cfg.DEOCCLUSION.CONSTRAIN = False
         raw = Deoccluder.from_config(cfg, model)

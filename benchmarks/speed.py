@@ -28,12 +28,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from detectron2.data import MetadataCatalog
-from detectron2.utils.file_io import PathManager
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.datasets import ensure_registered
-from deocclusion_d2.errors import UserError, one_line_errors
+from deocclusion_d2.errors import one_line_errors
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.version import __version__
 from deocclusion_d2.workers import usable_cores
@@ -112,14 +110,15 @@ def dataset_or_made(name: str | None, folder: Path) -> str:
     """The data set to use: the one named, else kitti_mots_dev if it is there, else a made one.
 
     Raises:
-        UserError: there is none of that name, or its file is missing.
+        UserError: there is none of that name.
     """
+    # Not above: deocclusion_d2 silences warnings of what Detectron2 imports.
+    from detectron2.data import MetadataCatalog
+
     wanted = ensure_registered(name or _DATASET)
-    file = MetadataCatalog.get(wanted).json_file
-    if PathManager.isfile(file):
+    file = Path(MetadataCatalog.get(_DATASET).annotation_json)
+    if name is not None or file.is_file():
         return wanted
-    if name is not None:
-        raise UserError(f"data set {name}: there is no file {file}")
     write_made(folder / "ellipses.json")
     print(f"no {_DATASET} ({file}): {_MADE_IMAGES} images of ellipses instead")
     return f"coco:{folder / 'ellipses.json'}"
@@ -128,7 +127,8 @@ def dataset_or_made(name: str | None, folder: Path) -> str:
 def run(program: str, *arguments: str) -> None:
     """Run a program of this folder, which prints its tables; end as it ends, if it fails."""
     print(f"\n## {program}\n", flush=True)
-    done = subprocess.run([sys.executable, str(_HERE / program), *arguments])
+    python = [sys.executable, "-W", "ignore::FutureWarning"]  # what Detectron2 imports gives them
+    done = subprocess.run([*python, str(_HERE / program), *arguments])
     if done.returncode:
         sys.exit(done.returncode)
 
