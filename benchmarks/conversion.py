@@ -36,6 +36,7 @@ import torch
 from detectron2.data import DatasetCatalog
 from detectron2.modeling import build_model
 from tabulate import tabulate
+from tqdm import tqdm
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.datasets import ensure_registered
@@ -181,10 +182,12 @@ def convert(setting: Setting, output: Path) -> Timing:
 def measure(settings: Sequence[Setting], folder: Path, repeats: int) -> dict[str, Timing]:
     """The best of several conversions by each setting; the settings take turns."""
     best: dict[str, Timing] = {}
-    for _ in range(repeats):
-        for setting in settings:
+    with tqdm(total=repeats * len(settings), unit="conversion", leave=False) as bar:
+        for setting in list(settings) * repeats:
+            bar.set_description(setting.name)
             timing = convert(setting, folder / "output.json")
             best[setting.name] = timing.better(best.get(setting.name, timing))
+            bar.update()
     return best
 
 
@@ -275,7 +278,7 @@ def main() -> None:
         type=int,
         metavar="N",
         help="of a file at least; those of the data set come again and again if they are fewer "
-        "(default: 1024 per core, 8192 at least)",
+        "(default: 1024 per core, 4096 at least)",
     )
     parser.add_argument(
         "--repeats", type=int, default=3, metavar="N", help="turns of each setting (default: 3)"
@@ -296,7 +299,7 @@ def main() -> None:
             torch.save({"model": build_model(cfg).state_dict()}, weights)
             network += ("--weights", str(weights))
         network += tuple(args.opts)
-        wanted = max(args.instances or max(8192, 1024 * usable_cores()), 1)
+        wanted = max(args.instances or max(4096, 1024 * usable_cores()), 1)
         scenes = scenes_of(args.dataset, wanted)
         files, instances = {}, 0
         for k, least in enumerate(((1, 1), _LARGE)):

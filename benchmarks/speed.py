@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def machine() -> str:
         parts.append(torch.backends.cpu.get_cpu_capability())
     parts += [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
     parts.append(f"torch {torch.__version__} with {torch.get_num_threads()} threads")
+    if hasattr(os, "getloadavg"):
+        parts.append(f"load {os.getloadavg()[0]:.1f} before")
     return ", ".join([*parts, f"deocclusion_d2 {__version__}"])
 
 
