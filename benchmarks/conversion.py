@@ -3,10 +3,10 @@
 
 Objects of a data set are written as one file in images of their own size, and as another, the same
 pixels, in images of 12 megapixels. tools/convert_modal_to_amodal.py converts them, each time in a
-process of its own: both files without workers, and the first with 1, 2, 4 ... workers up to one per
-core. Where there is a GPU, the network runs there too, without workers and with one per core. The
-settings take turns, and the best turn of each counts. Outputs of any number of workers are
-compared byte by byte.
+process of its own: both files with 1 worker, which is one thread, and the first without workers and
+with 2, 4 ... up to one per core. Where there is a GPU, the network runs there too, without workers
+and with one per core. The settings take turns, and the best turn of each counts. Outputs of any
+number of workers are compared byte by byte.
 
   benchmarks/conversion.py --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
       --dataset kitti_mots_dev MODEL.WEIGHTS model_final.pth
@@ -226,12 +226,13 @@ def on_the_cpu(
             )
             for workers in worker_counts(usable_cores())
         }
-        in_large = Setting(f"{method}, {large}", files[large], settings[0].arguments)
-        best = measure([settings[0], in_large, *list(settings.values())[1:]], folder, repeats)
-        small, big, one = (best[s.name] for s in (settings[0], in_large, settings[1]))
+        in_large = Setting(f"{method}, {large}", files[large], settings[1].arguments)
+        turns = [settings[0], settings[1], in_large, *list(settings.values())[2:]]
+        best = measure(turns, folder, repeats)
+        one, big = best[settings[1].name], best[in_large.name]
         by_size += [
-            [method, name, t.rate, t.seconds, small.rate / t.rate]
-            for name, t in ((own, small), (large, big))
+            [method, name, t.rate, t.seconds, one.rate / t.rate]
+            for name, t in ((own, one), (large, big))
         ]
         of_workers = {workers: best[setting.name] for workers, setting in settings.items()}
         by_workers += [
@@ -239,7 +240,7 @@ def on_the_cpu(
             for workers, t in of_workers.items()
         ]
         same.append(f"{method}: {equal_outputs(list(of_workers.values()))}")
-    print("by image size, without workers; times: the time of the conversion, to the first")
+    print("by image size, with 1 worker; times: the time of the conversion, to the first")
     print_table("image", by_size)
     print("\nby workers; times: the rate, to that of 1 worker")
     print_table("workers", by_workers)
