@@ -58,7 +58,7 @@ class InstanceTable:
         image_index: list[int] = []
         self.file_names: list[str] = []
         self.image_sizes: list[tuple[int, int]] = []
-        self.crowds = self.empty = 0
+        self.crowds = self.empty = self.small = 0
         for record in records:
             self.file_names.append(record["file_name"])
             self.image_sizes.append((record["height"], record["width"]))
