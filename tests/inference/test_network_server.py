@@ -140,14 +140,14 @@ class AskForTrouble(Ask):
 
 @needs_fork
 def test_a_caller_that_stops_early_and_an_error():
-    runner = FakeRunner(4)
+    runner, others = FakeRunner(4), set(multiprocessing.active_children())
     with NetworkServer([runner], 1) as server:
         results = map_in_order(AskForTrouble(runner, server), [1, 0, 1], 1)
         expected = [int(s["mask"].sum() * s["factor"]) for s in samples(1, 2)]
         assert next(results) == expected
         with pytest.raises(UserError, match=r"^the network is broken$"):
             next(results)
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= others
 
 
 @dataclass(frozen=True)
