@@ -51,7 +51,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.8.0.76"],
-    # COCO's evaluation about ten times as fast, the same numbers; without it, pycocotools'.
+    # COCO's evaluation in less time, the same numbers; without it, pycocotools'.
     "fast": ["hotcoco>=1.3"],
     # hotcoco: the extra `fast`, which the tests compare with pycocotools.
     # setuptools, unearth: the tests of the packaging build without an isolated environment.

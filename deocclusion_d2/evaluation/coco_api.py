@@ -1,6 +1,6 @@
 """COCO's evaluation by hotcoco where it is installed, by pycocotools otherwise: the same numbers.
 
-hotcoco (the extra ``fast``) is about ten times as fast. Its arrays are those of pycocotools
+hotcoco (the extra ``fast``) is much faster. Its arrays are those of pycocotools
 to the bit, where ids are numbers from 0 on (annotations: from 1 on) and no score is NaN. What is
 given to either is therefore numbered anew here.
 """
