@@ -72,7 +72,7 @@ def build_draw_loader(cfg, mapper: DrawMapper) -> DrawTrainLoader:
     return DrawTrainLoader(
         mapper,
         total_batch_size=cfg.SOLVER.IMS_PER_BATCH,
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        num_workers=_num_workers(cfg),
         pin_memory=cfg.MODEL.DEVICE.startswith("cuda"),
     )
 
@@ -192,10 +192,17 @@ def build_scene_test_loader(
         MapDataset(_Records(records), SceneMapper(load_images)),
         batch_size=cfg.TEST.IMS_PER_BATCH,
         sampler=InferenceSampler(len(records)),
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        num_workers=_num_workers(cfg),
         collate_fn=list,
         worker_init_fn=enter_worker,
     )
+
+
+def _num_workers(cfg) -> int:
+    workers = cfg.DATALOADER.NUM_WORKERS
+    if workers < 0:
+        raise UserError(f"DATALOADER.NUM_WORKERS (--num-workers) = {workers}: use 0 or more")
+    return workers
 
 
 class _Records(Dataset):

@@ -117,6 +117,11 @@ def test_prior(data, model, workers, tmp_path):
     assert path.read_bytes() == reference.read_bytes()
 
 
+def test_a_number_below_0_is_one_line(data):
+    with pytest.raises(UserError, match=r"^DATALOADER.NUM_WORKERS \(--num-workers\) = -1: use 0"):
+        build_scene_test_loader(config(-1), data)
+
+
 class Picky(Deoccluder):
     def __call__(self, scenes):
         if any(3 in record["scene"].category_ids for record in scenes):
