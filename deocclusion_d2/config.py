@@ -129,6 +129,19 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # was cut: a hint that real neighbours, which share their image's pixels, do not give. True: the
     # eraser is put on the pixels of the target's image first, and both are resized together.
     cfg.INPUT.PARTIAL_COMPLETION.COMMON_GRID = False
+    # The border between target and eraser, redrawn as in real masks; lengths as shares of the
+    # patch's side. In Fig. 3a the two share their border to the pixel.
+    cfg.INPUT.PARTIAL_COMPLETION.SEAMS = node()
+    # Probability of a redrawn border. 0: Fig. 3a.
+    cfg.INPUT.PARTIAL_COMPLETION.SEAMS.PROBABILITY = 0.0
+    # Width of the gap between the two, uniform in this range; negative: they overlap.
+    cfg.INPUT.PARTIAL_COMPLETION.SEAMS.GAP = (-0.02, 0.06)
+    # Largest displacement that varies along the border.
+    cfg.INPUT.PARTIAL_COMPLETION.SEAMS.RAGGED = 0.02
+    # Largest standard deviation of the Gaussian that smooths the border.
+    cfg.INPUT.PARTIAL_COMPLETION.SEAMS.SMOOTH = 0.015
+    # Probability that the gap is given to the eraser, as DEOCCLUSION.GAP gives it in inference.
+    cfg.INPUT.PARTIAL_COMPLETION.SEAMS.CLOSED = 0.5
 
     # ---- inference --------------------------------------------------------------------------
     cfg.DEOCCLUSION = node()

@@ -11,9 +11,10 @@ from ..systems import systems
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
 
-# Keys that all systems share and 0.1 did not have.
+# Keys, or nodes of them, that all systems share and 0.1 did not have.
 _NEW = {
     "MODEL.SYSTEM",
+    "INPUT.PARTIAL_COMPLETION.SEAMS",
     "DEOCCLUSION.CONTENT",
     "DEOCCLUSION.ORDERING_CONFIG",
     "DEOCCLUSION.COMPLETION_CONFIG",
@@ -32,7 +33,7 @@ def config_hash_of_0_1(cfg: CfgNode) -> str:
     values = {**dict(flatten(cfg)), **_LEFT_OUT}
     old: dict[str, Any] = {}
     for key, value in values.items():
-        if key in new:
+        if key in new or key.rpartition(".")[0] in new:
             continue
         *nodes, leaf = old_name.get(key, key).split(".")
         node = old

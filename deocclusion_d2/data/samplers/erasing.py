@@ -6,13 +6,14 @@ Shape shorthand: S: side of the patch in pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...structures.square_crop import SquareCrop, nearest_source_index
 from ...structures.window_mask import WindowMask
 from .crops import CropSettings, crop_arguments, draw_crop
+from .seams import Seam, SeamSettings, draw_seam
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ErasingSettings(CropSettings):
     erased_share: tuple[float, float] = (0.001, 0.9)
     max_placements: int = 100
     common_grid: bool = False
+    seams: SeamSettings = field(default_factory=SeamSettings)
 
     @classmethod
     def from_config(cls, cfg) -> ErasingSettings:
@@ -35,6 +37,7 @@ class ErasingSettings(CropSettings):
             erased_share=tuple(options.ERASED_SHARE),
             max_placements=options.MAX_PLACEMENTS,
             common_grid=options.COMMON_GRID,
+            seams=SeamSettings.from_config(cfg),
         )
 
 
@@ -43,9 +46,11 @@ class PartialCompletionSample:
     """One training sample.
 
     Attributes:
-        modal_mask: (S, S) bool, A: the target. The network sees ``modal_mask & ~eraser``, which is
-            A \\ B in case 1 and all of A in case 2.
+        modal_mask: (S, S) bool, A: the target. The network sees ``modal_mask & ~eraser & ~gap``,
+            which is A \\ B in case 1 and all of A in case 2, if the border was not redrawn.
         eraser: (S, S) bool, B in case 1, B \\ A in case 2.
+        gap: (S, S) bool, pixels of A that are neither visible nor under the eraser; empty unless
+            borders are redrawn (``SeamSettings``).
         case: 1 or 2.
         crop: square of A in its image.
         flip: whether A's patch is mirrored.
@@ -53,6 +58,7 @@ class PartialCompletionSample:
 
     modal_mask: np.ndarray
     eraser: np.ndarray
+    gap: np.ndarray
     case: int
     crop: SquareCrop
     flip: bool
@@ -77,10 +83,15 @@ def draw_sample(
     case = 1 if rng.random() < settings.gamma else 2
     if case == 2:
         eraser &= ~modal_mask
+    seam = Seam(modal_mask, eraser, np.zeros_like(eraser))
+    # Nothing is drawn where borders stay: the samples of older versions stay as well.
+    if settings.seams.probability and rng.random() < settings.seams.probability:
+        seam = draw_seam(modal_mask, eraser, settings.seams, rng)
+    masks = (seam.modal_mask, seam.eraser, seam.gap)
     if size < settings.patch_size:
         index = nearest_source_index(size, settings.patch_size)
-        modal_mask, eraser = (m[index[:, None], index] for m in (modal_mask, eraser))
-    return PartialCompletionSample(modal_mask, eraser, case, crop, flip)
+        masks = tuple(mask[index[:, None], index] for mask in masks)
+    return PartialCompletionSample(*masks, case, crop, flip)
 
 
 def draw_other(

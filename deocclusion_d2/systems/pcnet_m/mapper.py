@@ -72,8 +72,9 @@ class PartialCompletionMapper(InstanceDrawMapper):
     def draw(self, index: int, rng: np.random.Generator) -> dict:
         """Returns a dict of one sample, S the patch's side:
 
-        ``modal_mask`` (S, S) uint8 0/1, ``eraser`` (S, S) uint8 0/1, ``category_id`` int64, and
-        ``image`` (S, S, 3) uint8 RGB when images are loaded.
+        ``modal_mask`` (S, S) uint8 0/1, ``eraser`` (S, S) uint8 0/1, ``category_id`` int64,
+        ``gap`` (S, S) uint8 0/1 when borders are redrawn, and ``image`` (S, S, 3) uint8 RGB when
+        images are loaded.
         """
         other = int(rng.integers(len(self.instances)))
         sample = draw_sample(
@@ -84,6 +85,8 @@ class PartialCompletionMapper(InstanceDrawMapper):
             "eraser": sample.eraser.view(np.uint8),
             "category_id": self.instances.category_ids[index],
         }
+        if self.settings.seams.probability:
+            out["gap"] = sample.gap.view(np.uint8)
         if self.load_image:
             out["image"] = sample.crop.resize_image(
                 self.image(index), self.settings.patch_size, sample.flip

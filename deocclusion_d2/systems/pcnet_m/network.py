@@ -30,6 +30,8 @@ class PCNetM(InstanceNetwork):
     - ``modal_mask``: (N, S, S) uint8 0/1, the target instance A. What the eraser covers of it is
       hidden from the network, so this is the training target as well;
     - ``eraser``: (N, S, S) uint8 0/1;
+    - ``gap``: (N, S, S) uint8 0/1, pixels of the target that are hidden though the eraser does not
+      cover them; only in training, and only where borders are redrawn;
     - ``category_id``: (N,) int64, the data set's category id, 1 where there are no categories;
     - ``image``: (N, S, S, 3) uint8 RGB, only when the network uses colours.
 
@@ -87,6 +89,8 @@ class PCNetM(InstanceNetwork):
         dtype = self.dtype
         eraser = batch["eraser"].to(dtype)
         visible = batch["modal_mask"].to(dtype) * (1 - eraser)
+        if "gap" in batch:
+            visible = visible * (1 - batch["gap"].to(dtype))
         if self.use_category:
             visible = visible * batch["category_id"].to(dtype).view(-1, 1, 1)
         channels = [visible[:, None], eraser[:, None]]
