@@ -22,6 +22,7 @@ from .inference.steps import (
     owns_pixels,
     require_categories,
 )
+from .pretrained import DEFAULT, find_pretrained
 from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
 
@@ -47,6 +48,7 @@ class Deoccluder:
 
     Example::
 
+        deoccluder = Deoccluder.from_pretrained()            # the network of the package
         deoccluder = Deoccluder.from_config(cfg)             # cfg.MODEL.WEIGHTS are loaded
         result = deoccluder.predict(masks, category_ids)     # one image
         result.graph.edges, result.amodal_masks
@@ -115,6 +117,25 @@ class Deoccluder:
         if not owns_pixels(cfg) and not options.PAPER_PROTOCOL:
             description["overlaps"] = options.OVERLAPS
         return cls(ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path = DEFAULT,
+        opts: Sequence[str] = (),
+        config_file: str | None = None,
+    ) -> Deoccluder:
+        """Build the method of a trained network, by default of the one that comes along.
+
+        Args:
+            name: see ``find_pretrained``: a name, a folder, a file of weights, or hf://...
+            opts: alternating config keys and values.
+            config_file: the config, for weights that have none beside them.
+
+        Raises:
+            UserError: there is no such network, or see ``from_config``.
+        """
+        return cls.from_config(find_pretrained(name, config_file).load_config(opts))
 
     @classmethod
     def baseline(cls, name: str, overlaps: str = OVERLAP_RULES[0]) -> Deoccluder:
@@ -294,6 +315,19 @@ def uses_network(method: str) -> bool:
     return find_step("completion", method)[1].uses_network
 
 
+def uses_default_network(
+    method: str | None, config_file: str | None, weights: str | None
+) -> bool:
+    """Whether ``method_config`` takes the network that comes with the package.
+
+    Raises:
+        UserError: there is no such method.
+    """
+    if config_file or weights not in (None, "", DEFAULT):
+        return False
+    return method is None or uses_network(method)
+
+
 def method_config(
     method: str | None, config_file: str | None, weights: str | None, opts: Sequence[str] = ()
 ) -> CfgNode:
@@ -301,25 +335,21 @@ def method_config(
 
     Args:
         method: see ``accepted_methods``; None for the config's own completion.
-        config_file: YAML file, or a config's name.
-        weights: checkpoint; None or "" for the config's ``MODEL.WEIGHTS``.
+        config_file: YAML file, or a config's name; None for that of the weights.
+        weights: checkpoint; None or "" for the config's ``MODEL.WEIGHTS``. Without ``config_file``
+            what ``find_pretrained`` takes, and None for the network that comes along.
         opts: alternating config keys and values.
 
     Raises:
         UserError: naming the option or key.
     """
-    if not config_file:
-        *others, last = rule_methods()
-        rules = f"use --method {', '.join(others)} or {last}"
-        if method is None:
-            raise UserError(f"name the network's --config-file and --weights; without them {rules}")
-        raise UserError(
-            f"--method {method} needs --config-file and --weights; without them {rules}"
-        )
     if len(opts) % 2:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")
-    chosen = ["MODEL.WEIGHTS", weights] if weights else []
-    cfg = load_config(config_file, [*opts, *chosen])
+    if config_file:
+        chosen = ["MODEL.WEIGHTS", weights] if weights else []
+        cfg = load_config(config_file, [*opts, *chosen])
+    else:
+        cfg = find_pretrained(weights or DEFAULT).load_config(opts)
     if method is not None:
         name = find_step("completion", method, "--method")[0]
         cfg = with_steps(cfg, completion=name, keep=opts[::2])

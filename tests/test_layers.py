@@ -44,6 +44,7 @@ LAYERS = (
     "visualization",
     "systems",
     "config",
+    "pretrained",
     "deoccluder",
     "engine",
     "conversion",

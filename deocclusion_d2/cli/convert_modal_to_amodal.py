@@ -20,6 +20,9 @@ from .worker_arguments import add_num_workers
 
 EXAMPLES = """\
 examples:
+  any masks, with the network that comes with this package:
+    %(prog)s --input masks.json --output amodal.json
+
   KINS, with a trained PCNet-M, on one GPU:
     %(prog)s --config-file configs/pcnet_m_kins.yaml --weights output/model_final.pth \\
         --input KINS/instances_train.json --output KINS/pseudo_amodal_train.json
@@ -124,10 +127,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-file",
         metavar="YAML",
-        help="config of the method's network, a file or a name; rules need none",
+        help="config of the method's network, a file or a name (default: that of --weights)",
     )
     parser.add_argument(
-        "--weights", metavar="FILE", help="trained network (default: the config's MODEL.WEIGHTS)"
+        "--weights",
+        metavar="FILE",
+        help="trained network: a file, the folder of a training, or hf://USER/REPOSITORY (default: "
+        "the config's MODEL.WEIGHTS; without --config-file the network that comes along)",
     )
     parser.add_argument(
         "--image-root",

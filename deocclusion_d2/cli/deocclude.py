@@ -5,12 +5,12 @@ edit_scene.py (deocclusion-d2 edit) edits: layers/NAME.png (RGBA), background.pn
 graph.json (order, boxes, categories, masks as RLE) and overview.png.
 
 Examples:
-  With trained networks:
+  With the network that comes with this package, and a smooth fill:
+    %(prog)s --image photo.jpg --masks coco.json --output photo_layers
+  With networks of your own:
     %(prog)s --image photo.jpg --masks coco.json --output photo_layers \\
         --config-file configs/pcnet_m_cocoa.yaml --weights pcnet_m.pth \\
         --content-config configs/pcnet_c_cocoa.yaml --content-weights pcnet_c.pth
-  Without any: Convex^R and a smooth fill:
-    %(prog)s --image photo.jpg --masks coco.json --output photo_layers
   And a page in which it is edited, in any browser, without a server:
     %(prog)s --image photo.jpg --masks coco.json --output photo_layers --html scene.html
   A folder of photos, whose objects a detector finds:
@@ -47,14 +47,21 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     source.add_argument("--detector", metavar="YAML", help="config of an instance segmentation")
     parser.add_argument("--detector-weights", metavar="FILE", help="default: MODEL.WEIGHTS")
-    parser.add_argument("--config-file", metavar="YAML", help="of the order's and masks' network")
-    parser.add_argument("--weights", metavar="FILE", help="default: MODEL.WEIGHTS")
+    parser.add_argument(
+        "--config-file",
+        metavar="YAML",
+        help="of the order's and masks' network (default: that of --weights)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="default: MODEL.WEIGHTS, or without --config-file the network that comes along",
+    )
     parser.add_argument(
         "--method",
         choices=accepted_methods(),
         metavar="NAME",
-        help=f"{', '.join(method_names())} (default: the config's with --config-file, convex_r "
-        "without)",
+        help=f"{', '.join(method_names())} (default: the config's)",
     )
     parser.add_argument(
         "--content-config",

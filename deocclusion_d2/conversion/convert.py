@@ -21,6 +21,7 @@ from tqdm import tqdm
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
+from ..pretrained import DEFAULT
 from ..structures import own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
@@ -72,6 +73,8 @@ def convert(
         return source, Method.build(job)
 
     source, method = _together(prepare)
+    if main and method.uses_default_network:
+        print(f"network: {DEFAULT!r}, which comes with this package (others: --config-file)")
     info = {"version": __version__, **_describe(job, source), **method.settings}
     folder = ShardFolder(job.shard_folder)
 

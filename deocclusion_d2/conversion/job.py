@@ -12,6 +12,7 @@ from ..deoccluder import (
     method_config,
     method_name,
     use_fingerprint,
+    uses_default_network,
     uses_network,
     uses_own_network,
 )
@@ -32,8 +33,8 @@ class ConversionJob:
         output: JSON to write.
         method: one of ``deoccluder.accepted_methods()``; None for the config's own completion.
         format: a name of ``ANNOTATION_FORMATS``; None to tell it from the annotations.
-        config_file, weights: of the method's network; weights None for the config's
-            ``MODEL.WEIGHTS``. The methods without network need neither.
+        config_file, weights: of the method's network; see ``deoccluder.method_config``. The
+            methods without network need neither.
         opts: alternating config keys and values.
         image_root: folder of the images, for models that look at colours and COCOA files without
             image sizes; the folder of ``images_from``, or else of the input, when None.
@@ -148,12 +149,14 @@ class Method:
         settings: all that decides the result beside the input, JSON-able; for the output's info.
         config: hash of the config, for the shards alone.
         config_of_0_1: the same as version 0.1 made it.
+        uses_default_network: whether it runs the network that comes with the package.
     """
 
     deoccluder: Deoccluder
     settings: dict[str, Any]
     config: str = ""
     config_of_0_1: str = ""
+    uses_default_network: bool = False
 
     @classmethod
     def build(cls, job: ConversionJob) -> Method:
@@ -166,7 +169,8 @@ class Method:
         if uses_own_network(cfg):
             weights = job.weights_file(cfg)
             settings |= {"weights": weights.name, "weights_sha256": file_sha256(weights)}
-        return cls(deoccluder, settings, use_fingerprint(cfg), config_hash_of_0_1(cfg))
+        default = uses_default_network(job.method, job.config_file, job.weights)
+        return cls(deoccluder, settings, use_fingerprint(cfg), config_hash_of_0_1(cfg), default)
 
 
 def _one_line(error: Exception) -> str:

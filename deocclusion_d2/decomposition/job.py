@@ -19,6 +19,7 @@ from ..deoccluder import (
     content_source,
     method_config,
     method_name,
+    uses_default_network,
     uses_network,
     uses_own_network,
 )
@@ -27,6 +28,7 @@ from ..files import file_sha256, hash_of
 from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
 from ..outputs import Inputs, files_in_name
+from ..pretrained import DEFAULT
 from ..structures import LayeredScene, OverlapSummary
 from ..systems import find_step
 from ..unfinished import clean_leftovers
@@ -48,8 +50,6 @@ from .scene_folder import (
 )
 
 OVERVIEW_FILE = "overview.png"
-# What needs no training.
-_METHOD = "convex_r"
 # Photos that share the networks' batches.
 _PHOTOS_PER_STEP = 8
 
@@ -64,10 +64,8 @@ class DecompositionJob:
             it holds one decomposition per photo.
         masks: see ``open_masks``; or None, with ``detector`` set.
         detector, detector_weights: config and weights of an instance-segmentation network.
-        method: one of ``deoccluder.accepted_methods()``; None: the config's, and "convex_r"
-            without a config file.
-        config_file, weights: of the order's and the masks' network; weights None for the config's
-            ``MODEL.WEIGHTS``.
+        method: one of ``deoccluder.accepted_methods()``; None for the config's.
+        config_file, weights: of the order's and the masks' network; see ``method_config``.
         content_config, content_weights: likewise of the colours' network; None: what
             ``DEOCCLUSION.CONTENT`` says, which is the smooth fill unless the config has more.
         opts: alternating config keys and values, for all these configs.
@@ -274,18 +272,19 @@ class _Tools:
     @classmethod
     def of(cls, job: DecompositionJob) -> _Tools:
         description: dict[str, Any] = {}
-        if job.config_file or (job.method is not None and uses_network(job.method)):
+        if job.config_file or job.method is None or uses_network(job.method):
             settings = method_config(job.method, job.config_file, job.weights, job.opts)
             method = method_name(settings.DEOCCLUSION.COMPLETION)
             description["method"] = method
             deoccluder = Deoccluder.from_config(settings)
+            if uses_default_network(job.method, job.config_file, job.weights):
+                method += f" of the network {DEFAULT!r}, which comes with this package"
             if uses_own_network(settings):
                 description |= _weights("weights", settings)
         else:
             settings = load_config(None, job.opts)
-            method = job.method or _METHOD
-            description["method"] = method
-            deoccluder = Deoccluder.baseline(method, settings.DEOCCLUSION.OVERLAPS)
+            description["method"] = method = job.method
+            deoccluder = Deoccluder.baseline(job.method, settings.DEOCCLUSION.OVERLAPS)
         content, text, of_content, content_settings = _content(job, settings)
         description |= {**of_content, **deoccluder.describe()}
         dilation, inset = settings.DEOCCLUSION.CONTENT_DILATION, settings.DEOCCLUSION.CONTENT_INSET
@@ -340,8 +339,8 @@ def _check_options(job: DecompositionJob) -> None:
         raise UserError("--detector-weights needs --detector")
     if job.content_weights and not job.content_config:
         raise UserError("--content-weights needs --content-config")
-    if job.weights and not job.config_file:
-        raise UserError("--weights needs --config-file")
+    if job.weights and not job.config_file and not (job.method is None or uses_network(job.method)):
+        raise UserError(f"--method {job.method} uses no network: leave out --weights")
     if len(job.opts) % 2:
         raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(job.opts)!r} is not")
 

@@ -186,9 +186,8 @@ class TestOneClearLine:
 
     def test_settings(self, fails, weights, tmp_path):
         config = ROOT / "configs/pcnet_m_kins.yaml"
-        assert fails() == (
-            "name the network's --config-file and --weights; without them use --method raw, "
-            "convex or convex_r"
+        assert fails("--weights", tmp_path / "w.pth") == (
+            f"pretrained network '{tmp_path}/w.pth': there is no such folder or file; use 'general'"
         )
         assert fails("--config-file", config) == "--weights is missing, and MODEL.WEIGHTS is empty"
         assert fails("--config-file", tmp_path / "c.yaml", "--weights", weights) == (

@@ -206,8 +206,8 @@ def test_nothing_but_invalid_photos_is_a_failure(deocclude, photos, capsys):
     [
         ("d.png", [], "d.png: there is no object in it"),
         ("none.png", [], "none.png: there is no such file"),
-        ("a.png", ["--weights", "w.pth"], "--weights needs --config-file"),
-        ("a.png", ["--method", "pcnet"], "--method pcnet needs --config-file"),
+        ("a.png", ["--weights", "w.pth"], "'w.pth': there is no such folder or file"),
+        ("a.png", ["--method", "raw", "--weights", "w.pth"], "raw uses no network"),
         ("a.png", ["--content-weights", "w.pth"], "--content-weights needs --content-config"),
         ("a.png", ["--content-config", "none.yaml"], "none.yaml"),
         ("a.png", ["--content-config", CONFIG], "PCNetM fills in no colours"),

@@ -120,7 +120,7 @@ def test_draws_converted_annotations(draw, dataset, tmp_path):
     [
         (["--dataset", "nowhere", "--method", "raw"], "nowhere"),
         (["--input", "missing.json", "--method", "raw"], "missing.json"),
-        (["--dataset", "coco:{json}"], "name the network's --config-file and --weights"),
+        (["--dataset", "coco:{json}", "--weights", "w"], "'w': there is no such folder or file"),
         (["--dataset", "coco:{json}", "--method", "raw", "--image-ids", "9"], "no image 9"),
         (["--converted", "{json}"], "modal_segmentation"),
         (["--dataset", "coco:{json}", "--config-file", "no.yaml"], "no.yaml"),

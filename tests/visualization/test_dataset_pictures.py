@@ -222,8 +222,3 @@ def test_a_size_that_cannot_be_drawn_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"--scale 121: image 1 of 100 x 40 pixels would be"):
         list(render_records([record], as_converted, tmp_path, "Raw", scale=121.0))
     assert not list(tmp_path.iterdir())
-
-
-def test_network_needs_a_config():
-    with pytest.raises(UserError, match="--method pcnet_nog needs --config-file"):
-        build_deoccluder("pcnet_nog")

@@ -44,7 +44,8 @@ def draw_samples(batch: Mapping, result: Mapping | None = None) -> np.ndarray:
     """
     if result is None:
         return sample_grid(split_batch(batch))
-    return training_image(batch["modal_mask"], batch["eraser"], result["probability"])
+    gaps = batch.get("gap")
+    return training_image(batch["modal_mask"], batch["eraser"], result["probability"], gaps=gaps)
 
 
 def case_of(sample: Mapping) -> int:
@@ -57,22 +58,22 @@ def sample_tiles(sample: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a training sample consists of.
 
     Args:
-        sample: ``modal_mask`` (S, S) 0/1, the target A; ``eraser`` (S, S) 0/1; optionally ``image``
-            (S, S, 3) uint8 RGB.
+        sample: ``modal_mask`` (S, S) 0/1, the target A; ``eraser`` (S, S) 0/1; optionally ``gap``
+            (S, S) 0/1 and ``image`` (S, S, 3) uint8 RGB.
 
     Returns:
         Network input, eraser, and target over both, each (S, S, 3) uint8. The input is white, the
-        target blue where it is visible and orange under the eraser, the eraser grey. With an image
+        target blue where it is visible and orange where it is not, the eraser grey. With an image
         the input is what the network sees of it, brightest inside the target.
     """
-    target, eraser = _masks(sample["modal_mask"], sample["eraser"])
-    visible = target & ~eraser
+    target, eraser, gap = _masks(sample["modal_mask"], sample["eraser"], sample.get("gap", 0))
+    visible = target & ~eraser & ~gap
     first, second = _paint(visible, PAPER), _paint(eraser, ERASER)
     if "image" in sample:
         image = _array(sample["image"]).astype(np.uint8)
         first = np.where(visible[..., None], image, image // 3)
         first[eraser] = 0
-    return first, second, _paint_target(target, eraser)
+    return first, second, _paint_target(target, visible, eraser)
 
 
 def sample_grid(samples: Iterable[Mapping], columns: int = 4, tile: int = _TILE) -> np.ndarray:
@@ -117,6 +118,7 @@ def overlay_prediction(
     modal_mask: torch.Tensor | np.ndarray,
     eraser: torch.Tensor | np.ndarray,
     probability: torch.Tensor | np.ndarray,
+    gap: torch.Tensor | np.ndarray | int = 0,
 ) -> np.ndarray:
     """A training sample and the network's answer, side by side.
 
@@ -124,23 +126,24 @@ def overlay_prediction(
         modal_mask: (S, S) 0/1, the target.
         eraser: (S, S) 0/1.
         probability: (S, S) foreground probability, 0-1.
+        gap: (S, S) 0/1, where the target is hidden beside the eraser; 0 for nowhere.
 
     Returns:
         (S, 3 * S, 3) uint8 RGB: network input (white) with the eraser (grey); the target; the
-        prediction, as bright as it is probable: blue inside the input, orange under the eraser,
-        red elsewhere.
+        prediction, as bright as it is probable: blue inside the input, orange under the eraser and
+        in the gap, red elsewhere.
     """
-    target, erased = _masks(modal_mask, eraser)
+    target, erased, between = _masks(modal_mask, eraser, gap)
     share = np.clip(_array(probability).astype(np.float32), 0, 1)[..., None]
-    visible = target & ~erased
+    visible = target & ~erased & ~between
     given = _paint(erased, ERASER)
     given[visible] = PAPER
     base = _paint(erased, ERASER).astype(np.float32)
     colors = _paint(np.ones_like(target), SPILLED).astype(np.float32)
-    colors[erased] = HIDDEN
+    colors[erased | between] = HIDDEN
     colors[visible] = VISIBLE
     predicted = np.round(base + (colors - base) * share).astype(np.uint8)
-    return np.concatenate([given, _paint_target(target, erased), predicted], axis=1)
+    return np.concatenate([given, _paint_target(target, visible, erased), predicted], axis=1)
 
 
 def training_image(
@@ -148,18 +151,21 @@ def training_image(
     erasers: torch.Tensor | np.ndarray,
     probabilities: torch.Tensor | np.ndarray,
     max_samples: int = 8,
+    gaps: torch.Tensor | np.ndarray | None = None,
 ) -> np.ndarray:
     """``overlay_prediction`` of the first samples of a batch, one below the other.
 
     Args:
         modal_masks, erasers, probabilities: (B, S, S) each.
         max_samples: how many to draw.
+        gaps: (B, S, S); see ``overlay_prediction``.
 
     Returns:
         (min(B, max_samples) * S, 3 * S, 3) uint8 RGB.
     """
-    triples = zip(modal_masks, erasers, probabilities, strict=True)
-    rows = [overlay_prediction(*t) for t, _ in zip(triples, range(max_samples), strict=False)]
+    gaps = [0] * len(modal_masks) if gaps is None else gaps
+    samples = zip(modal_masks, erasers, probabilities, gaps, strict=True)
+    rows = [overlay_prediction(*s) for s, _ in zip(samples, range(max_samples), strict=False)]
     return np.concatenate(rows, axis=0)
 
 
@@ -181,10 +187,10 @@ def _paint(mask: np.ndarray, color: Color) -> np.ndarray:
     return picture
 
 
-def _paint_target(target: np.ndarray, eraser: np.ndarray) -> np.ndarray:
+def _paint_target(target: np.ndarray, visible: np.ndarray, eraser: np.ndarray) -> np.ndarray:
     picture = _paint(eraser, ERASER)
-    picture[target & ~eraser] = VISIBLE
-    picture[target & eraser] = HIDDEN
+    picture[target] = HIDDEN
+    picture[visible] = VISIBLE
     return picture
 
 
