@@ -29,7 +29,7 @@ MAX_OBJECTS = 100
 SPLITS = {"train": 0, "val": 1}
 """Split to its number in the seed."""
 
-_CHUNK = 16  # images that a worker makes at a time
+_CHUNK = 4  # images that a worker makes at a time
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_enough_of_every_object_shows(heaps: list[list[GenericObject]]) -> None:
 
 def test_lower_is_nearer_in_half_of_the_heaps_alone() -> None:
     in_order, of_all = [], []
-    for seed in range(60):
+    for seed in range(30):
         objects = compose_scene(np.random.default_rng(seed), HEIGHT, WIDTH, scattered=False)
         lowest = [int(np.flatnonzero(item.amodal.any(axis=1))[-1]) for item in objects]
         pairs = [a >= b for a, b in combinations(lowest, 2)]  # the first one is in front
@@ -64,7 +64,7 @@ def test_lower_is_nearer_in_half_of_the_heaps_alone() -> None:
             in_order.append(seed)
         else:
             of_all += pairs
-    assert 18 <= len(in_order) <= 42
+    assert 8 <= len(in_order) <= 22
     assert 0.35 < np.mean(of_all) < 0.6  # the rest does not depend on the position
 
 
@@ -74,7 +74,7 @@ def test_scattered_objects_are_whole_and_keep_a_gap(apart: list[list[GenericObje
         masks = [WindowMask.from_array(item.amodal) for item in objects]
         for item in objects:
             np.testing.assert_array_equal(item.modal, item.amodal)
-        # Neighbours at up to 3 px are found with a kernel of 5.
+        # A kernel of 5 bridges gaps of up to 2 px.
         assert not any(a.touches(b, dilation=5) for a, b in combinations(masks, 2))
     assert np.mean([len(objects) for objects in apart]) > FEWEST
 
