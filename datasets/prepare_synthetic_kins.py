@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from deocclusion_d2.errors import INTERRUPTED, one_line_errors
-from deocclusion_d2.synthesis.street import SyntheticKinsConfig, split_statistics, write_splits
+from deocclusion_d2.synthesis.statistics import split_statistics
+from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
 _EPILOG = """\
 what it writes (the first release's layout, so the KINS loader reads it):

@@ -1,1 +1,1 @@
-"""Makers of rendered data sets, one package each."""
+"""Makers of synthetic data sets, one package each."""

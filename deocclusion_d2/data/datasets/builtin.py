@@ -29,6 +29,13 @@ _AMODAL = {
         "synthetic_KINS/instances_val.json",
         "synthetic_KINS/testing/image_2",
     ),
+    # Masks alone: there are no images.
+    "generic_shapes_train": (
+        "kins",
+        "generic_shapes/instances_train.json",
+        "generic_shapes/images",
+    ),
+    "generic_shapes_val": ("kins", "generic_shapes/instances_val.json", "generic_shapes/images"),
     # Where the README's conversion command writes.
     "kins_train_pseudo_amodal": (
         "pseudo_amodal",

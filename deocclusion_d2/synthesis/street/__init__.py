@@ -4,7 +4,6 @@
 """
 
 from .render import RenderedObject, RenderedScene, render_scene
-from .statistics import SplitStatistics, split_statistics
 from .write_kins import (
     SyntheticKinsConfig,
     annotations_of,
@@ -17,13 +16,11 @@ from .write_kins import (
 __all__ = [
     "RenderedObject",
     "RenderedScene",
-    "SplitStatistics",
     "SyntheticKinsConfig",
     "annotations_of",
     "render_scene",
     "scene_of",
     "split_paths",
-    "split_statistics",
     "write_split",
     "write_splits",
 ]

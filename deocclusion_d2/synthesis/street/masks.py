@@ -1,8 +1,6 @@
-"""Amodal polygons, amodal masks and the visible part of every object.
+"""Amodal polygons and amodal masks of every object.
 
 The amodal mask *is* what pycocotools makes of the stored polygons, so the two agree to the pixel.
-The modal mask is the amodal mask minus all masks nearer to the camera, so it is a subset of it, and
-the modal masks of an image never overlap.
 """
 
 from __future__ import annotations
@@ -16,8 +14,6 @@ from pycocotools import mask as mask_api
 from .solids import Patch
 
 _SHIFT = 4  # sub-pixel bits of cv2's polygon filling
-MIN_VISIBLE_PIXELS = 20
-MIN_VISIBLE_SHARE = 0.15
 
 
 def fill_patch(canvas: np.ndarray, polygon: np.ndarray, colour: float | tuple[float, ...]) -> None:
@@ -65,34 +61,3 @@ def rasterise(polygons: list[list[float]], height: int, width: int) -> np.ndarra
     """The (height, width) bool mask that pycocotools makes of COCO polygons."""
     runs = mask_api.merge(mask_api.frPyObjects(polygons, height, width))
     return mask_api.decode(runs).astype(bool)
-
-
-def resolve_visibility(
-    amodal: Sequence[np.ndarray | None], front_to_back: Sequence[int]
-) -> dict[int, np.ndarray]:
-    """Visible part of every object that is visible enough to be annotated.
-
-    Goes from the front to the back. An object of which too little shows (under `MIN_VISIBLE_PIXELS`
-    or `MIN_VISIBLE_SHARE` of its amodal mask) is left out altogether: it hides nothing and must not
-    be painted, so every pixel is owned by an annotated object or by the background.
-
-    Args:
-        amodal: one (H, W) bool mask per object, or None for an object outside the image.
-        front_to_back: indices into ``amodal``, those in front first.
-
-    Returns:
-        Index to modal mask (H, W) bool, in the order of ``front_to_back``.
-    """
-    visible: dict[int, np.ndarray] = {}
-    taken: np.ndarray | None = None
-    for index in front_to_back:
-        mask = amodal[index]
-        if mask is None:
-            continue
-        seen = mask if taken is None else mask & ~taken
-        pixels = int(seen.sum())
-        if pixels < MIN_VISIBLE_PIXELS or pixels < MIN_VISIBLE_SHARE * int(mask.sum()):
-            continue
-        visible[index] = seen
-        taken = mask.copy() if taken is None else taken | mask
-    return visible

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..visibility import resolve_visibility
 from .backdrop import paint_backdrop
-from .masks import amodal_polygons, fill_patch, rasterise, resolve_visibility
+from .masks import amodal_polygons, fill_patch, rasterise
 from .solids import Patch
 from .street_scene import StreetScene, compose_scene, front_to_back
 from .texture import smooth_noise

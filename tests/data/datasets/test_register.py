@@ -52,6 +52,16 @@ BUILTIN = {
         "synthetic_KINS/instances_val.json",
         "synthetic_KINS/testing/image_2",
     ),
+    "generic_shapes_train": (
+        "amodal",
+        "generic_shapes/instances_train.json",
+        "generic_shapes/images",
+    ),
+    "generic_shapes_val": (
+        "amodal",
+        "generic_shapes/instances_val.json",
+        "generic_shapes/images",
+    ),
     "cocoa_val": ("cocoa", "COCOA/annotations/COCO_amodal_val2014.json", "coco/val2014"),
     "cocoa_cls_train": (
         "amodal",

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_api
 
+from deocclusion_d2.synthesis.statistics import split_statistics
 from deocclusion_d2.synthesis.street import (
     RenderedScene,
     SyntheticKinsConfig,
     annotations_of,
     scene_of,
-    split_statistics,
     write_splits,
 )
 from deocclusion_d2.synthesis.street.camera import Camera, Ground
 from deocclusion_d2.synthesis.street.heavy_vehicles import misc, tram, truck
-from deocclusion_d2.synthesis.street.masks import amodal_polygons, rasterise, resolve_visibility
+from deocclusion_d2.synthesis.street.masks import amodal_polygons, rasterise
 from deocclusion_d2.synthesis.street.people import cyclist, pedestrian, rider
 from deocclusion_d2.synthesis.street.render import render_masks
 from deocclusion_d2.synthesis.street.street_scene import PlacedObject, StreetScene, front_to_back
@@ -194,16 +194,6 @@ def test_person_beside_the_rear_of_a_long_tram_is_in_front() -> None:
     assert long.z < person.z
     assert front_to_back([long, person]) == [1, 0]
     assert front_to_back([person, long]) == [0, 1]
-
-
-def test_hidden_objects_are_left_out_and_hide_nothing() -> None:
-    front, thin, back = (np.zeros((40, 40), dtype=bool) for _ in range(3))
-    front[:30, :30] = True
-    thin[:30, :31] = True  # shows one column of 30 px: 3 percent
-    back[:40, :40] = True
-    seen = resolve_visibility([back, thin, front, None], [2, 1, 3, 0])
-    assert sorted(seen) == [0, 2]
-    np.testing.assert_array_equal(seen[0], back & ~front)
 
 
 def test_occlusion_resembles_kins(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...structures.run_lengths import area_of
+from ..structures.run_lengths import area_of
 
 OCCLUDED_FROM = 0.01
 """An object counts as occluded if at least this share of its amodal mask is hidden."""
