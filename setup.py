@@ -110,7 +110,10 @@ setup(
     license_files=["LICENSE"],
     cmdclass={"build_py": BuildWithConfigs},
     packages=find_packages(include=["deocclusion_d2", "deocclusion_d2.*"]),
-    package_data={"deocclusion_d2.editing": ["page/*"]},
+    package_data={
+        "deocclusion_d2.editing": ["page/*"],
+        "deocclusion_d2.pretrained": ["*/*.json", "*/*.safetensors"],
+    },
     entry_points={"console_scripts": ["deocclusion-d2 = deocclusion_d2.cli:main"]},
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,

@@ -315,9 +315,7 @@ def uses_network(method: str) -> bool:
     return find_step("completion", method)[1].uses_network
 
 
-def uses_default_network(
-    method: str | None, config_file: str | None, weights: str | None
-) -> bool:
+def uses_default_network(method: str | None, config_file: str | None, weights: str | None) -> bool:
     """Whether ``method_config`` takes the network that comes with the package.
 
     Raises:

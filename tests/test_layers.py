@@ -208,6 +208,7 @@ OF_ONE_SYSTEM = {
     "cli/evaluate_erasures.py",
     "cli/fit_ordering_prior.py",
     "experiments/demo.py",
+    "experiments/general_model.py",
 }
 # File -> names that it may say.
 NAMED = {
@@ -215,7 +216,7 @@ NAMED = {
     # What is used where nothing is named.
     "cli/sweep.py": {"OG"},
     "config.py": {"dual_completion", "og"},
-    "decomposition/job.py": {"convex_r", "pcnet_c"},  # and a config that an error offers
+    "decomposition/job.py": {"pcnet_c"},  # a config that an error offers
     "experiments/sweep.py": {"OG"},
     # How Detectron2 calls the scalars of its heads.
     "experiments/trainings.py": {"mask_rcnn"},

@@ -29,6 +29,7 @@ COMMANDS = {
     "fit-prior": ("fit_ordering_prior", "fit the ordering prior of PCNet-M to a data set"),
     "erasures": ("evaluate_erasures", "judge PCNet-M where only modal masks are known"),
     "predict-masks": ("predict_modal_masks", "modal masks from images and boxes"),
+    "make-general": ("make_general_model", "make the network that comes with the package"),
     "import-released": ("import_official_checkpoint", "the authors' released weights, both ways"),
 }
 

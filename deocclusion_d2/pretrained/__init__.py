@@ -4,6 +4,6 @@
 on and how, under which licence, and what was measured with it.
 """
 
-from .find import DEFAULT, Pretrained, find_pretrained, names
+from .find import DEFAULT, Pretrained, find_pretrained, names, packaged_folder
 
-__all__ = ["DEFAULT", "Pretrained", "find_pretrained", "names"]
+__all__ = ["DEFAULT", "Pretrained", "find_pretrained", "names", "packaged_folder"]

@@ -92,6 +92,11 @@ def find_pretrained(name: str | Path = DEFAULT, config_file: str | None = None) 
     return found if config_file is None else Pretrained(name, config_file, found.weights)
 
 
+def packaged_folder(name: str) -> Path:
+    """Where a network of the package lies, or would."""
+    return _PACKAGED / name
+
+
 def _known() -> str:
     return " or ".join(repr(name) for name in names())
 

@@ -65,6 +65,8 @@ _MODAL = {
     "coco_modal_train": ("coco/annotations/instances_train2017.json", "coco/train2017"),
     "coco_modal_val": ("coco/annotations/instances_val2017.json", "coco/val2017"),
     "coco_crowd": ("coco_crowd/instances.json", "coco_crowd/images"),
+    # The photos that the network of the package was trained on.
+    "coco_general": ("coco_general/instances.json", "coco/train2017"),
     # What datasets/split_by_image.py makes of it.
     "coco_crowd_train": ("coco_crowd/instances_train.json", "coco_crowd/images"),
     "coco_crowd_val": ("coco_crowd/instances_val.json", "coco_crowd/images"),
