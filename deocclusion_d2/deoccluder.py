@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
+from .inference.calibration import RequestCalibration
 from .inference.steps import (
+    AUTO_GAP,
     Completion,
     NetworkStep,
     Ordering,
     dilation,
+    gap,
     owns_pixels,
     require_categories,
 )
@@ -60,6 +64,7 @@ class Deoccluder:
         description: Mapping[str, Any],
         min_score: float = DEFAULT_MIN_SCORE,
         owns_pixels: bool = True,
+        gap: int | None = 0,
     ) -> None:
         """Most callers want ``from_config`` or ``baseline``.
 
@@ -69,6 +74,8 @@ class Deoccluder:
             min_score: ``predict`` leaves out masks whose score is below it.
             owns_pixels: both steps see masks of which every pixel has one owner, whatever masks
                 overlap; see ``structures/ownership.py``.
+            gap: the widest gap between masks that is closed, in pixels; None: it is measured, for
+                each scene by itself unless ``calibrated`` says it for all.
         """
         self._ordering = ordering
         self._completion = completion
@@ -77,6 +84,7 @@ class Deoccluder:
         self.uses_category = ordering.uses_category or completion.uses_category
         self.min_score = min_score
         self.owns_pixels = owns_pixels
+        self.gap = gap
 
     @classmethod
     def from_config(cls, cfg: CfgNode, model: torch.nn.Module | None = None) -> Deoccluder:
@@ -95,6 +103,7 @@ class Deoccluder:
                 config's, or a key that no step honours; the message names the config key.
         """
         options = cfg.DEOCCLUSION
+        gap(cfg)
         if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
         chosen = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
@@ -114,7 +123,10 @@ class Deoccluder:
             description |= step.describe_source()
         if not owns_pixels(cfg) and not options.PAPER_PROTOCOL:
             description["overlaps"] = options.OVERLAPS
-        return cls(ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg))
+        closed = gap(cfg)
+        if closed != 0:
+            description["gap"] = AUTO_GAP if closed is None else {"closed": closed}
+        return cls(ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg), closed)
 
     @classmethod
     def baseline(cls, name: str, overlaps: str = OVERLAP_RULES[0]) -> Deoccluder:
@@ -142,6 +154,23 @@ class Deoccluder:
         """What decides the result besides weights and input: names and numbers, for JSON."""
         return dict(self._description)
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether something is measured on the masks of a request, and has not been yet."""
+        return self.gap is None
+
+    def calibrated(self, calibration: RequestCalibration) -> Deoccluder:
+        """This deoccluder for one request: all its scenes are seen as the calibration says.
+
+        What a config has settled stays as it is.
+        """
+        if not self.needs_calibration:
+            return self
+        other = copy(self)
+        other.gap = calibration.gap
+        other._description = {**self._description, **calibration.describe()}
+        return other
+
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[Deocclusion]:
         """De-occlude scenes. All of them share the network's batches.
 
@@ -156,6 +185,7 @@ class Deoccluder:
         if self.uses_category:
             for scene in scenes:
                 require_categories(scene)
+        scenes = [self._with_gap(scene) for scene in scenes]
         if not self.owns_pixels:
             return self._completion(scenes, self._ordering(scenes))
         owned = [scene.owned() for scene in scenes]
@@ -168,6 +198,10 @@ class Deoccluder:
             result if ownership is None else result.of_given_masks(ownership)
             for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
         ]
+
+    def _with_gap(self, scene: Scene) -> Scene:
+        closed = RequestCalibration.of_scenes([scene]).gap if self.gap is None else self.gap
+        return scene if scene.gap == closed else replace(scene, gap=closed)
 
     @property
     def runners(self) -> list[NetworkRunner]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -38,12 +39,14 @@ WIDEST_MEASURED = 2 * _COUNTED // 3
 WIDEST = 64
 # Share of the border along seams that lies within the closing.
 _CLOSED_SHARE = 0.9
-# A gap that is this many times as frequent as by chance is one of seams.
+# A gap that is this many times as frequent as by chance is one of seams; and by so many standard
+# deviations of counts that come in runs of so many pixels, one pair's.
 _STANDS_OUT = 1.3
+_DEVIATIONS = 3.0
+_RUN = 10
 # Pairs beyond those by chance: at least so many, and so many standard deviations.
 FEWEST_PAIRS = 5
-_CLEARLY = 3.0
-# Of a pair's border, each way, so many pixels count at most: no single pair decides.
+# Of a pair's border so many pixels count at most: no single pair decides.
 _LONGEST = 100
 # Bins of the share of the smaller of two masks that both hold.
 _SHARES = 10
@@ -145,13 +148,21 @@ class Seams:
     def __init__(self, masks: Sequence[WindowMask], gap: int) -> None:
         self.masks = masks
         self.gap = gap
-        boxes = np.array([mask.box for mask in masks]).reshape(-1, 4)
-        self._near_pairs = meeting_pairs(boxes, gap + 1).tolist()
-        self._near: list[list[int]] = [[] for _ in masks]
-        for i, j in self._near_pairs:
-            self._near[i].append(j)
-            self._near[j].append(i)
         self._seams: dict[tuple[int, int], WindowMask] = {}
+
+    @cached_property
+    def _near_pairs(self) -> list[tuple[int, int]]:
+        boxes = np.array([mask.box for mask in self.masks]).reshape(-1, 4)
+        return [(i, j) for i, j in meeting_pairs(boxes, self.gap + 1).tolist()]
+
+    @cached_property
+    def _near(self) -> list[list[int]]:
+        """Of every mask those whose boxes are within the gap of its own."""
+        near: list[list[int]] = [[] for _ in self.masks]
+        for i, j in self._near_pairs:
+            near[i].append(j)
+            near[j].append(i)
+        return near
 
     def pairs(self) -> list[tuple[int, int]]:
         """The neighbours (i, j), i < j, sorted: they touch, or free pixels between them close the
@@ -197,8 +208,8 @@ class GapCensus:
             share pixels are not among them.
         overlaps: (10,) int64, pairs that share pixels, by the share of the smaller mask that is
             shared: above 0 to 0.1, to 0.2, and so on.
-        borders: (G,) int64, pixels on the borders of masks by the gap to a near mask, both ways of
-            all pairs; 0: next to it, or inside.
+        borders: (G,) int64, pixels on the border of the smaller of two masks by their gap to the
+            other, of all pairs; 0: next to it, or inside. A long border counts in part.
     """
 
     scenes: int
@@ -214,20 +225,19 @@ class GapCensus:
     @classmethod
     def of_scene(cls, masks: Sequence[WindowMask]) -> GapCensus:
         """Count the gaps of one scene's modal masks, as they were given."""
-        masks = [mask for mask in masks if not mask.is_empty]
+        # Of two masks the smaller one's border is looked at: its window is the smaller one, too.
+        masks = sorted((mask for mask in masks if not mask.is_empty), key=lambda mask: mask.area)
         found = cls.empty()
         boxes = np.array([mask.box for mask in masks]).reshape(-1, 4)
         for i, j in meeting_pairs(boxes, _COUNTED).tolist():
-            facing = [_facing(masks[i], masks[j]), _facing(masks[j], masks[i])]
-            for gaps in facing:
-                counts = np.bincount(gaps, minlength=_COUNTED)
-                found.borders[:] += counts * _LONGEST // max(len(gaps), _LONGEST)
+            gaps = _facing(masks[i], masks[j])
+            counts = np.bincount(gaps, minlength=_COUNTED)
+            found.borders[:] += counts * _LONGEST // max(len(gaps), _LONGEST)
             shared = masks[i].intersection_area(masks[j])
             if shared:
-                share = shared / min(masks[i].area, masks[j].area)
-                found.overlaps[int(np.ceil(share * _SHARES)) - 1] += 1
-            elif len(facing[0]):
-                found.pairs[facing[0].min()] += 1
+                found.overlaps[math.ceil(_SHARES * shared / masks[i].area) - 1] += 1
+            elif len(gaps):
+                found.pairs[gaps.min()] += 1
         return cls(1, len(masks), found.pairs, found.overlaps, found.borders)
 
     def __add__(self, other: GapCensus) -> GapCensus:
@@ -257,14 +267,15 @@ class GapCensus:
         """
         counts = self.borders[: WIDEST_MEASURED + 1]
         by_chance = float(np.median(self.borders[_BY_CHANCE]))
-        seams = np.cumsum(np.where(counts > _STANDS_OUT * by_chance, counts - by_chance, 0.0))
+        limit = _STANDS_OUT * by_chance + _DEVIATIONS * math.sqrt(_RUN * by_chance)
+        seams = np.cumsum(np.where(counts > limit, counts - by_chance, 0.0))
         if not seams[-1]:
             return 0
         gap = int(np.argmax(seams >= _CLOSED_SHARE * seams[-1]))
         # What touches is no sign of a seam: others have to be nearer than by chance.
         apart = int(self.pairs[1 : gap + 1].sum())
         expected = float(np.mean(self.pairs[_BY_CHANCE])) * gap
-        enough = max(FEWEST_PAIRS, _CLEARLY * math.sqrt(expected))
+        enough = max(FEWEST_PAIRS, _DEVIATIONS * math.sqrt(expected))
         return gap if apart - expected >= enough else 0
 
     def to_json(self) -> dict[str, Any]:
@@ -292,8 +303,7 @@ def _facing(mask: WindowMask, other: WindowMask) -> np.ndarray:
     near = other.crop(_grown(box, _COUNTED))
     if not near.any():
         return np.zeros(0, np.int64)
-    distances = cv2.distanceTransform((~near).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[
-        _COUNTED:-_COUNTED, _COUNTED:-_COUNTED
-    ][border]
+    distances = cv2.distanceTransform((~near).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distances = distances[_COUNTED:-_COUNTED, _COUNTED:-_COUNTED][border]
     gaps = np.maximum(np.ceil(distances).astype(np.int64) - 1, 0)
     return gaps[gaps < _COUNTED]

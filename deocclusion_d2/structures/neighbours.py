@@ -6,23 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .gaps import Seams
 from .window_mask import WindowMask, meeting_pairs, neighbour_reach
 
 
-def neighbour_pairs(
-    masks: Sequence[WindowMask], dilation: int = 0, gap: int = 0
-) -> list[tuple[int, int]]:
+def neighbour_pairs(masks: Sequence[WindowMask], dilation: int = 0) -> list[tuple[int, int]]:
     """All pairs (i, j), i < j, of masks that touch (Sec. 3.2), sorted.
 
     Args:
         dilation: see ``WindowMask.touches``.
-        gap: masks that are this many free pixels apart, or less, are neighbours too; see
-            ``Seams``. Not together with a dilation.
     """
     if len(masks) < 2:
         return []
-    if gap:
-        return Seams(masks, gap).pairs()
     near = meeting_pairs(np.array([m.box for m in masks]), neighbour_reach(dilation))
     return [(i, j) for i, j in near.tolist() if masks[i].touches(masks[j], dilation)]
