@@ -22,7 +22,7 @@ from .inference.steps import (
     NetworkStep,
     Ordering,
     dilation,
-    gap,
+    gap_of,
     owns_pixels,
     require_categories,
 )
@@ -103,7 +103,7 @@ class Deoccluder:
                 config's, or a key that no step honours; the message names the config key.
         """
         options = cfg.DEOCCLUSION
-        gap(cfg)
+        gap_of(cfg)
         if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
         chosen = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
@@ -123,24 +123,28 @@ class Deoccluder:
             description |= step.describe_source()
         if not owns_pixels(cfg) and not options.PAPER_PROTOCOL:
             description["overlaps"] = options.OVERLAPS
-        closed = gap(cfg)
-        if closed != 0:
-            description["gap"] = AUTO_GAP if closed is None else {"closed": closed}
-        return cls(ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg), closed)
+        description |= _describe_gap(cfg)
+        return cls(
+            ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg), gap_of(cfg)
+        )
 
     @classmethod
-    def baseline(cls, name: str, overlaps: str = OVERLAP_RULES[0]) -> Deoccluder:
+    def baseline(
+        cls, name: str, overlaps: str = OVERLAP_RULES[0], gap: str | int = 0
+    ) -> Deoccluder:
         """A method that needs no network: "raw", "convex" or "convex_r", on the Convex order.
 
         It loads neither torch nor Detectron2.
 
         Args:
             overlaps: ``DEOCCLUSION.OVERLAPS``.
+            gap: ``DEOCCLUSION.GAP``.
         """
         if name not in rule_methods():
             raise UserError(f"method = {name!r}: use one of {', '.join(rule_methods())}")
         cfg = rule_config()
         cfg.DEOCCLUSION.OVERLAPS = overlaps
+        cfg.DEOCCLUSION.GAP = str(gap)
         steps = [
             find_step(kind, wanted)[1].build(cfg, None)
             for kind, wanted in (("ordering", _RULE_ORDER), ("completion", name))
@@ -148,7 +152,8 @@ class Deoccluder:
         description = {"ordering": _RULE_ORDER, "completion": name, "dilation": 0}
         if not owns_pixels(cfg):
             description["overlaps"] = overlaps
-        return cls(*steps, description, owns_pixels=owns_pixels(cfg))
+        description |= _describe_gap(cfg)
+        return cls(*steps, description, owns_pixels=owns_pixels(cfg), gap=gap_of(cfg))
 
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
@@ -268,6 +273,14 @@ class Deoccluder:
             needs_category=self.uses_category,
         )
         return replace(self([scene])[0], rows=rows)
+
+
+def _describe_gap(cfg: CfgNode) -> dict[str, Any]:
+    """What ``describe`` says of the gap; nothing where none is closed, as before there were any."""
+    gap = gap_of(cfg)
+    if gap is None:
+        return {"gap": AUTO_GAP}
+    return RequestCalibration(gap).describe() if gap else {}
 
 
 # -------------------------------------------------------------------- content

@@ -98,7 +98,7 @@ def dilation(cfg) -> int:
     return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.DILATION
 
 
-def gap(cfg) -> int | None:
+def gap_of(cfg) -> int | None:
     """The gap that is closed, in pixels; None: it is measured. The paper's protocol has none.
 
     Raises:
