@@ -157,6 +157,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # Side in pixels of the kernel that grows erasers and the neighbour test, to close the gaps
     # between predicted masks: 0 (none), 3, 5 or 7.
     cfg.DEOCCLUSION.DILATION = 0
+    # The widest gap between neighbours that is closed, in pixels: free pixels between two masks
+    # become part of the eraser, and masks that are so near are neighbours. "auto": as wide as the
+    # gaps between the masks of the input are. "0": none, as in the paper. Not with DILATION.
+    cfg.DEOCCLUSION.GAP = "0"
     # Predicted masks (those that have scores) below this score are left out; of the others, the
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
@@ -248,7 +252,7 @@ def load_config(config_file: str | None, opts: Sequence[str] = ()) -> CfgNode:
         raise UserError(f"config file {config_file!r}: it holds no keys and values") from error
     try:
         opts = [renamed_keys().get(o, o) if k % 2 == 0 else o for k, o in enumerate(opts)]
-        cfg.merge_from_list(_numbers_as_floats(cfg, opts))
+        cfg.merge_from_list(_typed_numbers(cfg, opts))
     except (KeyError, ValueError, AssertionError, MemoryError, RecursionError) as error:
         said = textwrap.shorten(" ".join(opts), 300) or "..."
         raise UserError(f"overrides {said!r}: {_first_line(error)}") from error
@@ -268,17 +272,18 @@ def _merge_file(cfg: CfgNode, path: Path) -> None:
                 return super().load_yaml_with_base(filename, allow_unsafe=False)
 
     class Renaming(Plain):
-        # Whatever names the files use, the last one counts.
+        # Whatever names and types the files use, the last one counts.
         @classmethod
         def load_yaml_with_base(cls, filename: str, allow_unsafe: bool = False) -> dict:
             loaded = super().load_yaml_with_base(filename)
             _rename(loaded)
+            _numbers_as_text(cfg, loaded)
             return loaded
 
     loaded = Plain.load_yaml_with_base(str(path))
     if not isinstance(loaded, dict):
         raise TypeError("no keys and values")
-    if _rename(loaded):
+    if _rename(loaded) | _numbers_as_text(cfg, loaded):
         cfg.merge_from_other_cfg(type(cfg)(Renaming.load_yaml_with_base(str(path))))
         return
     # Detectron2's, which also reads configs of its version 1.
@@ -353,6 +358,19 @@ def _rename(loaded: dict) -> bool:
     return found
 
 
+def _numbers_as_text(cfg: CfgNode, loaded: dict) -> bool:
+    """Write "3" for 3 where a key holds a text; whether there was such a number."""
+    found = False
+    for key, value in loaded.items():
+        known = cfg.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            found |= _numbers_as_text(known, value)
+        elif isinstance(known, str) and type(value) in (int, float):
+            loaded[key] = str(value)
+            found = True
+    return found
+
+
 def renamed_keys() -> dict[str, str]:
     """Old name of a key -> its name now."""
     of_systems = [declared.renamed_keys for declared in systems().values()]
@@ -387,8 +405,8 @@ def find_config(name: str) -> Path:
     raise UserError(f"config file {name!r} does not exist")
 
 
-def _numbers_as_floats(cfg: CfgNode, opts: Sequence[str]) -> list[str]:
-    """Write "1.0" for "1" where a key holds a float: yacs takes nothing else."""
+def _typed_numbers(cfg: CfgNode, opts: Sequence[str]) -> list[str]:
+    """Write numbers as yacs takes them: "1.0" for 1 where a key holds a float, "'1'" for a text."""
     typed = list(opts)
     for k in range(0, len(typed) - 1, 2):
         node = cfg
@@ -397,6 +415,8 @@ def _numbers_as_floats(cfg: CfgNode, opts: Sequence[str]) -> list[str]:
         if isinstance(node, float):
             with contextlib.suppress(ValueError):
                 typed[k + 1] = str(float(typed[k + 1]))
+        elif isinstance(node, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?", str(typed[k + 1])):
+            typed[k + 1] = repr(str(typed[k + 1]))
     return typed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,14 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
+from .inference.calibration import RequestCalibration
 from .inference.steps import (
+    AUTO_GAP,
     Completion,
     NetworkStep,
     Ordering,
     dilation,
+    gap_of,
     owns_pixels,
     require_categories,
 )
@@ -62,6 +66,7 @@ class Deoccluder:
         description: Mapping[str, Any],
         min_score: float = DEFAULT_MIN_SCORE,
         owns_pixels: bool = True,
+        gap: int | None = 0,
     ) -> None:
         """Most callers want ``from_config`` or ``baseline``.
 
@@ -71,6 +76,8 @@ class Deoccluder:
             min_score: ``predict`` leaves out masks whose score is below it.
             owns_pixels: both steps see masks of which every pixel has one owner, whatever masks
                 overlap; see ``structures/ownership.py``.
+            gap: the widest gap between masks that is closed, in pixels; None: it is measured, for
+                each scene by itself unless ``calibrated`` says it for all.
         """
         self._ordering = ordering
         self._completion = completion
@@ -79,6 +86,7 @@ class Deoccluder:
         self.uses_category = ordering.uses_category or completion.uses_category
         self.min_score = min_score
         self.owns_pixels = owns_pixels
+        self.gap = gap
 
     @classmethod
     def from_config(cls, cfg: CfgNode, model: torch.nn.Module | None = None) -> Deoccluder:
@@ -97,6 +105,7 @@ class Deoccluder:
                 config's, or a key that no step honours; the message names the config key.
         """
         options = cfg.DEOCCLUSION
+        gap_of(cfg)
         if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
         chosen = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
@@ -116,7 +125,10 @@ class Deoccluder:
             description |= step.describe_source()
         if not owns_pixels(cfg) and not options.PAPER_PROTOCOL:
             description["overlaps"] = options.OVERLAPS
-        return cls(ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg))
+        description |= _describe_gap(cfg)
+        return cls(
+            ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg), gap_of(cfg)
+        )
 
     @classmethod
     def from_pretrained(
@@ -138,18 +150,22 @@ class Deoccluder:
         return cls.from_config(find_pretrained(name, config_file).load_config(opts))
 
     @classmethod
-    def baseline(cls, name: str, overlaps: str = OVERLAP_RULES[0]) -> Deoccluder:
+    def baseline(
+        cls, name: str, overlaps: str = OVERLAP_RULES[0], gap: str | int = 0
+    ) -> Deoccluder:
         """A method that needs no network: "raw", "convex" or "convex_r", on the Convex order.
 
         It loads neither torch nor Detectron2.
 
         Args:
             overlaps: ``DEOCCLUSION.OVERLAPS``.
+            gap: ``DEOCCLUSION.GAP``.
         """
         if name not in rule_methods():
             raise UserError(f"method = {name!r}: use one of {', '.join(rule_methods())}")
         cfg = rule_config()
         cfg.DEOCCLUSION.OVERLAPS = overlaps
+        cfg.DEOCCLUSION.GAP = str(gap)
         steps = [
             find_step(kind, wanted)[1].build(cfg, None)
             for kind, wanted in (("ordering", _RULE_ORDER), ("completion", name))
@@ -157,11 +173,29 @@ class Deoccluder:
         description = {"ordering": _RULE_ORDER, "completion": name, "dilation": 0}
         if not owns_pixels(cfg):
             description["overlaps"] = overlaps
-        return cls(*steps, description, owns_pixels=owns_pixels(cfg))
+        description |= _describe_gap(cfg)
+        return cls(*steps, description, owns_pixels=owns_pixels(cfg), gap=gap_of(cfg))
 
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
         return dict(self._description)
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether something is measured on the masks of a request, and has not been yet."""
+        return self.gap is None
+
+    def calibrated(self, calibration: RequestCalibration) -> Deoccluder:
+        """This deoccluder for one request: all its scenes are seen as the calibration says.
+
+        What a config has settled stays as it is.
+        """
+        if not self.needs_calibration:
+            return self
+        other = copy(self)
+        other.gap = calibration.gap
+        other._description = {**self._description, **calibration.describe()}
+        return other
 
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[Deocclusion]:
         """De-occlude scenes. All of them share the network's batches.
@@ -177,6 +211,7 @@ class Deoccluder:
         if self.uses_category:
             for scene in scenes:
                 require_categories(scene)
+        scenes = [self._with_gap(scene) for scene in scenes]
         if not self.owns_pixels:
             return self._completion(scenes, self._ordering(scenes))
         owned = [scene.owned() for scene in scenes]
@@ -189,6 +224,10 @@ class Deoccluder:
             result if ownership is None else result.of_given_masks(ownership)
             for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
         ]
+
+    def _with_gap(self, scene: Scene) -> Scene:
+        closed = RequestCalibration.of_scenes([scene]).gap if self.gap is None else self.gap
+        return scene if scene.gap == closed else replace(scene, gap=closed)
 
     @property
     def runners(self) -> list[NetworkRunner]:
@@ -255,6 +294,14 @@ class Deoccluder:
             needs_category=self.uses_category,
         )
         return replace(self([scene])[0], rows=rows)
+
+
+def _describe_gap(cfg: CfgNode) -> dict[str, Any]:
+    """What ``describe`` says of the gap; nothing where none is closed, as before there were any."""
+    gap = gap_of(cfg)
+    if gap is None:
+        return {"gap": AUTO_GAP}
+    return RequestCalibration(gap).describe() if gap else {}
 
 
 # -------------------------------------------------------------------- content

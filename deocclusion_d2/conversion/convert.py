@@ -21,8 +21,9 @@ from tqdm import tqdm
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
+from ..inference.calibration import RequestCalibration, chosen_scenes
 from ..pretrained import DEFAULT
-from ..structures import own_pixels
+from ..structures import Scene, own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
 from .annotations import ShardReader, convert_shard
@@ -95,7 +96,13 @@ def convert(
     plan = ShardPlan.make(
         index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
     )
-    done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, method.deoccluder))
+    calibration = _together(lambda: _calibrate(index, folder, method.deoccluder))
+    deoccluder = method.deoccluder
+    calibration = launch.all_gather(calibration)[0]
+    if calibration is not None:
+        deoccluder = deoccluder.calibrated(calibration)
+        info |= deoccluder.describe()
+    done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, deoccluder))
     done_now = sum(launch.gather(done_now))
     total = Tally()
 
@@ -159,6 +166,35 @@ def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None)
         "images_from_sha256": source.images.sha256,
         "min_score": job.score_threshold(),
     }
+
+
+def _calibrate(
+    index: DocumentIndex, folder: ShardFolder, deoccluder: Deoccluder
+) -> RequestCalibration | None:
+    """What the first process measures on the input, or has measured in an earlier run.
+
+    None in other processes, and where the method measures nothing.
+    """
+    if not launch.is_main_process() or not deoccluder.needs_calibration:
+        return None
+    found = folder.calibration()
+    if found is None:
+        found = RequestCalibration.of_scenes(_some_scenes(index))
+        folder.save_calibration(found)
+    return found
+
+
+def _some_scenes(index: DocumentIndex) -> Iterator[Scene]:
+    """Scenes of the input at equal distances, without what cannot be used in them."""
+    # Errors come when it is converted.
+    reader = ShardReader(index, None, skip_invalid=True)
+    items = np.argsort(index.image_of_item, kind="stable")
+    images, starts = np.unique(index.image_of_item[items], return_index=True)
+    by_image = [
+        part for image, part in zip(images, np.split(items, starts[1:]), strict=True) if image >= 0
+    ]
+    for number in chosen_scenes(len(by_image)):
+        yield from (image.scene for image in reader.read(by_image[number]).images)
 
 
 @dataclass

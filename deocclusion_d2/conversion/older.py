@@ -20,6 +20,7 @@ _NEW = {
     "DEOCCLUSION.COMPLETION_CONFIG",
     "DEOCCLUSION.CONTENT_CONFIG",
     "DEOCCLUSION.CONTENT_INSET",
+    "DEOCCLUSION.GAP",
     "DEOCCLUSION.OVERLAPS",
 }
 # Keys that only cost time, or count otherwise, and what 0.1 put there.

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import whole_text_file
+from ..inference.calibration import RequestCalibration
 from ..unfinished import clean_leftovers
 
 # Far below the usual limit of 1,024 open files of a process.
@@ -203,6 +204,23 @@ class ShardFolder:
     def modal_json(self) -> Path:
         """Where predictions wait as modal COCO JSON."""
         return self.path / "modal.json"
+
+    @property
+    def _calibration(self) -> Path:
+        return self.path / "calibration.json"
+
+    def calibration(self) -> RequestCalibration | None:
+        """What was measured on the input, maybe by an earlier run; None before that."""
+        try:
+            return RequestCalibration.from_json(
+                json.loads(self._calibration.read_text(encoding="utf-8"))
+            )
+        except FileNotFoundError:
+            return None
+
+    def save_calibration(self, calibration: RequestCalibration) -> None:
+        with whole_text_file(self._calibration) as file:
+            json.dump(calibration.to_json(), file)
 
     def write(self, number: int, header: dict[str, Any], lines: Iterable[str]) -> None:
         with whole_text_file(self.shard(number)) as file:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from ..deoccluder import (
 )
 from ..errors import UserError
 from ..files import file_sha256, hash_of
+from ..inference.calibration import RequestCalibration, chosen_scenes
 from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
 from ..outputs import Inputs, files_in_name
 from ..pretrained import DEFAULT
-from ..structures import LayeredScene, OverlapSummary
+from ..structures import LayeredScene, OverlapSummary, Scene
 from ..systems import find_step
 from ..unfinished import clean_leftovers
 from ..version import SAME_RESULTS_SINCE
@@ -168,6 +169,8 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
     if not waiting:
         return result
     say(tools.text)
+    if tools.deoccluder.needs_calibration and job.detector is None:
+        tools = tools.calibrated([photo for photo, _ in planned])
     workers = worker_count(job.num_workers, parts=len(waiting))
     if workers and tools.masks.is_on_gpu:
         workers = 0
@@ -284,7 +287,9 @@ class _Tools:
         else:
             settings = load_config(None, job.opts)
             description["method"] = method = job.method
-            deoccluder = Deoccluder.baseline(job.method, settings.DEOCCLUSION.OVERLAPS)
+            deoccluder = Deoccluder.baseline(
+                method, settings.DEOCCLUSION.OVERLAPS, settings.DEOCCLUSION.GAP
+            )
         content, text, of_content, content_settings = _content(job, settings)
         description |= {**of_content, **deoccluder.describe()}
         dilation, inset = settings.DEOCCLUSION.CONTENT_DILATION, settings.DEOCCLUSION.CONTENT_INSET
@@ -309,6 +314,22 @@ class _Tools:
             },
             f"order and amodal masks by {method}, content by {text}",
         )
+
+    def calibrated(self, photos: Sequence[Path]) -> _Tools:
+        """These for a folder of photos, of which the masks are given.
+
+        Finished scenes count too: who goes on finds what a run in one go would have found.
+        """
+        scenes = self._scenes(photos[number] for number in chosen_scenes(len(photos)))
+        deoccluder = self.deoccluder.calibrated(RequestCalibration.of_scenes(scenes))
+        description = {**self.description, **deoccluder.describe()}
+        return replace(self, deoccluder=deoccluder, description=description)
+
+    def _scenes(self, photos: Iterable[Path]) -> Iterator[Scene]:
+        for path in photos:
+            # What is wrong with a photo is said when its turn comes.
+            with suppress(UserError):
+                yield self.masks(path, read_photo(path)).scene
 
     def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:
         """Let workers use the networks; see ``inference.network_server.serve``."""

@@ -16,6 +16,7 @@ from ..data.datasets import ensure_registered
 from ..data.loaders import build_scene_test_loader
 from ..deoccluder import Deoccluder, images_needed
 from ..evaluation import build_evaluators
+from ..inference.calibration import RequestCalibration, chosen_scenes
 from ..inference.loader_work import work_in_workers
 from ..structures import Deocclusion
 from ..systems import system_of
@@ -67,15 +68,29 @@ def judge(
 ) -> dict:
     """Run a predictor over a loader's batches, and give its results to evaluators.
 
-    It is Detectron2's ``inference_on_dataset``; scenes are de-occluded in the loader's workers.
+    It is Detectron2's ``inference_on_dataset``; scenes are de-occluded in the loader's workers, by
+    a deoccluder that is calibrated on all of them.
 
     Args:
         predictor, loader, evaluators: see the functions that build them.
     """
     if not isinstance(predictor, Deoccluder) or not isinstance(loader, DataLoader):
         return inference_on_dataset(predictor, loader, evaluators)
+    if predictor.needs_calibration:
+        predictor = predictor.calibrated(_calibration(loader))
     with work_in_workers(loader, _Deocclude(predictor), predictor.runners) as deoccluded:
         return inference_on_dataset(_results_of, deoccluded, evaluators)
+
+
+def _calibration(loader: DataLoader) -> RequestCalibration:
+    """What the first process measures on a test set, in all processes."""
+    found = None
+    if comm.is_main_process():
+        records = loader.dataset
+        found = RequestCalibration.of_scenes(
+            records[number]["scene"] for number in chosen_scenes(len(records))
+        )
+    return comm.all_gather(found)[0]
 
 
 @dataclass

@@ -15,9 +15,14 @@ import numpy as np
 from ..errors import UserError
 from ..modeling.category_ids import require_category_ids
 from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene
+from ..structures.gaps import WIDEST
 
 if TYPE_CHECKING:
     from .network_runner import NetworkRunner
+
+
+# ``DEOCCLUSION.GAP``: the gap that is closed is measured.
+AUTO_GAP = "auto"
 
 
 class Step(Protocol):
@@ -91,6 +96,30 @@ class NetworkStep:
 def dilation(cfg) -> int:
     """The kernel that closes gaps between masks; the paper's protocol has none."""
     return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.DILATION
+
+
+def gap_of(cfg) -> int | None:
+    """The gap that is closed, in pixels; None: it is measured. The paper's protocol has none.
+
+    Raises:
+        UserError: DEOCCLUSION.GAP is neither "auto" nor a number from 0 to ``WIDEST``, or both it
+            and DEOCCLUSION.DILATION are to close gaps.
+    """
+    if cfg.DEOCCLUSION.PAPER_PROTOCOL:
+        return 0
+    text = str(cfg.DEOCCLUSION.GAP).strip()
+    if text != AUTO_GAP and not (text.isascii() and text.isdigit() and int(text) <= WIDEST):
+        raise UserError(
+            f"DEOCCLUSION.GAP = {cfg.DEOCCLUSION.GAP!r}: use {AUTO_GAP!r}, or a number of pixels "
+            f"from 0 to {WIDEST}"
+        )
+    wanted = None if text == AUTO_GAP else int(text)
+    if wanted != 0 and cfg.DEOCCLUSION.DILATION > 1:
+        raise UserError(
+            f"DEOCCLUSION.GAP = {cfg.DEOCCLUSION.GAP!r} and DEOCCLUSION.DILATION = "
+            f"{cfg.DEOCCLUSION.DILATION}: both close gaps; leave out DILATION, or set GAP 0"
+        )
+    return wanted
 
 
 def constrains(cfg) -> bool:

@@ -1,5 +1,6 @@
 """Plain data that flows between the parts of the package."""
 
+from .gaps import GapCensus, Seams, seam
 from .layered_scene import LayeredScene, ObjectLayer
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
@@ -24,6 +25,7 @@ __all__ = [
     "DEFAULT_MIN_SCORE",
     "OVERLAP_RULES",
     "Deocclusion",
+    "GapCensus",
     "LayeredScene",
     "ObjectLayer",
     "OcclusionGraph",
@@ -33,6 +35,7 @@ __all__ = [
     "ProbabilityMap",
     "Scene",
     "SceneTruth",
+    "Seams",
     "SquareCrop",
     "WindowMask",
     "centre_y",
@@ -42,4 +45,5 @@ __all__ = [
     "own_pixels",
     "resolve_overlaps",
     "resolve_rle_overlaps",
+    "seam",
 ]

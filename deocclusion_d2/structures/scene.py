@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
+from .gaps import Seams
+from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
 from .ownership import Ownership, own_pixels
 from .probability_map import ProbabilityMap
@@ -26,6 +29,8 @@ class Scene:
         image: (H, W, 3) uint8 RGB, or None when the model needs no colours.
         image_id, file_name: where the scene comes from, for messages and results.
         scores: N finite numbers, where the masks were predicted and have some; else None.
+        gap: the widest gap between masks that is closed, in pixels, see ``gaps.py``; a
+            ``Deoccluder`` says it.
     """
 
     height: int
@@ -37,6 +42,7 @@ class Scene:
     image_id: int | str | None = None
     file_name: str = ""
     scores: Sequence[float] | None = None
+    gap: int = 0
 
     def __post_init__(self) -> None:
         self.category_ids = np.asarray(self.category_ids, dtype=np.int64)
@@ -62,6 +68,21 @@ class Scene:
         if ownership is None:
             return self, None
         return replace(self, modal_masks=ownership.seen), ownership
+
+    @cached_property
+    def seams(self) -> Seams:
+        """What closes the gaps between the masks; orderings and completions share it."""
+        return Seams(self.modal_masks, self.gap)
+
+    def neighbour_pairs(self, dilation: int = 0) -> list[tuple[int, int]]:
+        """The pairs (i, j), i < j, that can hide each other, sorted; see ``neighbour_pairs``.
+
+        Args:
+            dilation: see ``WindowMask.touches``; counts where no gap is closed.
+        """
+        if self.gap:
+            return self.seams.pairs()
+        return neighbour_pairs(self.modal_masks, dilation)
 
     @property
     def description(self) -> str:

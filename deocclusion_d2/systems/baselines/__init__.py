@@ -19,14 +19,16 @@ SYSTEM = System(
     name="baselines",
     add_config=_("config.add_config"),
     orderings={
-        "area": _rule("steps.build_ordering", "area"),
-        "y_axis": _rule("steps.build_ordering", "y_axis"),
-        "convex": _rule("steps.build_ordering", "convex"),
+        "area": _rule("steps.build_ordering", "area", keys=("GAP",)),
+        "y_axis": _rule("steps.build_ordering", "y_axis", keys=("GAP",)),
+        "convex": _rule("steps.build_ordering", "convex", keys=("GAP",)),
     },
     completions={
         "raw": _rule("steps.build_raw", text="the modal masks themselves"),
         "convex": _rule("steps.build_convex", False, text="convex hull"),
-        "convex_r": _rule("steps.build_convex", True, text="the hull inside occluders only"),
+        "convex_r": _rule(
+            "steps.build_convex", True, text="the hull inside occluders only", keys=("GAP",)
+        ),
     },
     # The first one is taken where nothing is named.
     contents={

@@ -19,9 +19,7 @@ from ...structures import (
     WindowMask,
     centre_y,
     convex_hull,
-    neighbour_pairs,
 )
-from ...structures.window_mask import union
 
 # Of two neighbours (row of the first, of the second): what each "gains"; less is in front.
 _Increments = Callable[[Scene, list[tuple[int, int]]], np.ndarray]
@@ -35,7 +33,7 @@ class HeuristicOrdering(RuleStep):
             centre of mass is lower in the image is in front) or "convex" (dual completion by the
             convex hull).
         larger_in_front: for "area"; True suits KINS, False COCOA.
-        dilation: see ``neighbour_pairs``.
+        dilation: see ``Scene.neighbour_pairs``.
     """
 
     def __init__(self, rule: str, *, larger_in_front: bool = True, dilation: int = 0) -> None:
@@ -51,7 +49,7 @@ class HeuristicOrdering(RuleStep):
     def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
         graphs = []
         for scene in scenes:
-            pairs = neighbour_pairs(scene.modal_masks, self._dilation)
+            pairs = scene.neighbour_pairs(self._dilation)
             increments = self._increments(scene, pairs) if pairs else np.zeros((0, 2))
             graphs.append(OcclusionGraph.from_increments(len(scene), pairs, increments))
         return graphs
@@ -112,7 +110,7 @@ class ConvexCompletion(RuleStep):
         ancestors = graph.ancestors(i)
         if not ancestors:
             return modal
-        return modal | (convex_hull(modal) & union(scene.modal_masks[j] for j in ancestors))
+        return modal | (convex_hull(modal) & scene.seams.eraser(i, ancestors))
 
 
 # -------------------------------------------------------------------- from configs

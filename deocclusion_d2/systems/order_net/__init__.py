@@ -25,7 +25,7 @@ SYSTEM = System(
         runner=_("steps.PairRunner.from_config"),
         needs_images=lambda cfg: cfg.MODEL.ORDER_NET.USE_RGB,
     ),
-    orderings={"order_net": Step(_("steps.build_ordering"))},
+    orderings={"order_net": Step(_("steps.build_ordering"), keys=("GAP",))},
     trainings=(
         Training("order_net_m", config="order_net_m_{family}", labels="order"),
         Training("order_net_mi", config="order_net_mi_{family}", labels="order"),

@@ -13,7 +13,7 @@ from ...inference.steps import (
     patch_arguments,
     require_image,
 )
-from ...structures import OcclusionGraph, Scene, SquareCrop, neighbour_pairs
+from ...structures import OcclusionGraph, Scene, SquareCrop
 from ...structures.window_mask import common_box
 
 # Pairs of a forward on a CPU.
@@ -35,7 +35,7 @@ class OrderNetOrdering(NetworkStep):
         runner: runs OrderNet.
         patch_size: S in pixels.
         enlarge: see ``SquareCrop.around``; the square is that around both instances.
-        dilation: see ``neighbour_pairs``.
+        dilation: see ``Scene.neighbour_pairs``.
         description: what ``describe`` says.
     """
 
@@ -58,7 +58,7 @@ class OrderNetOrdering(NetworkStep):
 
         A pair of which both are equally probable has no edge.
         """
-        pairs = [neighbour_pairs(s.modal_masks, self.dilation) for s in scenes]
+        pairs = [s.neighbour_pairs(self.dilation) for s in scenes]
         probabilities = self.runner.outputs(self._samples(scenes, pairs), "first_in_front")
         graphs = []
         for scene, scene_pairs in zip(scenes, pairs, strict=True):

@@ -25,7 +25,7 @@ from .experiments import PUBLISHED, ROWS, SWEEPS, TRAININGS
 
 _ = lazily(__name__)
 
-_COMPLETION_KEYS = ("AMODAL_THRESHOLD", "RECENTRE", "KEEP_PROBABILITY", "CONSTRAIN")
+_COMPLETION_KEYS = ("AMODAL_THRESHOLD", "RECENTRE", "KEEP_PROBABILITY", "CONSTRAIN", "GAP")
 
 SYSTEM = System(
     name="pcnet_m",
@@ -52,7 +52,7 @@ SYSTEM = System(
     orderings={
         "dual_completion": Step(
             _("steps.build_dual_completion"),
-            keys=("ORDER_THRESHOLD", "ORDERING_PRIOR", "MUTUAL_SHARE", "MUTUAL_DIFFERENCE"),
+            keys=("ORDER_THRESHOLD", "ORDERING_PRIOR", "MUTUAL_SHARE", "MUTUAL_DIFFERENCE", "GAP"),
         ),
     },
     completions={

@@ -18,7 +18,6 @@ from ...structures import (
     SquareCrop,
     WindowMask,
 )
-from ...structures.window_mask import union
 from .patch_completer import Completed, Patch, PatchCompleter, Unreduced
 
 # A view whose centre or side is farther from the completed object's own square than this, in sides,
@@ -122,8 +121,7 @@ class PCNetCompletion(NetworkStep):
                 hiding = graph.ancestors(i) if self.grounded else graph.neighbours(i)
                 if not hiding or mask.is_empty:
                     continue
-                eraser = union(scene.modal_masks[j] for j in hiding)
-                eraser = grow_eraser(eraser, mask, self.dilation)
+                eraser = grow_eraser(scene.seams.eraser(i, hiding), mask, self.dilation)
                 yield _Job(s, i, SquareCrop.around(mask.box, self.enlarge), eraser)
 
     def _complete(

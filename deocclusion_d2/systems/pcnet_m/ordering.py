@@ -10,7 +10,6 @@ import numpy as np
 
 from ...inference.steps import NetworkStep, require_image
 from ...structures import OcclusionGraph, Scene, SquareCrop
-from ...structures.neighbours import neighbour_pairs
 from .completion import grow_eraser
 from .ordering_prior import OrderingPrior, relative_difference
 from .patch_completer import Increment, Patch, PatchCompleter
@@ -94,7 +93,7 @@ class DualCompletion(NetworkStep):
             For each scene its P neighbour pairs (i, j), i < j, and (P, 2) float64: the pixels of
             the image gained by i completed against j, and by j against i.
         """
-        pairs = [neighbour_pairs(s.modal_masks, self.dilation) for s in scenes]
+        pairs = [s.neighbour_pairs(self.dilation) for s in scenes]
         squares: list[SquareCrop] = []
         patches = self._patches(scenes, pairs, squares)
         gains = np.fromiter(
@@ -136,7 +135,9 @@ class DualCompletion(NetworkStep):
                 for target, other in ((i, j), (j, i)):
                     square = crops.square(target)
                     eraser = grow_eraser(
-                        scene.modal_masks[other], scene.modal_masks[target], self.dilation
+                        scene.seams.eraser(target, [other]),
+                        scene.modal_masks[target],
+                        self.dilation,
                     )
                     squares.append(square)
                     yield Patch(

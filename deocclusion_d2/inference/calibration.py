@@ -1,0 +1,75 @@
+"""What is found out about a request's own masks before any network runs.
+
+A request is all that one call works on: the input of a conversion, a folder of photos, a test set;
+or a single scene, where nobody knows of others. A calibration is the same for any number of
+processes and workers, and whatever the order of the work, as it is made once, of some scenes at
+equal distances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..structures import GapCensus, Scene
+
+# Gaps need no more scenes than this.
+ENOUGH_SCENES = 1000
+# Scenes with fewer pairs than this, touching or up to so many pixels apart, say nothing about gaps.
+FEWEST_NEAR_PAIRS = 8
+_NEAR = 8
+
+
+@dataclass(frozen=True)
+class RequestCalibration:
+    """What holds for all scenes of a request.
+
+    Attributes:
+        gap: the widest gap between masks that is closed, in pixels; see ``structures/gaps.py``.
+        census: what it was read off; None for a gap that somebody has named.
+    """
+
+    gap: int = 0
+    census: GapCensus | None = None
+
+    @classmethod
+    def of_scenes(cls, scenes: Iterable[Scene]) -> RequestCalibration:
+        """Measure scenes, by their modal masks as they were given; see ``chosen_scenes``."""
+        census = GapCensus.empty()
+        for scene in scenes:
+            census += GapCensus.of_scene(scene.modal_masks)
+        enough = census.near_pairs(_NEAR) >= FEWEST_NEAR_PAIRS
+        return cls(census.closing() if enough else 0, census)
+
+    def describe(self) -> dict[str, Any]:
+        """What outputs say about it, for JSON."""
+        said: dict[str, Any] = {"closed": self.gap}
+        if self.census is not None:
+            near = self.census.near_pairs(max(self.gap, 1))
+            said |= {"measured_on": {"images": self.census.scenes, "near_pairs": near}}
+        return {"gap": said}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for JSON; ``from_json`` reads it."""
+        census = None if self.census is None else self.census.to_json()
+        return {"gap": self.gap, "census": census}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> RequestCalibration:
+        census = values["census"]
+        return cls(int(values["gap"]), None if census is None else GapCensus.from_json(census))
+
+
+def chosen_scenes(count: int) -> list[int]:
+    """Which of a request's scenes are measured: at most ``ENOUGH_SCENES``, at equal distances.
+
+    Example:
+        >>> chosen_scenes(3), len(chosen_scenes(10**6))
+        ([0, 1, 2], 1000)
+    """
+    if count <= ENOUGH_SCENES:
+        return list(range(count))
+    return (np.arange(ENOUGH_SCENES, dtype=np.int64) * count // ENOUGH_SCENES).tolist()
