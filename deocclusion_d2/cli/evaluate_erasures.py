@@ -1,12 +1,14 @@
 """Judge a PCNet-M on masks that it has not seen, where only modal masks are known.
 
 Other instances erase parts of whole objects, as in training; the network completes them. Prints a
-Markdown table of one row per checkpoint.
+Markdown table of one row per network; the same erasures for all.
 
-Example, two trainings on KITTI MOTS, by the sequences of which neither has learnt:
-
-  %(prog)s --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
-      --dataset kitti_mots_dev --weights output/a/model_final.pth output/b/model_final.pth
+Examples:
+  is a network trained on your own masks better than the one that comes along? Held-out masks tell:
+    %(prog)s --dataset coco:held_out.json --weights general output/mine
+  two trainings on KITTI MOTS, by the sequences of which neither has learnt:
+    %(prog)s --config-file configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml \\
+        --dataset kitti_mots_dev --weights output/a/model_final.pth output/b/model_final.pth
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from tabulate import tabulate
 from .. import evaluate_erasures
 from ..config import load_config
 from ..errors import one_line_errors
+from ..pretrained import find_pretrained
 
 
 @one_line_errors()
@@ -26,11 +29,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True, metavar="YAML", help="of a PCNet-M")
+    parser.add_argument(
+        "--config-file",
+        metavar="YAML",
+        help="config of all of them, whose sampler draws (default: each has its own, and that of "
+        "the first draws)",
+    )
     parser.add_argument(
         "--dataset", required=True, metavar="NAME", help="registered, or FORMAT:JSON[@IMAGE_ROOT]"
     )
-    parser.add_argument("--weights", required=True, nargs="+", metavar="FILE", help="checkpoints")
+    parser.add_argument(
+        "--weights",
+        required=True,
+        nargs="+",
+        metavar="NAME",
+        help="networks: 'general', which comes along, folders of trainings, or files of weights",
+    )
     parser.add_argument(
         "--draws", type=int, default=4000, metavar="N", help="samples (default: %(default)s)"
     )
@@ -38,8 +52,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help="overrides, last"
     )
     args = parser.parse_args(argv)
-    rows = []
-    for weights in args.weights:
-        cfg = load_config(args.config_file, [*args.opts, "MODEL.WEIGHTS", weights])
-        rows.append({"weights": weights, **evaluate_erasures(cfg, args.dataset, args.draws)})
+    if args.config_file:
+        configs = [
+            load_config(args.config_file, [*args.opts, "MODEL.WEIGHTS", w]) for w in args.weights
+        ]
+    else:
+        configs = [find_pretrained(w).load_config(args.opts) for w in args.weights]
+    rows = [
+        {
+            "weights": weights,
+            **evaluate_erasures(cfg, args.dataset, args.draws, sampler=configs[0]),
+        }
+        for weights, cfg in zip(args.weights, configs, strict=True)
+    ]
     print(tabulate(rows, headers="keys", tablefmt="github", floatfmt=".2f"))

@@ -20,18 +20,19 @@ _SEED = 0
 
 
 def evaluate_erasures(
-    cfg, dataset_name: str, draws: int, model: torch.nn.Module | None = None
+    cfg, dataset_name: str, draws: int, model: torch.nn.Module | None = None, sampler=None
 ) -> dict[str, float]:
     """Let a network complete samples drawn as in training, of a data set that it has not seen.
 
     Needs modal masks alone. Real occlusions hide more than erasers do, so figures are higher than
-    on amodal truth; networks can be compared by them that have the same sampler.
+    on amodal truth; networks can be compared by them where the same sampler draws.
 
     Args:
-        cfg: config of a PCNet-M, with ``MODEL.WEIGHTS``; its sampler draws.
+        cfg: config of a PCNet-M, with ``MODEL.WEIGHTS``.
         dataset_name: registered, or ``FORMAT[.modal]:JSON[@IMAGE_ROOT]``.
         draws: how many samples. The first are the same, however many follow.
         model: the loaded network; None to load it.
+        sampler: config whose sampler draws, in patches of the network's own size; None for ``cfg``.
 
     Returns:
         Percent, in the pixels of the patches:
@@ -56,6 +57,11 @@ def evaluate_erasures(
     cfg = cfg.clone()
     cfg.defrost()
     cfg.DATASETS.TRAIN = (dataset_name,)
+    if sampler is not None:
+        size = cfg.INPUT.INSTANCE_CROP.SIZE
+        for node in ("PARTIAL_COMPLETION", "INSTANCE_CROP"):
+            cfg.INPUT[node] = sampler.INPUT[node].clone()
+        cfg.INPUT.INSTANCE_CROP.SIZE = size
     mapper = PartialCompletionMapper(cfg, training_instances(cfg), _SEED)
     samples = Subset(MapDataset(Draws(len(mapper), _SEED), mapper), range(draws))
     loader = DataLoader(

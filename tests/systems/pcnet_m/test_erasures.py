@@ -94,6 +94,16 @@ def test_batches_and_workers_change_nothing(dataset):
     assert 0 < one["erased_IoU_mean"] < 100
 
 
+def test_another_config_can_draw_for_a_network(dataset):
+    model = random_model()
+    own = evaluate_erasures(settings(), dataset, DRAWS, model)
+    wide = settings(
+        *("INPUT.INSTANCE_CROP.ENLARGE", "2.0", "INPUT.PARTIAL_COMPLETION.SEAMS.PROBABILITY", "1.0")
+    )
+    assert evaluate_erasures(wide, dataset, DRAWS, model) != own
+    assert evaluate_erasures(wide, dataset, DRAWS, model, settings()) == own
+
+
 def test_mistakes_are_one_line(dataset):
     for wrong, match in (
         (("MODEL.META_ARCHITECTURE", "PCNetC"), "MODEL.META_ARCHITECTURE = 'PCNetC'"),

@@ -45,6 +45,17 @@ def test_input_hides_what_the_eraser_covers_and_carries_the_category():
     assert torch.allclose(x[:, 2][~erased], red[~erased], atol=1e-6)
 
 
+def test_a_gap_hides_the_target_and_is_no_eraser():
+    data = batch()
+    data["gap"] = torch.zeros_like(data["eraser"])
+    data["gap"][:, :, :5] = 1
+    x = random_model().network_input(data)
+    plain = random_model().network_input(batch())
+    assert torch.equal(x[:, 1], plain[:, 1])
+    assert not x[:, 0, :, :5].any() and plain[:, 0, :, :5].any()
+    assert torch.equal(x[:, 0, :, 5:], plain[:, 0, :, 5:])
+
+
 def test_without_categories_the_mask_is_binary():
     model = PCNetM(network=UNet(2, 0.25), use_category=False)
     assert set(model.network_input(batch())[:, 0].unique().tolist()) == {0.0, 1.0}

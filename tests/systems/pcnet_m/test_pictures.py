@@ -54,6 +54,17 @@ def test_tiles_show_input_eraser_and_target():
     assert [tuple(overlay[row, x]) for x in (7, 8, 10, 11)] == [VISIBLE, ERASER, ERASER, EMPTY]
 
 
+def test_a_gap_is_of_the_target_but_not_seen():
+    gap = np.zeros((16, 16), dtype=np.uint8)
+    gap[2:10, 5] = 1
+    given, _, overlay = sample_tiles({**CASE_1, "gap": gap})
+    assert [tuple(given[5, x]) for x in (4, 5, 6)] == [(255,) * 3, EMPTY, EMPTY]
+    assert [tuple(overlay[5, x]) for x in (4, 5, 6)] == [VISIBLE, HIDDEN, HIDDEN]
+    shown = overlay_prediction(CASE_1["modal_mask"], CASE_1["eraser"], np.ones((16, 16)), gap)
+    assert [tuple(shown[5, x]) for x in (4, 5)] == [(255,) * 3, EMPTY]
+    assert [tuple(shown[5, 32 + x]) for x in (4, 5, 6)] == [VISIBLE, HIDDEN, HIDDEN]
+
+
 def test_image_is_shown_as_the_network_sees_it():
     image = np.full((16, 16, 3), (90, 150, 210), dtype=np.uint8)
     given = sample_tiles({**CASE_1, "image": image})[0]
