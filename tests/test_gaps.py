@@ -177,8 +177,8 @@ def grid(gap: int, rows: int) -> Scene:
     masks = []
     for row in range(rows):
         for mask in pair(gap):
-            canvas = np.zeros((H * rows, W), bool)
-            canvas[row * H : row * H + H] = mask
+            canvas = np.zeros((2 * H * rows, W), bool)  # far from each other
+            canvas[2 * row * H : (2 * row + 1) * H] = mask
             masks.append(canvas)
     return scene_of(masks)
 

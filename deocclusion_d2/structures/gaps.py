@@ -38,7 +38,7 @@ WIDEST_MEASURED = 2 * _COUNTED // 3
 # The widest gap that can be asked for.
 WIDEST = 64
 # Share of the border along seams that lies within the closing.
-_CLOSED_SHARE = 0.9
+_CLOSED_SHARE = 0.95
 # A gap that is this many times as frequent as by chance is one of seams; and by so many standard
 # deviations of counts that come in runs of so many pixels, one pair's.
 _STANDS_OUT = 1.3
@@ -267,7 +267,7 @@ class GapCensus:
         return int(self.pairs[: gap + 1].sum() + self.overlaps.sum())
 
     def closing(self) -> int:
-        """The gap to close, in pixels: the smallest one that closes nine tenths of all seams.
+        """The gap to close, in pixels: the smallest one that closes 95 % of all seams.
 
         Seams are what faces each other clearly more often than by chance. 0 where neighbours touch,
         where nothing is near, and where too few pairs are to tell seams from chance.
