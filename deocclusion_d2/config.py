@@ -25,6 +25,8 @@ _PACKAGE = Path(__file__).resolve().parent
 CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 _SUBFOLDERS = ("", "quick_schedules")
 
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
+
 # Old name of a shared key -> its name now; systems say theirs.
 _RENAMED = {
     f"INPUT.PARTIAL_COMPLETION.{old}": f"INPUT.INSTANCE_CROP.{now}"
@@ -158,9 +160,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # between predicted masks: 0 (none), 3, 5 or 7.
     cfg.DEOCCLUSION.DILATION = 0
     # The widest gap between neighbours that is closed, in pixels: free pixels between two masks
-    # become part of the eraser, and masks that are so near are neighbours. "auto": as wide as the
-    # gaps between the masks of the input are. "0": none, as in the paper. Not with DILATION.
-    cfg.DEOCCLUSION.GAP = "0"
+    # become part of the eraser, and masks that are so near are neighbours. A number; "auto": as
+    # wide as the gaps between the masks of the input are; "" or 0: none, as in the paper. It
+    # stands instead of DILATION.
+    cfg.DEOCCLUSION.GAP = ""
     # Predicted masks (those that have scores) below this score are left out; of the others, the
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
@@ -359,14 +362,14 @@ def _rename(loaded: dict) -> bool:
 
 
 def _numbers_as_text(cfg: CfgNode, loaded: dict) -> bool:
-    """Write "3" for 3 where a key holds a text; whether there was such a number."""
+    """Quote numbers where a key holds a text: yacs reads "3" as 3. Whether there were any."""
     found = False
     for key, value in loaded.items():
         known = cfg.get(key)
         if isinstance(known, dict) and isinstance(value, dict):
             found |= _numbers_as_text(known, value)
-        elif isinstance(known, str) and type(value) in (int, float):
-            loaded[key] = str(value)
+        elif isinstance(known, str) and _NUMBER.fullmatch(str(value)):
+            loaded[key] = repr(str(value))
             found = True
     return found
 
@@ -415,7 +418,7 @@ def _typed_numbers(cfg: CfgNode, opts: Sequence[str]) -> list[str]:
         if isinstance(node, float):
             with contextlib.suppress(ValueError):
                 typed[k + 1] = str(float(typed[k + 1]))
-        elif isinstance(node, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?", str(typed[k + 1])):
+        elif isinstance(node, str) and _NUMBER.fullmatch(str(typed[k + 1])):
             typed[k + 1] = repr(str(typed[k + 1]))
     return typed
 

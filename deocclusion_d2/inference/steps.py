@@ -107,7 +107,7 @@ def gap_of(cfg) -> int | None:
     """
     if cfg.DEOCCLUSION.PAPER_PROTOCOL:
         return 0
-    text = str(cfg.DEOCCLUSION.GAP).strip()
+    text = str(cfg.DEOCCLUSION.GAP).strip() or "0"
     if text != AUTO_GAP and not (text.isascii() and text.isdigit() and int(text) <= WIDEST):
         raise UserError(
             f"DEOCCLUSION.GAP = {cfg.DEOCCLUSION.GAP!r}: use {AUTO_GAP!r}, or a number of pixels "

@@ -72,7 +72,7 @@ class Scene:
     @cached_property
     def seams(self) -> Seams:
         """What closes the gaps between the masks; orderings and completions share it."""
-        return Seams(self.modal_masks, self.gap)
+        return Seams(self.modal_masks, (self.height, self.width), self.gap)
 
     def neighbour_pairs(self, dilation: int = 0) -> list[tuple[int, int]]:
         """The pairs (i, j), i < j, that can hide each other, sorted; see ``neighbour_pairs``.
