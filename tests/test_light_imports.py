@@ -28,6 +28,8 @@ def run(code: str) -> str:
     "module",
     [
         "deocclusion_d2",
+        "deocclusion_d2.cli.check",
+        "deocclusion_d2.conversion.survey_picture",
         "deocclusion_d2.data.datasets",
         "deocclusion_d2.data.datasets.formats",
         "deocclusion_d2.data.datasets.predictions",

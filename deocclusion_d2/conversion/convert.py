@@ -92,8 +92,7 @@ def convert(
     index = source
     if job.images_from:
         index = _together(lambda: read_index(folder.modal_json, "coco"))
-    if main:
-        _say_what_to_expect(job, index)
+    _together(lambda: _say_what_to_expect(job, index))
     plan = ShardPlan.make(
         index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
     )
@@ -145,6 +144,9 @@ def _read_input(file: InputFile) -> DocumentIndex | PredictedInput | None:
 
 
 def _say_what_to_expect(job: ConversionJob, index: DocumentIndex) -> None:
+    """Three lines, and a warning where nothing touches; by the first process alone."""
+    if not launch.is_main_process():
+        return
     report = first_look(index, job.images_from is not None, job.bridged_gap())
     print("\n".join(report.opening()))
     alone = report.not_touching()

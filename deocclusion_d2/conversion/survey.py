@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from ..data.datasets.formats import AnnotationFormat, ImageInfo, ParsedAnnotation, locate
 from ..data.datasets.segmentation import written_as
-from ..structures import WindowMask, neighbour_pairs
-from ..structures.gaps import GapCensus
+from ..structures import GapCensus, WindowMask, neighbour_pairs
 from ..structures.window_mask import Box, meeting_pairs
 from ..workers import map_in_order, worker_count
 from .annotations import ShardReader, SourceImage, count_given
@@ -57,6 +56,7 @@ class Survey:
         cut: instances that reach the border of the image.
         rectangles: instances whose mask is all of its box.
         duplicates: instances whose mask is that of an earlier one, pixel by pixel.
+        duplicate_pixels: of these.
         tiny: instances of fewer than ``TINY_AREA`` pixels, but one.
         displaced: instances whose given box is not where their mask is.
         census: how masks of an image lie to each other: how many touch, gaps, overlaps.
@@ -76,6 +76,7 @@ class Survey:
     cut: int = 0
     rectangles: int = 0
     duplicates: int = 0
+    duplicate_pixels: int = 0
     tiny: int = 0
     displaced: int = 0
     census: GapCensus = field(default_factory=GapCensus.empty)
@@ -183,6 +184,7 @@ class _Look:
             equal = {max(o[:2]) for o in ownership.overlaps if masks[o.owner] == masks[o.other]}
             for row in sorted(equal):
                 survey.note("duplicates", locate(image.info, scene.instance_ids[row]))
+                survey.duplicate_pixels += masks[row].area
         survey.touching_instances += len(set(chain.from_iterable(neighbour_pairs(masks))))
         survey.census += GapCensus.of_scene(masks)
         if self.with_example:

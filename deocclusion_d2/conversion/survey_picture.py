@@ -12,8 +12,7 @@ from ..data.datasets.formats import locate
 from ..data.datasets.image_files import ImageFinder
 from ..data.images import read_rgb
 from ..errors import UserError
-from ..structures import WindowMask
-from ..structures.gaps import GapCensus, seam
+from ..structures import GapCensus, WindowMask, seam
 from ..visualization.palette import BACKGROUND, PAPER, Color, instance_color
 from ..visualization.plots import COLOURS, finish_axes, save_figure
 from .survey import Example, Survey

@@ -146,7 +146,8 @@ class Report:
         overlaps = self.survey.tally.overlaps
         if overlaps is None or self.predicted:
             return None
-        part = overlaps.shared_pixels / sum(self.survey.areas)
+        survey = self.survey
+        part = (overlaps.shared_pixels - survey.duplicate_pixels) / sum(survey.areas)
         if part < _ODD_SHARE:
             return None
         return (
