@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +54,17 @@ def check(
     survey.tally.add(predicted.tally)
     survey.tally.add(resolved)
     return predicted, Report.of(index, survey, predicted=True)
+
+
+def bridged_gap(description: Mapping[str, Any]) -> int:
+    """Gaps of up to so many pixels do not part neighbours.
+
+    Args:
+        description: of a deoccluder, for one request (``Deoccluder.calibrated``).
+    """
+    gap = description.get("gap")
+    closed = gap["closed"] if isinstance(gap, Mapping) else 0
+    return max(closed, description.get("dilation", 0) // 2)
 
 
 def first_look(index: DocumentIndex, predicted: bool, bridged: int) -> Report:

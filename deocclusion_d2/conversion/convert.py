@@ -26,7 +26,7 @@ from ..structures import Scene, own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
 from .annotations import ShardReader, convert_shard
-from .check import first_look
+from .check import bridged_gap, first_look
 from .document_index import DocumentIndex, read_index
 from .input_file import InputFile
 from .job import ConversionJob, Method
@@ -92,7 +92,6 @@ def convert(
     index = source
     if job.images_from:
         index = _together(lambda: read_index(folder.modal_json, "coco"))
-    _together(lambda: _say_what_to_expect(job, index))
     plan = ShardPlan.make(
         index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
     )
@@ -102,6 +101,7 @@ def convert(
     if calibration is not None:
         deoccluder = deoccluder.calibrated(calibration)
         info |= deoccluder.describe()
+    _together(lambda: _say_what_to_expect(job, index, deoccluder))
     done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, deoccluder))
     done_now = sum(launch.gather(done_now))
     total = Tally()
@@ -143,11 +143,11 @@ def _read_input(file: InputFile) -> DocumentIndex | PredictedInput | None:
     return source
 
 
-def _say_what_to_expect(job: ConversionJob, index: DocumentIndex) -> None:
+def _say_what_to_expect(job: ConversionJob, index: DocumentIndex, deoccluder: Deoccluder) -> None:
     """Three lines, and a warning where nothing touches; by the first process alone."""
     if not launch.is_main_process():
         return
-    report = first_look(index, job.images_from is not None, job.bridged_gap())
+    report = first_look(index, job.images_from is not None, bridged_gap(deoccluder.describe()))
     print("\n".join(report.opening()))
     alone = report.not_touching()
     if alone:

@@ -110,10 +110,6 @@ class ConversionJob:
             return self.min_score
         return self.load_config().DEOCCLUSION.MIN_SCORE if self.uses_network else DEFAULT_MIN_SCORE
 
-    def bridged_gap(self) -> int:
-        """Gaps of up to so many pixels do not part neighbours. Raises UserError."""
-        return self.load_config().DEOCCLUSION.DILATION // 2 if self.uses_network else 0
-
     def load_config(self):
         """The config, with weights and method in it. Raises UserError."""
         return method_config(self.method, self.config_file, self.weights, self.opts)

@@ -21,7 +21,8 @@ _ODD_SHARE = 0.1
 # Categories, image sizes and gaps that a table lists.
 _MOST_LISTED = 6
 _QUANTILES = (5, 25, 50, 75, 95)
-_NOT_TOUCHING = "no two masks touch"
+# What closes gaps in the masks of an input.
+_CLOSES = "DEOCCLUSION.GAP auto"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Report:
                 "annotate all objects of an image, and give them its 'image_id'"
             )
         elif census.closing():
-            reason = f"gaps part them: {_bridge(census.closing())}"
+            reason = f"gaps part them, which {_CLOSES} closes"
         else:
             gaps = np.flatnonzero(census.pairs)
             apart = (
@@ -98,9 +99,9 @@ class Report:
             )
             reason = (
                 f"they are apart {apart}: where the pictures show one object behind another, "
-                "annotate both; where gaps part them, see DEOCCLUSION.DILATION"
+                "annotate both; where gaps part them, see DEOCCLUSION.GAP"
             )
-        return f"{_NOT_TOUCHING}{where}: amodal will equal modal: {reason}"
+        return f"no two masks touch{where}: amodal will equal modal: {reason}"
 
     def _of_masks(self) -> list[str | None]:
         survey, tally = self.survey, self.survey.tally
@@ -227,7 +228,13 @@ class Report:
         gap, census = self.survey.census.closing(), self.survey.census
         if not gap:
             return "none"
-        return f"{gap} px, by which {census.near_pairs(gap):,} pairs touch: {_bridge(gap)}"
+        return f"{gap} px, by which {census.near_pairs(gap):,} pairs touch: {_CLOSES} closes it"
+
+    def _gap_in_short(self) -> str:
+        if self.bridged:
+            return f"gaps of up to {self.bridged} px are closed"
+        gap = self.survey.census.closing()
+        return f"gaps of {gap} px are left: {_CLOSES} closes them" if gap else "no gap to be closed"
 
     def _named(self, categories: Mapping[int, int]) -> dict[str, int]:
         return {f"{self.category_names[c]} ({c})": n for c, n in categories.items()}
@@ -256,7 +263,7 @@ class Report:
                     "neighbours",
                     f"{census.touching:,} touching pairs{overlaps}; "
                     f"{share(survey.touching_instances, survey.visible)} of the instances in them; "
-                    f"gap to be closed: {census.closing()} px",
+                    f"{self._gap_in_short()}",
                 ),
                 ("odd", f"{odd[0]}{more}" if odd else "nothing"),
             ]
@@ -353,11 +360,6 @@ def _gaps(pairs: np.ndarray) -> str:
         if (count := int(pairs[low:high].sum()))
     ]
     return ", ".join(texts) or "-"
-
-
-def _bridge(gap: int) -> str:
-    """How to close gaps of so many pixels."""
-    return f"DEOCCLUSION.DILATION {2 * gap + 1}"
 
 
 def _most_first(item: tuple[Any, int]) -> tuple[int, Any]:

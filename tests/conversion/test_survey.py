@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deocclusion_d2.conversion import ConversionJob, convert
-from deocclusion_d2.conversion.check import check, first_look
+from deocclusion_d2.conversion.check import bridged_gap, check, first_look
 from deocclusion_d2.conversion.document_index import read_index
 from deocclusion_d2.conversion.input_file import InputFile
 from deocclusion_d2.conversion.survey import sample
@@ -138,7 +138,7 @@ def test_counts(counted):
 
 def test_the_table_says_the_same(counted):
     lines = report_on(counted).table().splitlines()
-    rows = dict((line[:39].strip(), line[39:].strip()) for line in lines)
+    rows = {line[:39].strip(): line[39:].strip() for line in lines}
     assert rows["images"] == "4, 3 with annotations"
     assert rows["width x height, px"] == "30 x 20: 3"
     assert rows["instances that take part"] == "7"
@@ -192,9 +192,9 @@ def apart(gap, images):
             "no two masks touch: amodal will equal modal: they are apart by 9 px or more: ",
         ),
         (
-            apart(2, 12),
+            [plain(10 * i + k, i, full(2 + 3 * k, 2, 1, 16)) for i in range(1, 13) for k in (0, 1)],
             {},
-            "no two masks touch: amodal will equal modal: gaps part them: DEOCCLUSION.DILATION 5",
+            "no two masks touch: amodal will equal modal: gaps part them, which DEOCCLUSION.GAP ",
         ),
         (
             [*GOOD, plain(3, 1, GOOD[0]["segmentation"])],
@@ -316,7 +316,7 @@ def test_predictions_as_conversion_takes_them(write):
     assert found["pairs"]["touching"] == 1 and found["odd"] == []
 
 
-# -------------------------------------------------------------------- at the beginning of conversion
+# -------------------------------------------------------------------- when conversion begins
 
 
 def test_images_at_equal_distances():
@@ -339,7 +339,7 @@ def test_three_lines_before_the_conversion(counted, capsys):
     assert lines == [
         "to convert  8 annotations in 3 of 4 images; looked at: 7 instances",
         "neighbours  2 touching pairs, 1 of them overlap; 4 (66.7 %) of the instances in them; "
-        "gap to be closed: 0 px",
+        "no gap to be closed",
         "odd         1 of 7 instances have a box, but no mask: they stay as they are, and hide "
         "nothing: make masks of them first (and 1 more: deocclusion-d2 check)",
     ]
@@ -362,10 +362,25 @@ def test_a_sample_is_said_to_be_one_and_a_conversion_warns_where_nothing_touches
     )
 
 
+@pytest.mark.parametrize(
+    ("description", "gap"),
+    [
+        ({}, 0),
+        ({"dilation": 0, "gap": "auto"}, 0),
+        ({"dilation": 5}, 2),
+        ({"dilation": 0, "gap": {"closed": 3}}, 3),
+    ],
+)
+def test_the_gap_that_a_method_bridges(description, gap):
+    assert bridged_gap(description) == gap
+
+
 def test_what_a_method_bridges_is_not_apart(write):
     index = read_index(write(coco(apart(2, 2))))
     assert first_look(index, False, bridged=1).not_touching().startswith("no two masks touch")
-    assert first_look(index, False, bridged=2).not_touching() is None
+    bridging = first_look(index, False, bridged=2)
+    assert bridging.not_touching() is None
+    assert bridging.opening()[1].endswith("; gaps of up to 2 px are closed")
 
 
 def test_bad_annotations_are_left_for_the_conversion_to_refuse(write):
