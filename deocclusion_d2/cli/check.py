@@ -18,6 +18,7 @@ from ..conversion.document_index import DocumentIndex
 from ..conversion.input_file import InputFile
 from ..conversion.launch import NOTHING_DONE
 from ..conversion.predicted_input import PredictedInput
+from ..conversion.survey_report import Report
 from ..data.datasets.image_files import ImageFinder
 from ..errors import one_line_errors
 from ..files import readable_json, whole_file
@@ -54,7 +55,7 @@ what is said:
 --json prints one object: input, images, instances, categories, unknown_category_ids, pairs (by_gap:
 pairs by gap in pixels from 0; by_overlap: by tenths of the smaller mask; closing: the gap to be
 closed, 0 for none), skipped, assumed, odd (sentences) and next (a command, null where there is
-nothing to convert). All else goes to stderr then.
+nothing to complete). All else goes to stderr then.
 
 exit codes: 0 read; 3 read, but no annotation has a visible pixel to work with; 1 not read, after
 one line that says why; 2 wrong arguments; 130 interrupted
@@ -108,9 +109,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         inputs = Inputs([file.path, file.images_from])
         check_output_file(args.picture, inputs, args.overwrite, "--picture", (".png",))
     source, report = check(file, args.num_workers, with_example=args.picture is not None)
+    if args.picture:
+        _refuse_photo(args.picture, file, source)
     headline, odd = file.headline(source), report.oddities()
     nothing = report.survey.tally.has_done_nothing
-    next_command = None if nothing else _next_command(file)
+    next_command = _next_command(file, report)
     if args.json:
         about = {"version": __version__, "input": _about(file, source)}
         print(readable_json({**about, **report.to_json(), "next": next_command}))
@@ -124,7 +127,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.picture:
         from ..conversion.survey_picture import draw_report
 
-        _refuse_photo(args.picture, file, source)
         with whole_file(args.picture) as unfinished:
             draw_report(report, headline, file.photo_folder, unfinished)
         print(f"wrote {args.picture}", file=sys.stderr if args.json else sys.stdout)
@@ -145,8 +147,14 @@ def _about(file: InputFile, source: DocumentIndex | PredictedInput) -> dict[str,
     }
 
 
-def _next_command(file: InputFile) -> str:
-    """The conversion of the file, as it was read."""
+def _next_command(file: InputFile, report: Report) -> str | None:
+    """The conversion of the file, as it was read; None where it has nothing to do.
+
+    A rule closes no gaps: where there are some, it takes a network.
+    """
+    gap = report.survey.census.closing()
+    if report.survey.tally.has_done_nothing or (report.not_touching() and not gap):
+        return None
     options = {
         "--input": file.path,
         "--output": file.path.with_name(f"{file.path.stem}_amodal.json"),
@@ -157,7 +165,8 @@ def _next_command(file: InputFile) -> str:
     }
     words = [w for k, v in options.items() if v is not None for w in (k, shlex.quote(str(v)))]
     words += ["--skip-invalid"] if file.skip_invalid else []
-    return f"deocclusion-d2 convert {' '.join(words)} --method convex_r"
+    by = "--config-file CONFIG --weights FILE DEOCCLUSION.GAP auto" if gap else "--method convex_r"
+    return f"deocclusion-d2 convert {' '.join(words)} {by}"
 
 
 def _refuse_photo(picture: Path, file: InputFile, source: DocumentIndex | PredictedInput) -> None:

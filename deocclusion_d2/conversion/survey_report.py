@@ -234,7 +234,11 @@ class Report:
         if self.bridged:
             return f"gaps of up to {self.bridged} px are closed"
         gap = self.survey.census.closing()
-        return f"gaps of {gap} px are left: {_CLOSES} closes them" if gap else "no gap to be closed"
+        return (
+            f"gaps of up to {gap} px part others: {_CLOSES} closes them"
+            if gap
+            else "no gap to be closed"
+        )
 
     def _named(self, categories: Mapping[int, int]) -> dict[str, int]:
         return {f"{self.category_names[c]} ({c})": n for c, n in categories.items()}

@@ -85,6 +85,31 @@ def test_the_next_command_reads_the_same(call, masks):
     )
 
 
+@pytest.mark.parametrize(
+    ("gap", "images", "ending"),
+    [
+        (0, 1, " --method convex_r"),
+        (2, 12, " --config-file CONFIG --weights FILE DEOCCLUSION.GAP auto"),
+        (2, 1, None),  # too few to tell a gap from chance
+    ],
+)
+def test_the_next_command_can_complete_something(call, tmp_path, gap, images, ending):
+    path = tmp_path / "m.json"
+    bars = [
+        {
+            "id": 2 * i + k,
+            "image_id": i,
+            "segmentation": [[x, 2, x + 1, 2, x + 1, 22, x, 22]],
+        }
+        for i in range(1, images + 1)
+        for k, x in enumerate((4, 5 + gap))
+    ]
+    path.write_text(json.dumps(document(*bars, images=images)))
+    _, out, _ = call(path, "--json")
+    found = json.loads(out)["next"]
+    assert found is None if ending is None else found.endswith(ending)
+
+
 def test_json_is_all_of_stdout(call, masks, tmp_path):
     code, out, err = call(masks, "--json", "--picture", tmp_path / "p.png")
     found = json.loads(out)
@@ -196,5 +221,5 @@ def test_a_picture_is_replaced_when_asked_for_and_a_photo_never(call, masks, tmp
     assert code == 1 and "p.png exists: pass --overwrite" in line
     assert call(masks, "--picture", picture, "--overwrite")[0] == 0
     assert Image.open(picture).format == "PNG"
-    code, _, (line,) = call(masks, "--picture", photo, "--overwrite")
-    assert code == 1 and "1.png is " in line and photo.read_bytes() == before
+    code, out, (line,) = call(masks, "--picture", photo, "--overwrite")
+    assert code == 1 and out == "" and "1.png is " in line and photo.read_bytes() == before
