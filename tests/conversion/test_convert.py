@@ -22,6 +22,7 @@ class GrowsRight:
     """
 
     uses_rgb = False
+    needs_calibration = False
 
     def serve(self, workers):
         return nullcontext()
