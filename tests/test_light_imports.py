@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,8 @@ def run(code: str) -> str:
     "module",
     [
         "deocclusion_d2",
+        "deocclusion_d2.cli.check",
+        "deocclusion_d2.conversion.survey_picture",
         "deocclusion_d2.data.datasets",
         "deocclusion_d2.data.datasets.formats",
         "deocclusion_d2.data.datasets.predictions",
@@ -52,6 +55,25 @@ print(detect_format({"inmodal_seg": {}}).name, to_rle([[0, 0, 2, 0, 2, 2, 0, 2]]
 print("torch" in sys.modules, "detectron2" in sys.modules)
 """
     assert run(code) == "kins {'size': [2, 2], 'counts': '04'}\nFalse False\n"
+
+
+def test_checking_a_file_and_drawing_it_needs_neither(tmp_path) -> None:
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 9, "width": 9}],
+        "annotations": [
+            {"id": k, "image_id": 1, "category_id": 1, "segmentation": [[k, 1, k + 1, 1, k, 8]]}
+            for k in (1, 2)
+        ],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    (tmp_path / "masks.json").write_text(json.dumps(document))
+    code = f"""
+import sys
+from deocclusion_d2.cli import main
+main(["check", {str(tmp_path / "masks.json")!r}, "--picture", {str(tmp_path / "p.png")!r}])
+print("torch" in sys.modules, "detectron2" in sys.modules)
+"""
+    assert run(code).endswith("False False\n") and (tmp_path / "p.png").exists()
 
 
 def test_data_sets_and_networks_register_when_they_are_asked_for() -> None:

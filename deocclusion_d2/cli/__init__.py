@@ -17,6 +17,7 @@ quiet_interrupts()
 # Command -> (module of this package, what it is for).
 COMMANDS = {
     "train": ("train_net", "train or evaluate any network"),
+    "check": ("check", "what a file of masks holds, and what to expect of its conversion"),
     "convert": ("convert_modal_to_amodal", "modal annotations -> pseudo-amodal COCO JSON"),
     "deocclude": ("deocclude", "take photos apart into complete objects and their background"),
     "edit": ("edit_scene", "edit a scene that was taken apart, by a script or in a browser"),

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..conversion import ConversionJob
 from ..conversion.launch import run_conversion
-from ..data.datasets import ANNOTATION_FORMATS
 from ..deoccluder import accepted_methods, method_names
 from ..errors import one_line_errors
 from ..systems import known_steps
+from .input_arguments import add_input_arguments
 from .worker_arguments import add_num_workers
 
 EXAMPLES = """\
@@ -76,6 +76,9 @@ what is written (COCO JSON; images and annotations in the order of the input):
   kept; modal_segmentation without the pixels that an entry of a higher score holds.
   Read it as format pseudo_amodal, whatever the format of the input was.
 
+Before it begins, three lines say what is to be expected, from 100 images at most, at equal
+distances in the file; check says more, of all of it. A warning says where no two masks touch.
+
 Finished shards wait in OUTPUT.shards/ and go when the output is complete. What had to be assumed or
 dropped in reading is counted at the end. An object without a mask keeps the box and area it has.
 
@@ -98,26 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--input", required=True, type=Path, metavar="JSON", help="annotations with modal masks"
     )
     parser.add_argument("--output", required=True, type=Path, metavar="JSON", help="file to write")
-    parser.add_argument(
-        "--format",
-        choices=sorted(ANNOTATION_FORMATS),
-        help="how the input is written; 'coco' is any modal COCO JSON (COCO, LVIS, KITTI MOTS), "
-        "'cocoa_cls' also D2SA (default: told from the keys of the annotations)",
-    )
-    parser.add_argument(
-        "--images-from",
-        type=Path,
-        metavar="JSON",
-        help="for an input of COCO results (a list of predictions): the COCO-like JSON with the "
-        "images and categories that they were predicted for",
-    )
-    parser.add_argument(
-        "--min-score",
-        type=float,
-        metavar="S",
-        help="leave out predictions with a lower score (default: DEOCCLUSION.MIN_SCORE of the "
-        "config, 0.5 without)",
-    )
+    add_input_arguments(parser, "DEOCCLUSION.MIN_SCORE")
     parser.add_argument(
         "--method",
         choices=accepted_methods(),

@@ -79,7 +79,7 @@ class ShardReader:
         self.image_root = image_root
         self.skip_invalid = skip_invalid
         self._finder = ImageFinder(str(image_root), index.file_names)
-        self._category_ids = {category["id"] for category in index.categories}
+        self.category_ids = {category["id"] for category in index.categories}
         self._has_no_categories = not index.top.get("categories")
 
     def read(self, items: np.ndarray) -> SourceShard:
@@ -146,7 +146,7 @@ class ShardReader:
         yield from parsed
 
     def _check_category(self, annotation: ParsedAnnotation, info: ImageInfo) -> None:
-        if annotation.category_id not in self._category_ids:
+        if annotation.category_id not in self.category_ids:
             raise InvalidAnnotation(
                 f"{locate(info, annotation.id)}: 'category_id' {annotation.category_id} is not "
                 f"among the categories{NONE_GIVEN if self._has_no_categories else ''}"
@@ -162,6 +162,19 @@ class ShardReader:
             raise UserError(f"{where}: {error}: check --image-root") from None
 
 
+def count_given(image: SourceImage, annotation_format: AnnotationFormat, tally: Tally) -> None:
+    """Count the instances of an image, and what is odd about them, as they are given."""
+    tally.images += bool(image.instances)
+    tally.instances += len(image.instances)
+    for source, modal in zip(image.instances, image.scene.modal_masks, strict=True):
+        if _is_speck(modal):
+            shares = looks_normalised(annotation_format.modal_as_given(source))
+            tally.hidden += modal.is_empty
+            tally.normalised += shares
+            tally.specks += shares and not modal.is_empty
+            tally.boxes_kept += bool(_kept_boxes(source, modal, shares))
+
+
 def convert_shard(
     shard: SourceShard,
     deoccluder: Callable[[list[Scene]], list[Deocclusion]],
@@ -174,7 +187,7 @@ def convert_shard(
     """
     images, tally = shard.images, shard.tally
     for image, result in zip(images, deoccluder([i.scene for i in images]), strict=True):
-        tally.images += bool(image.instances)
+        count_given(image, annotation_format, tally)
         tally.cycles += len(result.graph.cycles())
         tally.mutual += len(result.graph.mutual_pairs)
         if result.ownership is not None:
@@ -211,11 +224,6 @@ def _converted(
     unchanged = amodal is modal or amodal == modal
     hidden = WindowMask.empty() if unchanged else amodal - modal
     modal_area, area, added = modal.area, amodal.area, hidden.area
-    tally.instances += 1
-    tally.hidden += modal.is_empty
-    shares = modal_area <= 1 and looks_normalised(annotation_format.modal_as_given(source))
-    tally.normalised += shares
-    tally.specks += shares and not modal.is_empty
     tally.occluded += bool(occluders)
     if added:
         tally.grown += 1
@@ -238,8 +246,9 @@ def _converted(
                 hidden.to_rle(scene.height, scene.width) if value == "hidden" else ours[value]
             )
     given = {key: value for key, value in source.raw.items() if key not in _NOT_ALWAYS}
-    if shares or (modal.is_empty and (source.amodal is None or is_empty(source.amodal))):
-        ours |= _given_boxes(source, tally)
+    if _is_speck(modal):
+        shares = looks_normalised(ours["modal_segmentation"])
+        ours |= _kept_boxes(source, modal, shares)
     return {**given, **ours}
 
 
@@ -257,11 +266,24 @@ def _ids(annotation: ParsedAnnotation) -> dict[str, Any]:
     return read
 
 
-def _given_boxes(source: ParsedAnnotation, tally: Tally) -> dict[str, Any]:
-    """Box and area of an instance of which no mask tells anything better."""
+def _is_speck(modal: WindowMask) -> bool:
+    # The window is tight. Coordinates below 1 fill at most the first pixel.
+    return modal.array.size <= 1
+
+
+def _kept_boxes(source: ParsedAnnotation, modal: WindowMask, shares: bool) -> dict[str, Any]:
+    """Box and area of an instance of which no mask tells anything better.
+
+    Args:
+        modal: its mask, of one pixel at most.
+        shares: whether its coordinates seem to be shares of the image size.
+    """
+    if not shares:
+        is_without_mask = source.amodal is None or is_empty(source.amodal)
+        if not (modal.is_empty and is_without_mask):
+            return {}
     if source.modal_bbox is None or max(source.modal_bbox[2:]) <= 1:
         return {}
-    tally.boxes_kept += 1
     kept = {"bbox": source.raw.get("bbox", source.modal_bbox), "modal_bbox": source.modal_bbox}
     if is_number(source.raw.get("area")):
         kept["area"] = source.raw["area"]

@@ -27,7 +27,9 @@ from ..structures import Scene, own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
 from .annotations import ShardReader, convert_shard
+from .check import bridged_gap, first_look
 from .document_index import DocumentIndex, read_index
+from .input_file import InputFile
 from .job import ConversionJob, Method
 from .merge import merge
 from .predicted_input import PredictedInput
@@ -68,7 +70,7 @@ def convert(
     def prepare() -> tuple[DocumentIndex | PredictedInput | None, Method]:
         job.check()
         WRITERS.find(writer)
-        source = _read_input(job)
+        source = _read_input(job.input_file(job.score_threshold() if job.images_from else None))
         if deoccluder is not None:
             return source, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
         return source, Method.build(job)
@@ -102,6 +104,7 @@ def convert(
     if calibration is not None:
         deoccluder = deoccluder.calibrated(calibration)
         info |= deoccluder.describe()
+    _together(lambda: _say_what_to_expect(job, index, deoccluder))
     done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, deoccluder))
     done_now = sum(launch.gather(done_now))
     total = Tally()
@@ -130,26 +133,28 @@ def convert(
     return total
 
 
-def _read_input(job: ConversionJob) -> DocumentIndex | PredictedInput | None:
+def _read_input(file: InputFile) -> DocumentIndex | PredictedInput | None:
     """Read and check the input. Predictions are for the first process alone; others get None."""
     main = launch.is_main_process()
-    if job.images_from is None:
-        index = read_index(job.input, job.format, job.image_root, job.skip_invalid)
-        if main:
-            if index.doubt:
-                print(f"warning: {job.input}: {index.doubt}", file=sys.stderr)
-            how = "" if job.format else " (told from its keys)"
-            print(f"{job.input}: {len(index.item_places):,} items, format {index.format.name}{how}")
-        return index
-    if not main:
+    if file.images_from is not None and not main:
         return None
-    min_score = job.score_threshold()
-    predicted = PredictedInput.read(job.input, job.images_from, min_score, job.skip_invalid)
-    print(
-        f"{job.input}: {predicted.entries:,} predictions, {len(predicted.numbers):,} used "
-        f"(score {min_score:g} or more); images of {job.images_from}"
-    )
-    return predicted
+    source = file.read_document() if file.images_from is None else file.read_predictions()
+    if main:
+        if isinstance(source, DocumentIndex) and source.doubt:
+            file.warn(source.doubt)
+        print(file.headline(source))
+    return source
+
+
+def _say_what_to_expect(job: ConversionJob, index: DocumentIndex, deoccluder: Deoccluder) -> None:
+    """Three lines, and a warning where nothing touches; by the first process alone."""
+    if not launch.is_main_process():
+        return
+    report = first_look(index, job.images_from is not None, bridged_gap(deoccluder.describe()))
+    print("\n".join(report.opening()))
+    alone = report.not_touching()
+    if alone:
+        job.input_file(None).warn(alone)
 
 
 def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None) -> dict[str, Any]:
@@ -228,9 +233,7 @@ def _convert_own_shards(
 ) -> int:
     """Convert this process's share of the shards. Returns the instances converted."""
     rank, world = launch.rank(), launch.world_size()
-    image_root = None
-    if deoccluder.uses_rgb:
-        image_root = job.image_root or (job.images_from or job.input).parent
+    image_root = job.input_file(None).photo_folder if deoccluder.uses_rgb else None
     reader = ShardReader(index, image_root, job.skip_invalid, job.images_from)
     own = range(rank, len(plan), world)
     items = {n: shard for n, shard in enumerate(plan.items_by_shard()) if n in own}

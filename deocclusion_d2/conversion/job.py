@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.datasets import ANNOTATION_FORMATS
 from ..deoccluder import (
     Deoccluder,
     method_config,
@@ -21,6 +20,7 @@ from ..files import file_sha256
 from ..outputs import Inputs, check_output_file
 from ..structures import DEFAULT_MIN_SCORE
 from ..workers import worker_count
+from .input_file import InputFile
 from .older import config_hash_of_0_1
 
 
@@ -68,6 +68,12 @@ class ConversionJob:
         """Whether a config says what to do. Raises UserError."""
         return self.config_file is not None or self.method is None or uses_network(self.method)
 
+    def input_file(self, min_score: float | None) -> InputFile:
+        """The input and how it is read, with a least score of predictions."""
+        return InputFile(
+            self.input, self.format, self.image_root, self.images_from, min_score, self.skip_invalid
+        )
+
     @property
     def shard_folder(self) -> Path:
         return self.output.with_name(self.output.name + ".shards")
@@ -80,25 +86,10 @@ class ConversionJob:
         """
         if self.method is not None:
             uses_network(self.method)
-        if self.format is not None and self.format not in ANNOTATION_FORMATS:
-            known = ", ".join(sorted(ANNOTATION_FORMATS))
-            raise UserError(f"unknown format {self.format!r}: use {known}")
         if self.shard_size < 1:
             raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
         worker_count(self.num_workers)
-        for path in (self.input, self.images_from):
-            if path is not None and path.is_dir():
-                raise UserError(f"{path}: a folder: name the JSON file in it")
-            if path is not None and not path.is_file():
-                raise UserError(f"{path}: there is no such file")
-        if self.image_root is not None and not self.image_root.is_dir():
-            raise UserError(f"--image-root {self.image_root}: there is no such folder")
-        if self.images_from is None and self.min_score is not None:
-            raise UserError("--min-score is for COCO results: pass --images-from too")
-        if self.images_from is not None and self.format is not None:
-            raise UserError(
-                "--images-from is for COCO results, which have no --format: leave it out"
-            )
+        self.input_file(self.min_score).check()
         inputs = Inputs([self.input, self.images_from, self.config_file, self.weights])
         check_output_file(self.output, inputs, self.overwrite, kind="JSON file")
         held = inputs.inside(self.shard_folder)

@@ -31,7 +31,7 @@ from ..data.datasets.predictions import parse_prediction, prediction_mask
 from ..errors import UserError
 from ..files import whole_text_file
 from ..json_files import JsonStream, dump_json, read_item
-from ..structures import resolve_rle_overlaps
+from ..structures import OverlapSummary, resolve_rle_overlaps
 from .tally import Tally
 
 # Keys by which an entry may name itself, the first that it has.
@@ -98,6 +98,13 @@ class ImageTable:
             np.asarray(places, np.int64).reshape(-1, 2),
             stream.encoding,
         )
+
+    def file_names(self) -> Iterator[str]:
+        """The file names of all images."""
+        with self.path.open("rb") as file:
+            for place in self.places:
+                record = read_item(file, *map(int, place), self.encoding)
+                yield default_format().images_of(record).file_name
 
 
 @dataclass(frozen=True)
@@ -175,13 +182,17 @@ class PredictedInput:
 
     # ---------------------------------------------------------------- as modal COCO JSON
 
-    def write(self, output: Path) -> None:
+    def write(self, output: Path) -> Tally:
         """Write the entries that are used as modal COCO JSON, those of an image together.
 
         Images and categories are those of ``images.path``. An annotation is the entry, with ``id``
         (its own, or its number in the list), ``iscrowd`` 0, and ``segmentation`` without the pixels
         that an entry of a higher score holds. The file appears complete, or not at all.
+
+        Returns:
+            The overlaps there were.
         """
+        resolved = Tally()
         top = {
             k: v
             for k, v in self.images.top.items()
@@ -203,7 +214,7 @@ class PredictedInput:
                         for p in self.images.places
                     ),
                 ),
-                ("annotations", self._annotations(results)),
+                ("annotations", self._annotations(results, resolved)),
             ):
                 file.write(f',\n"{key}": [')
                 separator = "\n"
@@ -212,16 +223,21 @@ class PredictedInput:
                     separator = ",\n"
                 file.write("]")
             file.write("}\n")
+        return resolved
 
-    def _annotations(self, results: BinaryIO) -> Iterator[dict]:
+    def _annotations(self, results: BinaryIO, resolved: Tally) -> Iterator[dict]:
         order = np.argsort(self.image_rows, kind="stable")
         starts = np.flatnonzero(np.diff(self.image_rows[order])) + 1
         with tqdm(total=len(order), desc="resolving overlaps", unit="inst") as bar:
             for group in np.split(order, starts) if len(order) else ():
-                yield from self._annotations_of_image(results, group)
+                annotations, found = self._annotations_of_image(results, group)
+                resolved.add_overlaps(found)
+                yield from annotations
                 bar.update(len(group))
 
-    def _annotations_of_image(self, results: BinaryIO, rows: np.ndarray) -> list[dict]:
+    def _annotations_of_image(
+        self, results: BinaryIO, rows: np.ndarray
+    ) -> tuple[list[dict], OverlapSummary]:
         raws, masks = [], []
         height, width = map(int, self.images.sizes[self.image_rows[rows[0]]])
         for row in rows:
@@ -236,8 +252,11 @@ class PredictedInput:
                     "iscrowd": 0,
                 }
             )
-        resolved = resolve_rle_overlaps(masks, [raw["score"] for raw in raws])
-        return [{**raw, "segmentation": mask} for raw, mask in zip(raws, resolved, strict=True)]
+        resolved, found = resolve_rle_overlaps(masks, [raw["score"] for raw in raws])
+        annotations = [
+            {**raw, "segmentation": mask} for raw, mask in zip(raws, resolved, strict=True)
+        ]
+        return annotations, found
 
 
 class _EntryReader:

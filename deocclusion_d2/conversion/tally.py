@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -165,8 +166,8 @@ class Tally:
         rows = [
             ("images with instances", f"{self.images:,}"),
             ("instances", f"{self.instances:,}"),
-            ("occluded by another instance", _share(self.occluded, self.instances)),
-            ("completed (amodal > modal)", _share(self.grown, self.instances)),
+            ("occluded by another instance", share(self.occluded, self.instances)),
+            ("completed (amodal > modal)", share(self.grown, self.instances)),
             ("mean added area of these", self._mean_added()),
             ("occlusion cycles", f"{self.cycles:,}"),
             ("entirely hidden", f"{self.hidden:,}"),
@@ -181,26 +182,39 @@ class Tally:
             rows.append(("pixels of several masks", str(self.overlaps)))
         if self.low_scores:
             rows.append(("predictions of low score, left out", f"{self.low_scores:,}"))
-        for reason, count in self.skipped.most_common():
-            rows.append((f"  {count:,} x", f"{reason} (first: {self.examples[reason]})"))
-        if self.assumed.counts:
-            rows.append(("assumed in reading", f"{self.assumed.counts.total():,}"))
-        rows += [(f"  {count}", text) for count, text in self.assumed.rows()]
+        rows += self.reading_rows()
         rate = instances_now / seconds if seconds > 0 else 0.0
         rows.append(("time", f"{seconds:.1f} s, {rate:,.1f} instances/s"))
         if instances_now != self.instances:
             rows.append(("  finished by an earlier run", f"{self.instances - instances_now:,}"))
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+        return aligned(rows)
+
+    def reading_rows(self) -> list[tuple[str, str]]:
+        """(name, value): why annotations were skipped, and what was assumed in reading."""
+        rows = [
+            (f"  {count:,} x", f"{reason} (first: {self.examples[reason]})")
+            for reason, count in self.skipped.most_common()
+        ]
+        if self.assumed.counts:
+            rows.append(("assumed in reading", f"{self.assumed.counts.total():,}"))
+        return rows + [(f"  {count}", text) for count, text in self.assumed.rows()]
 
     def _mean_added(self) -> str:
         if not self.grown:
             return "-"
-        share = ""
+        of_modal = ""
         if self.grown_modal_pixels:
-            share = f", {100 * self.added_pixels / self.grown_modal_pixels:.1f} % of the modal area"
-        return f"{self.added_pixels / self.grown:,.1f} px{share}"
+            added = 100 * self.added_pixels / self.grown_modal_pixels
+            of_modal = f", {added:.1f} % of the modal area"
+        return f"{self.added_pixels / self.grown:,.1f} px{of_modal}"
 
 
-def _share(count: int, total: int) -> str:
+def aligned(rows: Sequence[tuple[str, str]]) -> str:
+    """A line per (name, value), the values one below the other."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def share(count: int, total: int) -> str:
+    """Such as "12 (3.4 %)"."""
     return f"{count:,} ({100 * count / total:.1f} %)" if total else "0"

@@ -6,17 +6,14 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..evaluation.reliability import RELIABILITY_BINS, reliability_group
+from ..visualization.plots import COLOURS, finish_axes, save_figure
 from .experiment import HIDDEN_BINS
 from .tables import Column, Table
 
-# Colours that people with colour-blindness tell apart (Okabe and Ito).
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
 # Smallest height of a plot of a sweep, in percent points.
 _LEAST_SPAN = 1.0
@@ -37,24 +34,22 @@ def draw_rows(table: Table, path: Path) -> bool:
     for place, row in enumerate(rows):
         values = table.values(row, column)
         mean = float(np.mean(values))
-        axes.errorbar(mean, place, xerr=_deviation(values), fmt="o", color=_COLOURS[0], capsize=3)
+        axes.errorbar(mean, place, xerr=_deviation(values), fmt="o", color=COLOURS[0], capsize=3)
         axes.annotate(
             f"{mean:.{column.digits}f}", (mean, place), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
         )  # fmt: skip
     known = [(table.paper[r], k) for k, r in enumerate(rows) if r in table.paper]
     if known:
-        axes.plot(
-            *zip(*known, strict=True), "D", color=_COLOURS[3], label="paper", fillstyle="none"
-        )
+        axes.plot(*zip(*known, strict=True), "D", color=COLOURS[3], label="paper", fillstyle="none")
         axes.legend()
     axes.set_yticks(range(len(rows)), [_mathtext(r) for r in rows])
     axes.set_ylim(len(rows) - 0.4, -0.8)
     axes.margins(x=0.1)
     axes.set_xlabel(f"{column.header}, %")
     axes.set_title(table.title.rstrip(":"), fontsize=9)
-    _finish(axes)
-    _save(figure, path)
+    finish_axes(axes)
+    save_figure(figure, path)
     return True
 
 
@@ -97,7 +92,7 @@ def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
         if centres:
             axes.errorbar(
                 centres, means, deviations if any(deviations) else None, label=_mathtext(row),
-                capsize=2, markersize=4, color=_COLOURS[k % len(_COLOURS)],
+                capsize=2, markersize=4, color=COLOURS[k % len(COLOURS)],
                 marker=_MARKERS[k % len(_MARKERS)],
             )  # fmt: skip
     if not lines:
@@ -107,8 +102,8 @@ def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
     axes.set_xlim(0, 100)
     axes.legend(fontsize=8)
     axes.set_title(table.title.rstrip(":"), fontsize=9)
-    _finish(axes)
-    _save(figure, png)
+    finish_axes(axes)
+    save_figure(figure, png)
     with open(csv_file, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(
@@ -149,7 +144,7 @@ def draw_reliability(table: Table, png: Path, csv_file: Path) -> bool:
                 lines.append([row, group, *(f"{value:.3f}" for value in points[-1])])
         if points:
             predicted, true, pixels = np.array(points).T
-            style = {"color": _COLOURS[k % len(_COLOURS)], "marker": _MARKERS[k % len(_MARKERS)]}
+            style = {"color": COLOURS[k % len(COLOURS)], "marker": _MARKERS[k % len(_MARKERS)]}
             axes.plot(predicted, true, label=_mathtext(row), markersize=4, **style)
             shares.plot(predicted, 100 * pixels / pixels.sum(), markersize=4, **style)
     if not lines:
@@ -163,8 +158,8 @@ def draw_reliability(table: Table, png: Path, csv_file: Path) -> bool:
     shares.set_ylabel("share of pixels, %")
     shares.set_ylim(bottom=0)
     for part in (axes, shares):
-        _finish(part)
-    _save(figure, png)
+        finish_axes(part)
+    save_figure(figure, png)
     with open(csv_file, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "bin", "predicted", "true", "pixels"])
@@ -194,7 +189,7 @@ def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
             errors = [_deviation(v) or 0.0 for v in values]
             axes.errorbar(
                 numbers, [np.mean(v) for v in values], errors if any(errors) else None,
-                marker="o", markersize=4, capsize=2, color=_COLOURS[0],
+                marker="o", markersize=4, capsize=2, color=COLOURS[0],
             )  # fmt: skip
             # Percents, not offsets from one of them; and what hardly differs looks like it.
             axes.ticklabel_format(axis="y", useOffset=False)
@@ -204,8 +199,8 @@ def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
                 axes.set_ylim(middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2)
             axes.set_xlabel(key.split(".")[-1])
             axes.set_title(f"{column.header}, %", fontsize=9)
-            _finish(axes)
-    _save(figure, path)
+            finish_axes(axes)
+    save_figure(figure, path)
 
 
 def _deviation(values: Sequence[float]) -> float | None:
@@ -217,15 +212,3 @@ def _mathtext(name: str) -> str:
     """Superscripts as matplotlib writes them: Convex^R, OrderNet^{M+I}."""
     base, caret, raised = name.partition("^")
     return f"{base}$^{{{raised.strip('{}')}}}$" if caret else name
-
-
-def _finish(axes: Axes) -> None:
-    axes.grid(alpha=0.3)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with matplotlib.rc_context({"savefig.dpi": 130}):
-        figure.savefig(path)

@@ -19,14 +19,14 @@ front of what covers it, whatever a method says; of the others the method's word
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
 from .occlusion_graph import OcclusionGraph
-from .run_lengths import box_of
+from .run_lengths import area_of, box_of
 from .window_mask import WindowMask, meeting_pairs
 
 # Predictions below this score are left out unless the user says otherwise.
@@ -236,18 +236,28 @@ def resolve_overlaps(masks: Sequence[WindowMask], scores: Sequence[float]) -> li
     return list(masks) if ownership is None else ownership.masks
 
 
-def resolve_rle_overlaps(rles: Sequence[dict], scores: Sequence[float]) -> list[dict]:
-    """``resolve_overlaps`` on compressed COCO RLEs of one size; one that loses nothing stays."""
+def resolve_rle_overlaps(
+    rles: Sequence[dict], scores: Sequence[float]
+) -> tuple[list[dict], OverlapSummary]:
+    """``resolve_overlaps`` on compressed COCO RLEs of one size.
+
+    Returns:
+        The RLEs, of which one that loses nothing stays, and what there was to resolve.
+    """
     resolved = list(rles)
     if len(rles) < 2:
-        return resolved
+        return resolved, OverlapSummary()
     # Decoding takes most of the time: only masks whose box meets another's are decoded.
     boxes = np.array([box_of(rle) for rle in resolved])
     boxes[:, 2:] += boxes[:, :2]
     rows = np.unique(meeting_pairs(boxes))
     masks = [WindowMask.from_rle(rles[row]) for row in rows]
-    after = resolve_overlaps(masks, np.asarray(scores, dtype=float)[rows])
-    for row, before, mask in zip(rows.tolist(), masks, after, strict=True):
+    ownership = own_pixels(masks, np.asarray(scores, dtype=float)[rows])
+    if ownership is None:
+        return resolved, OverlapSummary()
+    for row, before, mask in zip(rows.tolist(), masks, ownership.masks, strict=True):
         if mask is not before:
             resolved[row] = mask.to_rle(*rles[row]["size"])
-    return resolved
+    found = ownership.summary()
+    apart = sum(area_of(rles[row]) for row in set(range(len(rles))).difference(rows.tolist()))
+    return resolved, replace(found, pixels=found.pixels + apart)

@@ -22,6 +22,7 @@ class Doubts:
     """
 
     uses_rgb = False
+    needs_calibration = False
 
     def __init__(self, confidence=0.98765):
         self.confidence = confidence

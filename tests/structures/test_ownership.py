@@ -50,7 +50,8 @@ def test_agrees_with_full_images(seed):
         assert mask == WindowMask.from_array(array), "a tight window"
         assert (mask is before) == (mask == before)
     rles = [m.to_rle(H, W) for m in windows]
-    assert resolve_rle_overlaps(rles, scores) == [m.to_rle(H, W) for m in resolved]
+    found = own_pixels(windows, scores).summary()
+    assert resolve_rle_overlaps(rles, scores) == ([m.to_rle(H, W) for m in resolved], found)
 
 
 def test_covered_wholly_and_nothing_at_all():
@@ -59,7 +60,8 @@ def test_covered_wholly_and_nothing_at_all():
     assert front is big and back.is_empty
     cut, whole = resolve_overlaps([big, small], [0.5, 0.6])
     assert whole is small and cut.area == 81 - 4
-    assert resolve_overlaps([], []) == [] and resolve_rle_overlaps([], []) == []
+    assert resolve_overlaps([], []) == []
+    assert resolve_rle_overlaps([], []) == ([], OverlapSummary())
     assert resolve_overlaps([WindowMask.empty(), small], [1, 0]) == [WindowMask.empty(), small]
 
 

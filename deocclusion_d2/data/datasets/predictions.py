@@ -252,7 +252,9 @@ def _with_predictions(
             [a["dataset_category_id"] for a in instances],
         )
     rows = [row for row in matches if row >= 0]
-    resolved = resolve_rle_overlaps([masks[r] for r in rows], [predictions[r].score for r in rows])
+    resolved, _ = resolve_rle_overlaps(
+        [masks[r] for r in rows], [predictions[r].score for r in rows]
+    )
     mask_of_row = dict(zip(rows, resolved, strict=True))
     for annotation, row in zip(instances, matches, strict=True):
         annotation["true_modal_segmentation"] = annotation["modal_segmentation"]

@@ -154,6 +154,24 @@ def looks_normalised(segmentation: object) -> bool:
     return found
 
 
+# The ways to write a mask, see ``written_as``.
+WAYS = ("polygons", "compressed RLE", "uncompressed RLE", "none")
+
+
+def written_as(segmentation: object) -> str:
+    """Which of ``WAYS`` a mask is written in.
+
+    Args:
+        segmentation: as for ``to_rle``, which has taken it.
+    """
+    while isinstance(segmentation, (list, tuple)) and len(segmentation) == 1:
+        segmentation = segmentation[0]
+    if _is_mapping(segmentation):
+        is_list = isinstance(segmentation["counts"], (list, tuple))
+        return "uncompressed RLE" if is_list else "compressed RLE"
+    return "polygons" if segmentation else "none"
+
+
 class _Short(reprlib.Repr):
     """Bounds the length and depth of what messages quote."""
 
