@@ -269,6 +269,9 @@ def _no_masks(image: np.ndarray | None) -> _Masks:
 def _from_predictions(given: Predictions, image: np.ndarray | None) -> _Masks:
     if given.masks.ndim != 3:
         raise UserError(f"the predicted masks have shape {given.masks.shape}, not (N, H, W)")
+    for name, values in (("scores", given.scores), ("class numbers", given.classes)):
+        if values is not None and len(values) != len(given.masks):
+            raise UserError(f"{len(given.masks)} masks, {len(values)} {name}: give one per mask")
     if 0 in given.masks.shape[1:]:
         return _no_masks(image)
     return _Masks(

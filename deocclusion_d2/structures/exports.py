@@ -84,7 +84,7 @@ def to_supervision(
         class_id=class_ids,
         data={
             "modal_mask": _stack(scene.modal_masks, *size),
-            "instance_id": [f.id for f in facts],
+            "annotation_id": [f.id for f in facts],
             "occluder_ids": [f.occluder_ids for f in facts],
             "occluded": np.array([f.occluded for f in facts], bool),
             "occlusion_rate": np.array([f.occlusion_rate for f in facts], np.float64),
@@ -120,7 +120,7 @@ def to_fiftyone(
                 (y1 - y0) / scene.height,
             ],
             mask=mask.crop(box),
-            instance_id=about.id,
+            annotation_id=about.id,
             occluder_ids=about.occluder_ids,
             occluded=about.occluded,
             occlusion_rate=about.occlusion_rate,

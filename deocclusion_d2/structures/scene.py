@@ -130,7 +130,7 @@ class Deocclusion:
         """As ``supervision.Detections`` of N instances, for its annotators and trackers.
 
         ``xyxy`` and ``mask`` are amodal; ``confidence`` the scores, where there are some;
-        ``class_id`` category ids. ``data`` holds ``modal_mask`` (N, H, W) bool, ``instance_id``
+        ``class_id`` category ids. ``data`` holds ``modal_mask`` (N, H, W) bool, ``annotation_id``
         (see ``InstanceFacts.id``), ``occluder_ids`` (N lists of such ids), ``occluded``,
         ``occlusion_rate``, ``z_order`` and ``occlusion_cycle``, N each.
 
@@ -153,7 +153,7 @@ class Deocclusion:
 
         Returns:
             "amodal" and "modal" -> ``fiftyone.Detections`` with instance masks. An instance has the
-            attributes ``instance_id`` (see ``InstanceFacts.id``), which is the same in both,
+            attributes ``annotation_id`` (see ``InstanceFacts.id``), which is the same in both,
             ``occluder_ids``, ``occluded``, ``occlusion_rate``, ``z_order`` and ``occlusion_cycle``.
             A mask without a pixel has no box, and is left out.
 
