@@ -28,6 +28,7 @@ def run(code: str) -> str:
     "module",
     [
         "deocclusion_d2",
+        "deocclusion_d2.adapters",
         "deocclusion_d2.data.datasets",
         "deocclusion_d2.data.datasets.formats",
         "deocclusion_d2.data.datasets.predictions",

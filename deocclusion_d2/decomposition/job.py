@@ -182,7 +182,7 @@ def decompose_photos(
             check_replaceable(folder)
             waiting.append((photo, folder))
     tools = _Tools.of(job)
-    result.info = tools.description
+    result.info = {**tools.description, **tools.content.describe()}
     for photo, folder in finished:
         try:
             masked = None if job.detector else _masked_photo(photo, tools.masks)
