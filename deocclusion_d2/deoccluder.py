@@ -208,6 +208,10 @@ class Deoccluder:
             UserError: a category id that a network of the steps cannot take.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
+        results = self._deocclude(scenes)
+        return [replace(r, scene=s) for r, s in zip(results, scenes, strict=True)]
+
+    def _deocclude(self, scenes: Sequence[Scene]) -> list[Deocclusion]:
         if self.uses_category:
             for scene in scenes:
                 require_categories(scene)
@@ -265,12 +269,15 @@ class Deoccluder:
                 image (dicts with ``segmentation``, ``category_id`` and ``score``); or the dicts of
                 Segment Anything's generator (``segmentation`` alone counts); or Detectron2
                 ``Instances`` with ``pred_masks`` or ``gt_masks``, and maybe ``scores``, also as
-                ``{"instances": ...}``. Values are booleans, 0 and 1, or 0 and 255; or
-                probabilities in [0, 1], of which those of 0.5 and more are foreground. Logits and
-                label maps are refused. (H, W, N) is taken where ``image`` shows that it is that.
+                ``{"instances": ...}``; or what other libraries predict (``adapters``): supervision
+                ``Detections`` (RF-DETR's too), ultralytics ``Results``, or what transformers'
+                ``post_process_instance_segmentation`` gives, also in a list of one. Values are
+                booleans, 0 and 1, or 0 and 255; or probabilities in [0, 1], of which those of 0.5
+                and more are foreground. Logits and label maps are refused. (H, W, N) is taken where
+                ``image`` shows that it is that.
             category_ids: N ids of the data set that the model was trained on (KINS 1-8), not names.
                 Without, they are those of the results' entries, or those that ``contiguous_ids``
-                gives to the classes of ``Instances``; else 1.
+                gives to class numbers (of ``Instances`` and other libraries); else 1.
             image: (H, W, 3) uint8 RGB, or a picture of Pillow; only for models that use colours.
             contiguous_ids: category id of the data set -> class number of the detector, as in
                 ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
@@ -279,7 +286,7 @@ class Deoccluder:
             The M <= N instances that took part; ``rows`` says which of the N each one is.
 
         Raises:
-            UserError: masks that are not one of these forms; or ``Instances`` with classes, neither
+            UserError: masks that are not one of these forms; or class numbers, neither
                 ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids;
                 or an id below 1 and such a model.
         """

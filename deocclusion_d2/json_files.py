@@ -18,10 +18,12 @@ file for one NaN, which belongs to one annotation.)
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
@@ -392,6 +394,24 @@ def dump_json(value: Any, note: Callable[[], object] = lambda: None) -> str:
             return json.dumps(_finite(value), allow_nan=False)
     except RecursionError:
         raise UserError("a value is nested too deeply to be written as JSON") from None
+
+
+@contextlib.contextmanager
+def json_on_stdout(wanted: bool = True) -> Iterator[Callable[[Any], None]]:
+    """Keep stdout for one JSON value: all else that is printed in the block goes to stderr.
+
+    Args:
+        wanted: without, nothing is changed, and the value is not printed.
+
+    Yields:
+        A function that prints the value.
+    """
+    if not wanted:
+        yield lambda value: None
+        return
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        yield lambda value: print(dump_json(value), file=stdout, flush=True)
 
 
 def is_finite(value: Any) -> bool:

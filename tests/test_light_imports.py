@@ -29,6 +29,7 @@ def run(code: str) -> str:
     "module",
     [
         "deocclusion_d2",
+        "deocclusion_d2.adapters",
         "deocclusion_d2.cli.check",
         "deocclusion_d2.conversion.survey_picture",
         "deocclusion_d2.data.datasets",

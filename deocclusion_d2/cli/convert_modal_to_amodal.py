@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..conversion import ConversionJob
+from ..conversion.job import SEGMENTATIONS
 from ..conversion.launch import run_conversion
 from ..deoccluder import accepted_methods, method_names
 from ..errors import one_line_errors
@@ -46,12 +47,16 @@ examples:
         DEOCCLUSION.ORDERING dual_completion \\
         DEOCCLUSION.ORDERING_CONFIG configs/pcnet_m_kins.yaml@pcnet_m.pth
 
+  for an annotation tool that reads polygons; for a script that reads what was done:
+    %(prog)s ... --segmentation polygons
+    %(prog)s ... --json > done.json
+
   2 machines with 8 GPUs each, which share the folder of the output:
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 1 --dist-url tcp://10.0.0.1:29500
 
 what is written (COCO JSON; images and annotations in the order of the input):
-  segmentation, bbox, area    amodal; compressed RLE, [x, y, w, h] and number of pixels
+  segmentation, bbox, area    amodal; compressed RLE (or polygons), [x, y, w, h], number of pixels
   modal_segmentation          the modal mask, as the input has it
   modal_bbox                  its box [x, y, w, h]
   occluder_ids                annotation ids of the instances directly in front
@@ -64,6 +69,11 @@ what is written (COCO JSON; images and annotations in the order of the input):
                               [x, y, w, h] and png, an 8-bit PNG of that size in base64 (255 is 1);
                               deocclusion_d2.structures.ProbabilityMap.from_json reads it
   occlusion_rate              hidden share of the amodal area, 0 to 1
+  attributes                  the input's own, with ours in them (CVAT, Datumaro): occluded, whether
+                              anything lies in front; occlusion_rate again; z_order, from 0 at the
+                              rear: above that of all it hides, equal in a cycle; occlusion_cycle,
+                              true in a cycle, where no order is right, else absent. Attributes that
+                              are no object stay, and are counted
   every other key             as in the input; only a true amodal mask under another key (a_segm,
                               a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours
   info.deocclusion            version, method, thresholds, checksums of weights and input
@@ -78,6 +88,24 @@ what is written (COCO JSON; images and annotations in the order of the input):
 
 Before it begins, three lines say what is to be expected, from 100 images at most, at equal
 distances in the file; check says more, of all of it. A warning says where no two masks touch.
+
+--segmentation polygons writes outlines along the corners of pixels, a polygon for every connected
+part. pycocotools reads back the same mask. What is lost: COCO's polygons have no holes, so that a
+hole is joined to the outline by a cut of no width, and programs that fill what an outline
+surrounds, or that want outlines that never touch themselves, close the hole or refuse it; those
+that fill through pixel centres (OpenCV) add a row and a column. Files grow. An empty mask has no
+polygon and stays RLE; polygons of the input stay where nothing was added. modal_segmentation stays
+as given, and hidden_probability and masks of hidden parts stay pixels.
+
+--json prints, in place of the summary, one object on stdout, and all else on stderr:
+  written    list of files
+  counts     numbers by name: images, instances, occluded, grown, added_pixels, cycles, hidden,
+             crowds, skipped, assumed, ...
+  info       as info.deocclusion
+  warnings   list of lines
+  skipped    list of {reason, count, first}
+  assumed    what had to be assumed in reading -> how often
+Without output (exit codes 1, 2, 130) stdout stays empty.
 
 Finished shards wait in OUTPUT.shards/ and go when the output is complete. What had to be assumed or
 dropped in reading is counted at the end. An object without a mask keeps the box and area it has.
@@ -144,6 +172,17 @@ def build_parser() -> argparse.ArgumentParser:
         "stopping at the first; entries of COCO results are left out then",
     )
     parser.add_argument(
+        "--segmentation",
+        choices=SEGMENTATIONS,
+        default="rle",
+        help="how amodal masks are written (default: rle); polygons: see below",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object on stdout when it is done, all else on stderr; see below",
+    )
+    parser.add_argument(
         "--num-gpus",
         type=int,
         default=1,
@@ -188,6 +227,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         shard_size=args.shard_size,
         overwrite=args.overwrite,
         skip_invalid=args.skip_invalid,
+        segmentation=args.segmentation,
         num_workers=args.num_workers,
     )
-    run_conversion(job, args.num_gpus, args.num_machines, args.machine_rank, args.dist_url)
+    machines = (args.num_machines, args.machine_rank, args.dist_url)
+    run_conversion(job, args.num_gpus, *machines, as_json=args.json)

@@ -16,6 +16,12 @@ Examples:
   A folder of photos, whose objects a detector finds:
     %(prog)s --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
         --output layers
+
+--json prints one object on stdout in place of the summary, and all else on stderr: written and
+already_there (lists of folders), pages (list of files), counts (written, already_there, skipped),
+info (methods, thresholds, checksums of weights, and how many pixels several masks share), warnings
+(a line for each photo that was skipped). Without any result (exit code 1) it lists what was
+skipped; after an error stdout stays empty.
 """
 
 from __future__ import annotations
@@ -24,11 +30,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ..decomposition import DecompositionJob, decompose_photos, load_layered_scene
+from ..decomposition import DecompositionJob, JobResult, decompose_photos, load_layered_scene
 from ..deoccluder import accepted_methods, method_names
 from ..editing import check_scene_pages, write_scene_page
 from ..errors import one_line_errors
+from ..json_files import json_on_stdout
 from .worker_arguments import add_num_workers
 
 
@@ -89,6 +97,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="leave out photos that cannot be used, and scenes that are there but made of "
         "something else, and count them",
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object on stdout when it is done, all else on stderr",
+    )
     add_num_workers(parser, "photos of a folder")
     parser.add_argument(
         "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of all configs, last"
@@ -99,12 +112,22 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 @one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = vars(parse_arguments(argv))
-    html = args.pop("html")
+    html, as_json = args.pop("html"), args.pop("json")
+    with json_on_stdout(as_json) as print_json:
+        result, pages = _decompose(args, html)
+        print_json({**result.to_json(), "pages": [str(page) for page in pages]})
+    if result.invalid and not result.written and not result.already_there:
+        sys.exit(1)
+
+
+def _decompose(args: dict[str, Any], html: str | None) -> tuple[JobResult, list[Path]]:
+    """What was done, and the pages that were written."""
     job = DecompositionJob(**{**args, "opts": tuple(args["opts"])})
     pages = {} if html is None else _pages(job, html)
     check_scene_pages(pages, job.inputs(), job.overwrite)
     result = decompose_photos(job)
-    for folder in [*result.written, *result.already_there] if pages else ():
+    folders = [*result.written, *result.already_there] if pages else []
+    for folder in folders:
         write_scene_page(load_layered_scene(folder), pages[folder], job.overwrite)
     for line in result.invalid:
         print(f"skipped: {line}", file=sys.stderr)
@@ -118,8 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if result.invalid:
         parts.append(f"{len(result.invalid)} skipped")
     print(f"{', '.join(parts)}: {args['output']}")
-    if result.invalid and not result.written and not result.already_there:
-        sys.exit(1)
+    return result, [pages[folder] for folder in folders]
 
 
 def _pages(job: DecompositionJob, html: str) -> dict[Path, Path]:

@@ -18,17 +18,19 @@ from ..data.datasets.formats import (
     locate,
 )
 from ..data.datasets.image_files import ImageFinder
-from ..data.datasets.segmentation import looks_normalised
+from ..data.datasets.segmentation import are_polygons_of, looks_normalised
 from ..data.images import read_rgb
 from ..errors import UserError
 from ..json_files import dump_json, is_number
-from ..structures import Deocclusion, Scene, WindowMask, known_scores
+from ..structures import Deocclusion, Scene, WindowMask, known_scores, polygons_of
 from ..structures.run_lengths import is_empty
 from .document_index import NULL, DocumentIndex
 from .tally import Tally
 
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
 _NOT_ALWAYS = ("occluder_confidences", "mutual_occlusion_ids", "hidden_probability")
+# Likewise in ``attributes``.
+_IN_CYCLE = "occlusion_cycle"
 
 
 @dataclass
@@ -179,8 +181,12 @@ def convert_shard(
     shard: SourceShard,
     deoccluder: Callable[[list[Scene]], list[Deocclusion]],
     annotation_format: AnnotationFormat,
+    as_polygons: bool = False,
 ) -> Iterator[tuple[int, str]]:
     """De-occlude what was read of a shard, and complete its tally.
+
+    Args:
+        as_polygons: write amodal masks as polygons where they hold a pixel, not as RLE.
 
     Yields:
         (item, line): the number of an item, and the JSON of its annotations on one line.
@@ -188,13 +194,23 @@ def convert_shard(
     images, tally = shard.images, shard.tally
     for image, result in zip(images, deoccluder([i.scene for i in images]), strict=True):
         count_given(image, annotation_format, tally)
-        tally.cycles += len(result.graph.cycles())
+        cycles = result.graph.cycles()
+        tally.cycles += len(cycles)
         tally.mutual += len(result.graph.mutual_pairs)
         if result.ownership is not None:
             tally.add_overlaps(result.ownership.summary())
+        in_cycle = {row for cycle in cycles for row in cycle}
         rows = [
-            _converted(image, result, row, annotation_format, tally)
-            for row in range(len(image.scene))
+            _converted(
+                image,
+                result,
+                row,
+                {"z_order": rank, **({_IN_CYCLE: True} if row in in_cycle else {})},
+                annotation_format,
+                as_polygons,
+                tally,
+            )
+            for row, rank in enumerate(result.graph.z_order())
         ]
         for item, parts in image.parts.items():
             out = [rows[part] if isinstance(part, int) else part for part in parts]
@@ -211,12 +227,17 @@ def _converted(
     image: SourceImage,
     result: Deocclusion,
     row: int,
+    depth: dict[str, Any],
     annotation_format: AnnotationFormat,
+    as_polygons: bool,
     tally: Tally,
 ) -> dict[str, Any]:
     """The annotation of one instance: the input's, with what we say in it.
 
     ``occlusion_rate`` is the hidden share of the amodal area, 0 for an empty mask.
+
+    Args:
+        depth: what ``attributes`` say about the instance's place in the graph.
     """
     scene, source = image.scene, image.instances[row]
     modal, amodal = scene.modal_masks[row], result.amodal_masks[row]
@@ -229,16 +250,28 @@ def _converted(
         tally.grown += 1
         tally.added_pixels += added
         tally.grown_modal_pixels += modal_area
+    given_mask = annotation_format.modal_as_given(source)
+    if not as_polygons or amodal.is_empty:
+        segmentation = source.modal if unchanged else amodal.to_rle(scene.height, scene.width)
+    elif unchanged and are_polygons_of(given_mask, source.modal):
+        segmentation = given_mask
+    else:
+        segmentation, holes = polygons_of(amodal, scene.height, scene.width)
+        tally.holes += holes
+    rate = round(added / area, 4) if area else 0.0
     ours = {
         **_ids(source),
-        "segmentation": source.modal if unchanged else amodal.to_rle(scene.height, scene.width),
+        "segmentation": segmentation,
         "bbox": amodal.xywh,
         "area": area,
-        "modal_segmentation": annotation_format.modal_as_given(source),
+        "modal_segmentation": given_mask,
         "modal_bbox": modal.xywh,
         "occluder_ids": [scene.instance_ids[k] for k in occluders],
         **_certainty(scene, result, row, occluders),
-        "occlusion_rate": round(added / area, 4) if area else 0.0,
+        "occlusion_rate": rate,
+        **_attributes(
+            source, {"occluded": bool(occluders), "occlusion_rate": rate, **depth}, tally
+        ),
     }
     for key, value in annotation_format.replaced_keys.items():
         if key in source.raw:
@@ -250,6 +283,23 @@ def _converted(
         shares = looks_normalised(ours["modal_segmentation"])
         ours |= _kept_boxes(source, modal, shares)
     return {**given, **ours}
+
+
+def _attributes(
+    source: ParsedAnnotation, ours: dict[str, Any], tally: Tally
+) -> dict[str, dict[str, Any]]:
+    """The input's ``attributes`` with ours in them; nothing where the input's are no object.
+
+    Where annotation tools look for what they know of occlusion: CVAT, through Datumaro's reader of
+    COCO, takes ``occluded`` from here.
+    """
+    given = source.raw.get("attributes")
+    if given is not None and not isinstance(given, dict):
+        tally.attributes_left += 1
+        return {}
+    given = {key: value for key, value in (given or {}).items() if key != _IN_CYCLE}
+    tally.attributes_replaced += any(given.get(key, value) != value for key, value in ours.items())
+    return {"attributes": {**given, **ours}}
 
 
 def _ids(annotation: ParsedAnnotation) -> dict[str, Any]:

@@ -12,18 +12,19 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
 from ..inference.calibration import RequestCalibration, chosen_scenes
 from ..pretrained import DEFAULT
-from ..structures import Scene, own_pixels
+from ..progress import Progress, counting
+from ..structures import Scene
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
 from .annotations import ShardReader, convert_shard
@@ -47,22 +48,52 @@ T = TypeVar("T")
 _INSTANCES_AT_ONCE = 256
 
 
+@dataclass
+class ConversionResult:
+    """What a conversion did.
+
+    Attributes:
+        output: the file that was written.
+        tally: the numbers; all 0 in processes of a group but the first.
+        info: what the output says about its conversion (``info.deocclusion``).
+        warnings: what is odd about the input as a whole, a line each.
+    """
+
+    output: Path
+    tally: Tally = field(default_factory=Tally)
+    info: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able, for programs that go on with the output."""
+        return {
+            "written": [str(self.output)],
+            "counts": self.tally.counts(),
+            "info": self.info,
+            "warnings": self.warnings,
+            "skipped": self.tally.skipped_reasons(),
+            "assumed": dict(self.tally.assumed.counts),
+        }
+
+
 def convert(
-    job: ConversionJob, deoccluder: Deoccluder | None = None, writer: str = "coco"
-) -> Tally:
+    job: ConversionJob,
+    deoccluder: Deoccluder | None = None,
+    writer: str = "coco",
+    progress: Progress | None = None,
+) -> ConversionResult:
     """Convert a file; called by every process of a group, or by one alone.
 
     Args:
         job: the same in all processes.
         deoccluder: used instead of the one that the job describes.
         writer: a name of ``WRITERS``, the format of the output.
-
-    Returns:
-        What was done, in the first process; in the others an empty tally.
+        progress: called with the instances that are done and their total (crowd regions among
+            them) of the first process's share, there, in place of a bar on stderr. What it raises
+            ends the conversion: there is no output then, finished shards stay for the next run.
 
     Raises:
-        UserError: in all processes, when one of them meets it. There is no output then;
-            finished shards stay for the next run.
+        UserError: in all processes, when one of them meets it; likewise.
     """
     start = time.perf_counter()
     main = launch.is_main_process()
@@ -89,7 +120,7 @@ def convert(
             older = {**fingerprint, "config": method.config_of_0_1}
             folder.open({**fingerprint, "config": method.config}, job.overwrite, (older,))
             if job.images_from and not folder.modal_json.exists():
-                source.write(folder.modal_json)
+                source.write(folder.modal_json, show_bar=progress is None)
 
     _together(open_folder)
     index = source
@@ -104,10 +135,13 @@ def convert(
     if calibration is not None:
         deoccluder = deoccluder.calibrated(calibration)
         info |= deoccluder.describe()
-    _together(lambda: _say_what_to_expect(job, index, deoccluder))
-    done_now = _together(lambda: _convert_own_shards(job, index, plan, folder, deoccluder))
+    alone = _together(lambda: _say_what_to_expect(job, index, deoccluder))
+    done_now = _together(
+        lambda: _convert_own_shards(job, index, plan, folder, deoccluder, progress)
+    )
     done_now = sum(launch.gather(done_now))
-    total = Tally()
+    result = ConversionResult(job.output)
+    total = result.tally
 
     def finish() -> None:
         if not main:
@@ -126,11 +160,16 @@ def convert(
         folder.remove()
         print(total.table(time.perf_counter() - start, done_now))
         print(f"written: {job.output}")
+        result.info = info
+        # Said when it was read.
+        doubt = None if job.images_from else index.doubt
+        result.warnings += [f"{job.input}: {line}" for line in (doubt, alone) if line]
         for line in total.oddities():
-            print(f"warning: {job.input}: {line}", file=sys.stderr)
+            result.warnings.append(f"{job.input}: {line}")
+            print(f"warning: {result.warnings[-1]}", file=sys.stderr)
 
     _together(finish)
-    return total
+    return result
 
 
 def _read_input(file: InputFile) -> DocumentIndex | PredictedInput | None:
@@ -146,15 +185,18 @@ def _read_input(file: InputFile) -> DocumentIndex | PredictedInput | None:
     return source
 
 
-def _say_what_to_expect(job: ConversionJob, index: DocumentIndex, deoccluder: Deoccluder) -> None:
-    """Three lines, and a warning where nothing touches; by the first process alone."""
+def _say_what_to_expect(
+    job: ConversionJob, index: DocumentIndex, deoccluder: Deoccluder
+) -> str | None:
+    """Three lines, by the first process alone. Returns the warning where nothing touches."""
     if not launch.is_main_process():
-        return
+        return None
     report = first_look(index, job.images_from is not None, bridged_gap(deoccluder.describe()))
     print("\n".join(report.opening()))
     alone = report.not_touching()
     if alone:
         job.input_file(None).warn(alone)
+    return alone
 
 
 def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None) -> dict[str, Any]:
@@ -162,6 +204,8 @@ def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None)
     if source is None:
         return {}
     about = {"input": job.input.name, "input_sha256": source.sha256}
+    if job.segmentation != "rle":
+        about["segmentation"] = job.segmentation
     if isinstance(source, DocumentIndex):
         return {**about, "format": source.format.name}
     return {
@@ -213,10 +257,13 @@ class _Work:
     reader: ShardReader
     deoccluder: Deoccluder
     server: NetworkServer | None
+    as_polygons: bool
 
     def __call__(self, part: ShardPart) -> tuple[Tally, list[tuple[int, str]]]:
         read = self.reader.read(part.items)
-        lines = list(convert_shard(read, self.deoccluder, self.reader.index.format))
+        lines = list(
+            convert_shard(read, self.deoccluder, self.reader.index.format, self.as_polygons)
+        )
         return read.tally, lines
 
     def enter_worker(self, number: int) -> None:
@@ -230,6 +277,7 @@ def _convert_own_shards(
     plan: ShardPlan,
     folder: ShardFolder,
     deoccluder: Deoccluder,
+    progress: Progress | None,
 ) -> int:
     """Convert this process's share of the shards. Returns the instances converted."""
     rank, world = launch.rank(), launch.world_size()
@@ -237,12 +285,7 @@ def _convert_own_shards(
     reader = ShardReader(index, image_root, job.skip_invalid, job.images_from)
     own = range(rank, len(plan), world)
     items = {n: shard for n, shard in enumerate(plan.items_by_shard()) if n in own}
-    todo = [
-        number
-        for number in own
-        if not _is_finished(folder, number, job.skip_invalid)
-        or _is_outdated(folder, number, reader, items[number], deoccluder.owns_pixels)
-    ]
+    todo = [number for number in own if not _is_finished(folder, number, job.skip_invalid)]
     instances = int(plan.instances[own].sum())
     parts = [
         part
@@ -255,22 +298,24 @@ def _convert_own_shards(
     worth = math.ceil(sum(part.instances for part in parts) / _INSTANCES_AT_ONCE)
     workers = worker_count(job.num_workers, launch.local_size(), min(worth, len(parts)))
     converted = 0
-    with tqdm(
-        total=instances,
-        initial=instances - int(plan.instances[todo].sum()),
+    as_polygons = job.segmentation == "polygons"
+    with counting(
+        instances,
+        progress if rank == 0 else None,
+        instances - int(plan.instances[todo].sum()),
         desc="converting" if world == 1 else f"converting (process 1 of {world})",
         unit="inst",
         disable=rank != 0,
-    ) as bar:
+    ) as count:
         try:
             with (
                 deoccluder.serve(workers) as server,
                 contextlib.closing(
-                    map_in_order(_Work(reader, deoccluder, server), parts, workers)
+                    map_in_order(_Work(reader, deoccluder, server, as_polygons), parts, workers)
                 ) as results,
             ):
-                converted = _write_shards(folder, parts, results, bar.update)
-        except UserError:
+                converted = _write_shards(folder, parts, results, count)
+        except Exception:
             # On a full disk the others find out for themselves.
             with contextlib.suppress(OSError):
                 folder.ask_to_stop()
@@ -303,26 +348,13 @@ def _write_shards(
 
 
 def _is_finished(folder: ShardFolder, number: int, skip_invalid: bool) -> bool:
-    """Whether a shard of an earlier run can stay: not if it skipped what must now be an error."""
-    header = folder.header(number)
-    return header is not None and (skip_invalid or not header["tally"]["skipped"])
-
-
-def _is_outdated(
-    folder: ShardFolder, number: int, reader: ShardReader, items: np.ndarray, owns_pixels: bool
-) -> bool:
-    """Whether a version before 0.3 made a shard, and what it holds is written otherwise now.
-
-    That is masks that share pixels, and boxes without a mask. Tallies did not count them then.
+    """Whether a shard of an earlier run can stay: not if it skipped what must now be an error, nor
+    that of version 0.3 or older, whose annotations have no ``attributes``.
     """
-    if "overlapping" in folder.header(number)["tally"]:
+    header = folder.header(number)
+    if header is None or "attributes_left" not in header["tally"]:
         return False
-    scenes = [image.scene for image in reader.read(items).images]
-    return any(
-        (owns_pixels and own_pixels(scene.modal_masks))
-        or any(mask.is_empty for mask in scene.modal_masks)
-        for scene in scenes
-    )
+    return skip_invalid or not header["tally"]["skipped"]
 
 
 def _together(action: Callable[[], T]) -> T:

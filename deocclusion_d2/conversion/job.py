@@ -23,6 +23,9 @@ from ..workers import worker_count
 from .input_file import InputFile
 from .older import config_hash_of_0_1
 
+# How masks are written: compressed RLE; polygons along the corners of their pixels.
+SEGMENTATIONS = ("rle", "polygons")
+
 
 @dataclass(frozen=True)
 class ConversionJob:
@@ -44,6 +47,7 @@ class ConversionJob:
         shard_size: instances (about) that are lost at most when the process is killed.
         overwrite: replace an existing output, and shards that another conversion has left.
         skip_invalid: leave annotations that cannot be used as they are, instead of stopping.
+        segmentation: how amodal masks are written, one of ``SEGMENTATIONS``.
         num_workers: processes that work on parts of the shards, of each process of a group; None
             for one per core. They change no result.
     """
@@ -61,6 +65,7 @@ class ConversionJob:
     shard_size: int = 1000
     overwrite: bool = False
     skip_invalid: bool = False
+    segmentation: str = "rle"
     num_workers: int | None = None
 
     @property
@@ -86,6 +91,9 @@ class ConversionJob:
         """
         if self.method is not None:
             uses_network(self.method)
+        if self.segmentation not in SEGMENTATIONS:
+            known = ", ".join(SEGMENTATIONS)
+            raise UserError(f"unknown --segmentation {self.segmentation!r}: use {known}")
         if self.shard_size < 1:
             raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
         worker_count(self.num_workers)

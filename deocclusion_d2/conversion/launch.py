@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from ..errors import INTERRUPTED, UserError, one_line, one_line_errors
+from ..json_files import json_on_stdout
 from ..launch import is_main_process, launch
 from .convert import convert
 from .job import ConversionJob
@@ -22,6 +23,7 @@ def run_conversion(
     num_machines: int = 1,
     machine_rank: int = 0,
     dist_url: str = "auto",
+    as_json: bool = False,
 ) -> NoReturn:
     """Convert with one process per GPU, or per ``num_gpus`` where none is needed, and exit.
 
@@ -35,6 +37,7 @@ def run_conversion(
             number of processes per machine; 0 for one process on the CPU.
         num_machines, machine_rank, dist_url: as for Detectron2's training. The machines share the
             output's folder.
+        as_json: print ``ConversionResult.to_json`` on stdout, and all else on stderr.
     """
     try:
         # Before any process starts, so that the line is the only one.
@@ -56,7 +59,7 @@ def run_conversion(
             num_machines=num_machines,
             machine_rank=machine_rank,
             dist_url=dist_url,
-            args=(job,),
+            args=(job, as_json),
             on_gpus=on_gpus,
             cpu_group=True,
         )
@@ -66,12 +69,13 @@ def run_conversion(
     sys.exit(0)
 
 
-def _work(job: ConversionJob) -> None:
+def _work(job: ConversionJob, as_json: bool) -> None:
     """One process. In a group, the first one speaks for all."""
     if is_main_process():
-        with one_line_errors():
-            tally = convert(job)
-        if tally.has_done_nothing:
+        with json_on_stdout(as_json) as print_json, one_line_errors():
+            result = convert(job)
+            print_json(result.to_json())
+        if result.tally.has_done_nothing:
             sys.exit(NOTHING_DONE)
         return
     try:

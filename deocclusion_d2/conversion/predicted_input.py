@@ -182,7 +182,7 @@ class PredictedInput:
 
     # ---------------------------------------------------------------- as modal COCO JSON
 
-    def write(self, output: Path) -> Tally:
+    def write(self, output: Path, show_bar: bool = True) -> Tally:
         """Write the entries that are used as modal COCO JSON, those of an image together.
 
         Images and categories are those of ``images.path``. An annotation is the entry, with ``id``
@@ -214,7 +214,7 @@ class PredictedInput:
                         for p in self.images.places
                     ),
                 ),
-                ("annotations", self._annotations(results, resolved)),
+                ("annotations", self._annotations(results, resolved, show_bar)),
             ):
                 file.write(f',\n"{key}": [')
                 separator = "\n"
@@ -225,10 +225,11 @@ class PredictedInput:
             file.write("}\n")
         return resolved
 
-    def _annotations(self, results: BinaryIO, resolved: Tally) -> Iterator[dict]:
+    def _annotations(self, results: BinaryIO, resolved: Tally, show_bar: bool) -> Iterator[dict]:
         order = np.argsort(self.image_rows, kind="stable")
         starts = np.flatnonzero(np.diff(self.image_rows[order])) + 1
-        with tqdm(total=len(order), desc="resolving overlaps", unit="inst") as bar:
+        about = {"desc": "resolving overlaps", "unit": "inst", "disable": not show_bar}
+        with tqdm(total=len(order), **about) as bar:
             for group in np.split(order, starts) if len(order) else ():
                 annotations, found = self._annotations_of_image(results, group)
                 resolved.add_overlaps(found)

@@ -38,6 +38,9 @@ class Tally:
         boxes_kept: instances with an empty modal mask whose given box and area are kept.
         normalised: instances whose polygons lie between 0 and 1, as shares of the image size do.
         specks: those of them that hold a pixel, so that ``hidden`` does not count them.
+        attributes_left: instances whose ``attributes`` are no object, and stay as they are.
+        attributes_replaced: instances whose ``attributes`` said otherwise what we say in them.
+        holes: holes that are joined to the outline of a polygon.
         skipped: number of annotations left as they were, by reason.
         examples: message of the first of them, by reason.
         assumed: what had to be assumed or dropped to read annotations and images.
@@ -62,6 +65,9 @@ class Tally:
     boxes_kept: int = 0
     normalised: int = 0
     specks: int = 0
+    attributes_left: int = 0
+    attributes_replaced: int = 0
+    holes: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     assumed: Assumptions = field(default_factory=Assumptions)
@@ -108,6 +114,11 @@ class Tally:
             self.without_own_pixel,
         )
 
+    def counts(self) -> dict[str, int]:
+        """All numbers by name."""
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.type == "int"}
+        return {**numbers, "skipped": self.skipped.total(), "assumed": self.assumed.counts.total()}
+
     def skip(self, message: str) -> None:
         """Count an annotation that is left as it was.
 
@@ -118,6 +129,13 @@ class Tally:
         reason = _NUMBER.sub("N", message.partition(": ")[2] or message)
         self.skipped[reason] += 1
         self.examples.setdefault(reason, message)
+
+    def skipped_reasons(self) -> list[dict[str, Any]]:
+        """Why annotations were skipped: reason, count, and the message of the first."""
+        return [
+            {"reason": reason, "count": count, "first": self.examples[reason]}
+            for reason, count in self.skipped.most_common()
+        ]
 
     @property
     def has_done_nothing(self) -> bool:
@@ -178,6 +196,12 @@ class Tally:
             rows.append(("pairs that hide each other", f"{self.mutual:,}"))
         if self.boxes_kept:
             rows.append(("without a mask, box kept", f"{self.boxes_kept:,}"))
+        if self.attributes_left:
+            rows.append(("'attributes' no object, left", f"{self.attributes_left:,}"))
+        if self.attributes_replaced:
+            rows.append(("'attributes' that said otherwise", f"{self.attributes_replaced:,}"))
+        if self.holes:
+            rows.append(("holes, cut open in polygons", f"{self.holes:,}"))
         if self.overlaps is not None:
             rows.append(("pixels of several masks", str(self.overlaps)))
         if self.low_scores:

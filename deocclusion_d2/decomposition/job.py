@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from fvcore.common.config import CfgNode
-from tqdm import tqdm
 
 from ..config import default_of, flatten, load_config
 from ..deoccluder import (
@@ -30,6 +29,7 @@ from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
 from ..outputs import Inputs, files_in_name
 from ..pretrained import DEFAULT
+from ..progress import Progress, counting
 from ..structures import LayeredScene, OverlapSummary, Scene
 from ..systems import find_step
 from ..unfinished import clean_leftovers
@@ -122,12 +122,29 @@ class JobResult:
         already_there: folders of those that were there before, and were left alone.
         invalid: one line for every photo that was skipped.
         overlaps: of the masks of what was written; None when none of them overlap.
+        info: the methods, thresholds and checksums of weights of what was written.
     """
 
     written: list[Path] = field(default_factory=list)
     already_there: list[Path] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
     overlaps: OverlapSummary | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able, for programs that go on with the folders."""
+        kinds = {
+            "written": [str(folder) for folder in self.written],
+            "already_there": [str(folder) for folder in self.already_there],
+        }
+        counts = {kind: len(folders) for kind, folders in kinds.items()}
+        overlaps = {} if self.overlaps is None else {"overlaps": self.overlaps.to_json()}
+        return {
+            **kinds,
+            "counts": {**counts, "skipped": len(self.invalid)},
+            "info": {**self.info, **overlaps},
+            "warnings": [f"skipped: {line}" for line in self.invalid],
+        }
 
     def add(self, other: JobResult) -> None:
         self.written += other.written
@@ -136,11 +153,18 @@ class JobResult:
         self.overlaps = _sum(self.overlaps, other.overlaps)
 
 
-def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) -> JobResult:
+def decompose_photos(
+    job: DecompositionJob,
+    say: Callable[[str], None] = print,
+    progress: Progress | None = None,
+) -> JobResult:
     """Run a job. Every decomposition appears complete; those before an error are kept.
 
     Args:
         say: gets lines for the user: which methods are used.
+        progress: called with the photos that are done, skipped ones among them, and the number of
+            those that are to be decomposed, in place of a bar on stderr. What it raises ends the
+            job; decompositions that are complete are kept then.
 
     Raises:
         UserError: one line naming the option, file or config key.
@@ -157,6 +181,7 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
             check_replaceable(folder)
             waiting.append((photo, folder))
     tools = _Tools.of(job)
+    result.info = {**tools.description, **tools.content.describe()}
     for photo, folder in finished:
         try:
             masked = None if job.detector else _masked_photo(photo, tools.masks)
@@ -177,13 +202,13 @@ def decompose_photos(job: DecompositionJob, say: Callable[[str], None] = print) 
     size = min(_PHOTOS_PER_STEP, math.ceil(len(waiting) / max(workers, 1)))
     steps = [waiting[start : start + size] for start in range(0, len(waiting), size)]
     with (
-        tqdm(total=len(waiting), unit="photo", disable=len(planned) == 1) as bar,
+        counting(len(waiting), progress, unit="photo", disable=len(planned) == 1) as count,
         tools.serve(workers) as server,
         closing(map_in_order(_Work(job, tools, server), steps, workers)) as done,
     ):
         for of_step in done:
             result.add(of_step)
-            bar.update(len(of_step.written) + len(of_step.invalid))
+            count(len(of_step.written) + len(of_step.invalid))
     return result
 
 

@@ -1,4 +1,5 @@
-"""Scenes from what users hold: arrays, pictures, RLE, COCO results, or what predictors give.
+"""Scenes from what users hold: arrays, pictures, RLE, COCO results, or what predictors give, those
+of other libraries among them (``adapters``).
 
 What has one meaning is taken; anything else is one line that says how to make masks of it.
 """
@@ -16,6 +17,7 @@ from detectron2.structures import Instances, PolygonMasks
 from PIL import Image
 from pycocotools import mask as mask_util
 
+from ..adapters import Predictions, from_results
 from ..data.datasets import parse_prediction, prediction_mask, to_rle
 from ..errors import UserError
 from ..structures import DEFAULT_MIN_SCORE, Scene, WindowMask, resolve_overlaps
@@ -35,6 +37,7 @@ class _Masks:
         scores: (N,) float64; None where the form has none.
         category_ids: N ids of the data set; None where the form has none.
         classes: N contiguous class numbers; None where the form has none.
+        other_size: what to do where the image is of another size; may be empty.
     """
 
     height: int
@@ -44,6 +47,7 @@ class _Masks:
     scores: np.ndarray | None = None
     category_ids: Sequence[int] | None = None
     classes: Sequence[int] | None = None
+    other_size: str = ""
 
 
 def scene_from_masks(
@@ -76,6 +80,7 @@ def scene_from_masks(
         raise UserError(
             f"the image is {image.shape[1]} x {image.shape[0]} pixels, "
             f"the masks {given.width} x {given.height}"
+            + (f": {given.other_size}" if given.other_size else "")
         )
     if category_ids is None:
         category_ids = _category_ids(given, contiguous_ids, needs_category)
@@ -90,7 +95,8 @@ def scene_from_masks(
     if given.scores is not None:
         windows = resolve_overlaps(windows, given.scores[rows])
     categories = np.asarray(category_ids, dtype=np.int64)[rows]
-    return Scene(*size, windows, categories, image=image), rows
+    scores = None if given.scores is None else given.scores[rows].tolist()
+    return Scene(*size, windows, categories, image=image, scores=scores), rows
 
 
 def binary_mask(values: object, where: str) -> np.ndarray:
@@ -207,14 +213,14 @@ def _category_ids(
         return np.ones(given.count, dtype=np.int64)
     if contiguous_ids is None:
         raise UserError(
-            "these Instances have class numbers, the model wants category ids of its data set: "
+            "these masks have class numbers, the model wants category ids of its data set: "
             "pass category_ids, or contiguous_ids "
             "(MetadataCatalog.get(NAME).thing_dataset_id_to_contiguous_id)"
         )
     id_of_class = {number: category for category, number in contiguous_ids.items()}
     unknown = sorted(set(given.classes) - set(id_of_class))
     if unknown:
-        raise UserError(f"class {unknown[0]} of these Instances is not among contiguous_ids")
+        raise UserError(f"class {unknown[0]} of these masks is not among contiguous_ids")
     return [id_of_class[number] for number in given.classes]
 
 
@@ -228,6 +234,9 @@ def _given(masks: Any, image: np.ndarray | None, count: int | None) -> _Masks:
         image: of the scene, or None.
         count: how many category ids there are; None where none are given.
     """
+    predictions = from_results(masks)
+    if predictions is not None:
+        return _from_predictions(predictions, image)
     if isinstance(masks, Mapping) and isinstance(masks.get("instances"), Instances):
         masks = masks["instances"]
     if isinstance(masks, Instances):
@@ -243,14 +252,36 @@ def _given(masks: Any, image: np.ndarray | None, count: int | None) -> _Masks:
         raise UserError(f"masks is a {type(masks).__name__}: give a list of masks, or an array")
     masks = list(masks)
     if not masks:
-        if image is None:
-            raise UserError("no masks and no image: the size of the scene is unknown")
-        return _Masks(image.shape[0], image.shape[1], 0, lambda row: WindowMask.empty())
+        return _no_masks(image)
     if isinstance(masks[0], Mapping):
         if len(masks) == 1 and isinstance(masks[0].get("instances"), Instances):
             return _from_instances(masks[0]["instances"])
         return _from_dicts(masks, image)
     return _from_list(masks)
+
+
+def _no_masks(image: np.ndarray | None) -> _Masks:
+    if image is None:
+        raise UserError("no masks and no image: the size of the scene is unknown")
+    return _Masks(image.shape[0], image.shape[1], 0, lambda row: WindowMask.empty())
+
+
+def _from_predictions(given: Predictions, image: np.ndarray | None) -> _Masks:
+    if given.masks.ndim != 3:
+        raise UserError(f"the predicted masks have shape {given.masks.shape}, not (N, H, W)")
+    for name, values in (("scores", given.scores), ("class numbers", given.classes)):
+        if values is not None and len(values) != len(given.masks):
+            raise UserError(f"{len(given.masks)} masks, {len(values)} {name}: give one per mask")
+    if 0 in given.masks.shape[1:]:
+        return _no_masks(image)
+    return _Masks(
+        *given.masks.shape[1:],
+        len(given.masks),
+        lambda row: WindowMask.from_array(given.masks[row]),
+        given.scores,
+        classes=given.classes,
+        other_size=given.other_size,
+    )
 
 
 def _from_array(

@@ -4,6 +4,7 @@ from .gaps import GapCensus, Seams, seam
 from .layered_scene import LayeredScene, ObjectLayer
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
+from .outlines import polygons_of
 from .ownership import (
     DEFAULT_MIN_SCORE,
     OVERLAP_RULES,
@@ -43,6 +44,7 @@ __all__ = [
     "known_scores",
     "neighbour_pairs",
     "own_pixels",
+    "polygons_of",
     "resolve_overlaps",
     "resolve_rle_overlaps",
     "seam",

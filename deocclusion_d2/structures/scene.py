@@ -1,10 +1,11 @@
-"""What a scene is before and after de-occlusion. Plain data, no behaviour of its own."""
+"""What a scene is before and after de-occlusion. Plain data, little behaviour of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from .occlusion_graph import OcclusionGraph
 from .ownership import Ownership, own_pixels
 from .probability_map import ProbabilityMap
 from .window_mask import WindowMask, union
+
+if TYPE_CHECKING:
+    import fiftyone
+    import supervision
 
 
 @dataclass
@@ -132,6 +137,7 @@ class Deocclusion:
             the instance's, None for those that nothing hides; None altogether unless asked for.
         ownership: who owns the pixels that several of the scene's modal masks hold; None where
             there are none, and where every mask keeps them (``DEOCCLUSION.OVERLAPS``).
+        scene: what this is the result of, as it was given to a ``Deoccluder``.
     """
 
     graph: OcclusionGraph
@@ -139,6 +145,45 @@ class Deocclusion:
     rows: list[int] | None = None
     probabilities: list[ProbabilityMap | None] | None = None
     ownership: Ownership | None = None
+    scene: Scene | None = field(default=None, repr=False, compare=False)
+
+    def to_supervision(self, class_ids: Sequence[int] | None = None) -> supervision.Detections:
+        """As ``supervision.Detections`` of N instances, for its annotators and trackers.
+
+        ``xyxy`` and ``mask`` are amodal; ``confidence`` the scores, where there are some;
+        ``class_id`` category ids. ``data`` holds ``modal_mask`` (N, H, W) bool, ``annotation_id``
+        (see ``InstanceFacts.id``), ``occluder_ids`` (N lists of such ids), ``occluded``,
+        ``occlusion_rate``, ``z_order`` and ``occlusion_cycle``, N each.
+
+        Args:
+            class_ids: for ``class_id``, a number for each of the masks that were given, such as
+                the ``class_id`` of the detections that they are from.
+
+        Raises:
+            UserError: supervision is not installed.
+        """
+        from .exports import to_supervision
+
+        return to_supervision(self, class_ids)
+
+    def to_fiftyone(self, labels: Sequence[str] | None = None) -> dict[str, fiftyone.Detections]:
+        """As FiftyOne's labels: two fields for a sample, ``sample[name] = value``.
+
+        Args:
+            labels: a name for each of the masks that were given; category ids when None.
+
+        Returns:
+            "amodal" and "modal" -> ``fiftyone.Detections`` with instance masks. An instance has the
+            attributes ``annotation_id`` (see ``InstanceFacts.id``), which is the same in both,
+            ``occluder_ids``, ``occluded``, ``occlusion_rate``, ``z_order`` and ``occlusion_cycle``.
+            A mask without a pixel has no box, and is left out.
+
+        Raises:
+            UserError: FiftyOne is not installed.
+        """
+        from .exports import to_fiftyone
+
+        return to_fiftyone(self, labels)
 
     def of_given_masks(self, ownership: Ownership) -> Deocclusion:
         """The result for the masks as they were given, from that for masks that own their pixels.

@@ -90,6 +90,40 @@ def test_baseline(call, data, tmp_path):
     assert [a["occluder_ids"] for a in annotations[:2]] == [[1], []]
 
 
+class TestJson:
+    """One object on stdout, all else on stderr."""
+
+    def test_what_was_done(self, call, data, tmp_path):
+        output = tmp_path / "o.json"
+        arguments = ["--method", "convex_r", "--input", data, "--output", output, "--json"]
+        code, out, err = call(*arguments, "--segmentation", "polygons")
+        assert code == 0
+        said = json.loads(out)
+        assert said["written"] == [str(output)] and said["warnings"] == []
+        assert said["counts"]["instances"] == 8 and said["counts"]["occluded"] == 4
+        written = json.loads(output.read_text())
+        assert said["info"] == written["info"]["deocclusion"]
+        assert all(isinstance(a["segmentation"], list) for a in written["annotations"])
+        for line in ("8 items, format coco", "converting: 100%", f"written: {output}"):
+            assert line in err
+
+    def test_nothing_to_work_with_is_a_warning(self, call, data, tmp_path):
+        document = json.loads(data.read_text())
+        data.write_text(json.dumps({**document, "annotations": []}))
+        code, out, err = call(
+            "--method", "raw", "--input", data, "--output", tmp_path / "o.json", "--json"
+        )
+        assert code == 3
+        (warning,) = json.loads(out)["warnings"]
+        assert warning.startswith(f"{data}: it has no annotations") and warning in err
+
+    def test_an_error_leaves_stdout_empty(self, call, data, tmp_path):
+        code, out, err = call(
+            "--method", "raw", "--input", data, "--output", data, "--json", "--overwrite"
+        )
+        assert (code, out) == (1, "") and err.startswith("error: ")
+
+
 @pytest.mark.parametrize("method", ["pcnet", "pcnet_nog"])
 def test_pcnet(call, data, weights, tmp_path, method):
     output = tmp_path / "o.json"

@@ -114,6 +114,51 @@ def test_names_that_differ_in_capitals_block_no_other_photo(tmp_path):
     assert found == [[10], [11], [12]]
 
 
+def test_json_is_alone_on_stdout(deocclude, photos, capsys, without_overview):
+    pages = photos.parent / "pages"
+    deocclude([*arguments(photos), "--skip-invalid", "--json", "--html", str(pages)])
+    printed = capsys.readouterr()
+    said = json.loads(printed.out)
+    out = photos.parent / "out"
+    assert said["written"] == [str(out / name) for name in "abc"] and said["already_there"] == []
+    assert said["pages"] == [str(pages / f"{name}.html") for name in "abc"]
+    assert said["counts"] == {"written": 3, "already_there": 0, "skipped": 1}
+    assert said["info"]["method"] == "convex_r" and said["info"]["content"] == "smooth"
+    (warning,) = said["warnings"]
+    assert "d.png" in warning and warning in printed.err
+    assert "3 decomposed, 1 skipped" in printed.err
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_progress_is_told_and_may_stop_the_job(photos, without_overview, monkeypatch, workers):
+    monkeypatch.setattr(job, "_PHOTOS_PER_STEP", 1)
+    wanted = job.DecompositionJob(
+        image=str(photos),
+        masks=str(photos.parent / "masks.json"),
+        output=str(photos.parent / "out"),
+        skip_invalid=True,
+        num_workers=workers,
+    )
+
+    def stop(done, total):
+        assert total == 4
+        if done == 2:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="^enough$"):
+        job.decompose_photos(wanted, progress=stop)
+    # Those that are there are complete.
+    whole = sorted((photos.parent / "out").iterdir())
+    assert len(whole) >= 2
+    for folder in whole:
+        load_layered_scene(folder)
+    calls = []
+    result = job.decompose_photos(wanted, progress=lambda *numbers: calls.append(numbers))
+    total = 4 - len(whole)
+    assert calls[0] == (0, total) and calls[-1] == (total, total)
+    assert len(result.already_there) == len(whole)
+
+
 def test_one_photo(deocclude, photos, capsys):
     hard = ["DEOCCLUSION.CONTENT_DILATION", "0", "DEOCCLUSION.CONTENT_INSET", "0"]
     deocclude([*arguments(photos, "a.png"), *hard])

@@ -74,6 +74,7 @@ def test_what_is_written(write, run):
         "modal_bbox": [2, 3, 5, 4],
         "occluder_ids": [],
         "occlusion_rate": 0.0,
+        "attributes": {"occluded": False, "occlusion_rate": 0.0, "z_order": 1},
     }
     assert second == {
         **document["annotations"][1],
@@ -84,6 +85,7 @@ def test_what_is_written(write, run):
         "modal_bbox": [10, 5, 4, 4],
         "occluder_ids": [11],
         "occlusion_rate": 0.2,
+        "attributes": {"occluded": True, "occlusion_rate": 0.2, "z_order": 0},
     }
     assert third["occluder_ids"] == []
     assert out["info"]["description"] == "made by hand"

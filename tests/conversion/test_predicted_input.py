@@ -80,6 +80,7 @@ def test_what_is_written(write, run, images, capsys):
         "modal_bbox": [0, 0, 3, 3],
         "occluder_ids": [],
         "occlusion_rate": 0.0,
+        "attributes": {"occluded": False, "occlusion_rate": 0.0, "z_order": 0},
     }
     # Columns 5 to 7 go to entry 3; entry 5 is wholly under entry 1.
     assert by_id[1]["modal_segmentation"] == by_id[1]["segmentation"] == rectangle(2, 3, 3, 4)

@@ -44,7 +44,7 @@ def test_same_bytes_for_any_number(many, tmp_path, small_parts, capsys, shard_si
     for workers in (0, 1, 3):
         output = tmp_path / f"{workers}.json"
         job = ConversionJob(many, output, "convex_r", num_workers=workers, shard_size=shard_size)
-        tally = convert(job)
+        tally = convert(job).tally
         assert (tally.images, tally.instances, tally.crowds, tally.occluded) == (20, 40, 2, 20)
         written.add(output.read_bytes())
         table = capsys.readouterr().out.replace(str(output), "")

@@ -92,7 +92,7 @@ def test_class_numbers_become_category_ids(spy):
     assert spy.scene.category_ids.tolist() == [1, 2, 4], "category_ids win"
     spy.predict(given)
     assert spy.scene.category_ids.tolist() == [1, 1, 1], "a method that takes no categories"
-    with pytest.raises(UserError, match="class 1 of these Instances is not among contiguous_ids"):
+    with pytest.raises(UserError, match="class 1 of these masks is not among contiguous_ids"):
         spy.predict(given, contiguous_ids={4: 0, 9: 2})
     with pytest.raises(UserError, match="4 masks, 3 category ids"):
         spy.predict(given, [1, 2, 3])

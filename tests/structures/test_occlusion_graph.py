@@ -105,3 +105,44 @@ def test_subgraph_keeps_what_is_known():
     part = mutual_graph().subgraph([0, 1, 2])
     assert part.edges == [] and part.neighbour_pairs == [(0, 1), (1, 2)]
     assert part.mutual_pairs == {(1, 2): (7.0, 7.0)}
+
+
+class TestZOrder:
+    def test_longest_path_down_counts(self):
+        # 0 hides 1, 1 hides 2, and 0 hides 2 as well; 3 hides 2; 4 is alone.
+        graph = OcclusionGraph(5)
+        for edge in [(0, 2), (0, 1), (1, 2), (3, 2)]:
+            graph.add_occlusion(*edge)
+        assert graph.z_order() == [2, 1, 0, 1, 0]
+
+    def test_a_cycle_is_one(self):
+        # 0, 1, 2 in a circle, before 3, which is before 4; 5 is before one of the circle.
+        graph = OcclusionGraph(6)
+        for edge in [(0, 1), (1, 2), (2, 0), (1, 3), (3, 4), (5, 2)]:
+            graph.add_occlusion(*edge)
+        assert graph.z_order() == [2, 2, 2, 1, 0, 3]
+        assert graph.cycles() == [[0, 1, 2]]
+
+    def test_nothing_decides(self):
+        graph = OcclusionGraph(3)
+        graph.add_neighbours(0, 1)
+        graph.add_mutual(1, 2, (4.0, 5.0))
+        assert graph.z_order() == [0, 0, 0]
+        assert OcclusionGraph(0).z_order() == []
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_every_edge_goes_down_unless_in_a_cycle(self, seed):
+        rng = np.random.default_rng(seed)
+        count = 12
+        graph = OcclusionGraph(count)
+        for i in range(count):
+            for j in range(i):
+                if rng.random() < 0.25:
+                    graph.add_occlusion(*((i, j) if rng.random() < 0.6 else (j, i)))
+        ranks = graph.z_order()
+        circle = {i: k for k, members in enumerate(graph.cycles()) for i in members}
+        for front, back in graph.edges:
+            same = front in circle and circle[front] == circle.get(back)
+            assert ranks[front] == ranks[back] if same else ranks[front] > ranks[back]
+        # No rank is left out, and each stands on one below.
+        assert set(ranks) == set(range(max(ranks) + 1))

@@ -172,6 +172,28 @@ def written_as(segmentation: object) -> str:
     return "polygons" if segmentation else "none"
 
 
+def are_polygons_of(segmentation: object, rle: Mapping) -> bool:
+    """Whether a segmentation is a list of polygons that pycocotools fills to exactly this mask.
+
+    Args:
+        segmentation: as for ``to_rle``, which has taken it.
+        rle: compressed RLE, ``counts`` as str.
+    """
+    if not isinstance(segmentation, (list, tuple)) or not segmentation:
+        return False
+    if not all(isinstance(part, (list, tuple)) for part in segmentation):
+        return False
+    said: list[str] = []
+    shapes, of_points = _outlines(segmentation, said)
+    height, width = rle["size"]
+    if said or of_points or len(shapes) != len(segmentation):
+        return False
+    if any(not _is_near(s, height, width) or _is_long(s, height, width) for s in shapes):
+        return False
+    rings = [shape.ravel().tolist() for shape in shapes]
+    return _union(mask_util.frPyObjects(rings, height, width))["counts"] == rle["counts"]
+
+
 class _Short(reprlib.Repr):
     """Bounds the length and depth of what messages quote."""
 
