@@ -151,6 +151,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # the cup on it. "owner": the smaller mask's, for order, erasers and layers; modal masks that
     # are written stay as given, and amodal ones hold them. "as_given": every mask keeps them.
     cfg.DEOCCLUSION.OVERLAPS = "owner"
+    # For networks that multiply masks by category ids: pairs (id of the input, id that the network
+    # was trained with), such as ((3, 4), ("any", 1)); "any" are all ids that neither another pair
+    # nor the network knows. Ids without a pair that it does not know are refused.
+    cfg.DEOCCLUSION.CATEGORY_MAP = ()
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True

@@ -34,6 +34,9 @@ examples:
     %(prog)s ... --input coco_instances_results.json --images-from instances_val2017.json \\
         --min-score 0.7 DEOCCLUSION.DILATION 5
 
+  categories that the network was not trained with, 3 as its 4, all others as its 1:
+    %(prog)s ... DEOCCLUSION.CATEGORY_MAP "((3, 4), ('any', 1))"
+
   a baseline, which needs no trained network:
     %(prog)s --method convex_r --input kitti_mots/train.json --output convex_r.json
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
+from ..inference.steps import require_known_ids
 from ..structures import own_pixels
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
@@ -68,8 +69,13 @@ def convert(
         WRITERS.find(writer)
         source = _read_input(job)
         if deoccluder is not None:
-            return source, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
-        return source, Method.build(job)
+            method = Method(deoccluder, {"method": job.method, **deoccluder.describe()})
+        else:
+            method = Method.build(job)
+        if source is not None:
+            ids, steps = list(source.category_ids), getattr(method.deoccluder, "steps", ())
+            require_known_ids(ids, lambda row: source.place_of_category(ids[row]), steps)
+        return source, method
 
     source, method = _together(prepare)
     info = {"version": __version__, **_describe(job, source), **method.settings}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Keys that all systems share and 0.1 did not have.
 _NEW = {
     "MODEL.SYSTEM",
+    "DEOCCLUSION.CATEGORY_MAP",
     "DEOCCLUSION.CONTENT",
     "DEOCCLUSION.ORDERING_CONFIG",
     "DEOCCLUSION.COMPLETION_CONFIG",
