@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Keys that all systems share and 0.1 did not have.
 _NEW = {
+    "DEOCCLUSION.BEYOND_IMAGE",
     "MODEL.SYSTEM",
     "DEOCCLUSION.CATEGORY_MAP",
     "DEOCCLUSION.CONTENT",

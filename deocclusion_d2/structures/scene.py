@@ -10,7 +10,7 @@ import numpy as np
 from .occlusion_graph import OcclusionGraph
 from .ownership import Ownership, own_pixels
 from .probability_map import ProbabilityMap
-from .window_mask import WindowMask, union
+from .window_mask import Box, WindowMask, box_around, union
 
 
 @dataclass
@@ -111,6 +111,9 @@ class Deocclusion:
             the instance's, None for those that nothing hides; None altogether unless asked for.
         ownership: who owns the pixels that several of the scene's modal masks hold; None where
             there are none, and where every mask keeps them (``DEOCCLUSION.OVERLAPS``).
+        unclipped_boxes: N boxes (x0, y0, x1, y1) in pixels of the completed objects, which may
+            leave the image, where masks end at its border; None unless objects may grow beyond it
+            (``DEOCCLUSION.BEYOND_IMAGE``).
     """
 
     graph: OcclusionGraph
@@ -118,6 +121,7 @@ class Deocclusion:
     rows: list[int] | None = None
     probabilities: list[ProbabilityMap | None] | None = None
     ownership: Ownership | None = None
+    unclipped_boxes: list[Box] | None = None
 
     def of_given_masks(self, ownership: Ownership) -> Deocclusion:
         """The result for the masks as they were given, from that for masks that own their pixels.
@@ -125,6 +129,9 @@ class Deocclusion:
         Amodal masks hold what the annotator has said, and so the pixels that others own.
         """
         lost, probabilities = ownership.lost, self.probabilities
+        boxes = self.unclipped_boxes
+        if boxes is not None:
+            boxes = [box_around([box, mask.box]) for box, mask in zip(boxes, lost, strict=True)]
         if probabilities is not None:
             probabilities = [
                 kept if kept is None else kept.with_certain(mask)
@@ -138,6 +145,7 @@ class Deocclusion:
             ],
             probabilities=probabilities,
             ownership=ownership,
+            unclipped_boxes=boxes,
         )
 
     def visible_masks(self, scene: Scene) -> list[WindowMask]:
