@@ -171,11 +171,19 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # the cup on it. "owner": the smaller mask's, for order, erasers and layers; modal masks that
     # are written stay as given, and amodal ones hold them. "as_given": every mask keeps them.
     cfg.DEOCCLUSION.OVERLAPS = "owner"
+    # For networks that multiply masks by category ids: pairs (id of the input, id that the network
+    # was trained with), such as ((3, 4), ("any", 1)); "any" are all ids that neither another pair
+    # nor the network knows. Ids without a pair that it does not know are refused.
+    cfg.DEOCCLUSION.CATEGORY_MAP = ()
     # Keep visible pixels, and add pixels only under the eraser, where the method has one. False:
     # the raw paste.
     cfg.DEOCCLUSION.CONSTRAIN = True
     # Keep how probable each pixel of a hidden region is, beside the completed masks.
     cfg.DEOCCLUSION.KEEP_PROBABILITY = False
+    # How far objects that reach the image's border may grow outside, as if hidden there: a margin
+    # around their box, as a share of its longer side. Amodal masks stay in the image; the whole
+    # objects' boxes are given beside them. 0: nothing lies outside, as in the paper.
+    cfg.DEOCCLUSION.BEYOND_IMAGE = 0.0
     # Side in pixels of the kernel by which a decomposition lets objects take over pixels of no
     # object around their visible ones, odd, or 0. Colours bleed over the border of a mask, and what
     # is left of them in the background shows as an outline when the object is moved away.
@@ -187,7 +195,8 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # The square around a hole of the background grows until this share of its pixels in the image
     # is visible background, or the whole image is inside.
     cfg.DEOCCLUSION.CONTENT_CONTEXT = 0.3
-    # Exactly the released protocol: float32, unfused, raw paste, no dilation, no owners of pixels.
+    # Exactly the released protocol: float32, unfused, raw paste, no dilation, no owners of pixels,
+    # nothing beyond the image.
     cfg.DEOCCLUSION.PAPER_PROTOCOL = False
     # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
     cfg.DEOCCLUSION.PRECISION = "auto"

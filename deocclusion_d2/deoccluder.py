@@ -50,6 +50,9 @@ class Deoccluder:
 
     Results do not depend on how scenes are grouped into calls.
 
+    Attributes:
+        steps: ordering and completion.
+
     Example::
 
         deoccluder = Deoccluder.from_pretrained()            # the network of the package
@@ -82,6 +85,7 @@ class Deoccluder:
         self._ordering = ordering
         self._completion = completion
         self._description = dict(description)
+        self.steps = (ordering, completion)
         self.uses_rgb = ordering.uses_rgb or completion.uses_rgb
         self.uses_category = ordering.uses_category or completion.uses_category
         self.min_score = min_score
@@ -125,6 +129,8 @@ class Deoccluder:
             description |= step.describe_source()
         if not owns_pixels(cfg) and not options.PAPER_PROTOCOL:
             description["overlaps"] = options.OVERLAPS
+        if options.CATEGORY_MAP and (ordering.uses_category or completion.uses_category):
+            description["category_map"] = [list(pair) for pair in options.CATEGORY_MAP]
         description |= _describe_gap(cfg)
         return cls(
             ordering, completion, description, options.MIN_SCORE, owns_pixels(cfg), gap_of(cfg)
@@ -205,16 +211,14 @@ class Deoccluder:
                 Detectron2's evaluation loop expects a model.
 
         Raises:
-            UserError: a category id that a network of the steps cannot take.
+            UserError: a category id that a network of the steps does not know.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
         results = self._deocclude(scenes)
         return [replace(r, scene=s) for r, s in zip(results, scenes, strict=True)]
 
     def _deocclude(self, scenes: Sequence[Scene]) -> list[Deocclusion]:
-        if self.uses_category:
-            for scene in scenes:
-                require_categories(scene)
+        require_categories(scenes, self.steps)
         scenes = [self._with_gap(scene) for scene in scenes]
         if not self.owns_pixels:
             return self._completion(scenes, self._ordering(scenes))
@@ -236,8 +240,8 @@ class Deoccluder:
     @property
     def runners(self) -> list[NetworkRunner]:
         """What runs the networks of the steps, each once."""
-        steps = (self._ordering, self._completion)
-        return list({id(s.runner): s.runner for s in steps if isinstance(s, NetworkStep)}.values())
+        runners = [s.runner for s in self.steps if isinstance(s, NetworkStep)]
+        return list({id(runner): runner for runner in runners}.values())
 
     def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:
         """Let worker processes use this deoccluder; see ``inference.network_server.serve``."""
@@ -276,6 +280,7 @@ class Deoccluder:
                 and more are foreground. Logits and label maps are refused. (H, W, N) is taken where
                 ``image`` shows that it is that.
             category_ids: N ids of the data set that the model was trained on (KINS 1-8), not names.
+                Ids that it was not trained with need ``DEOCCLUSION.CATEGORY_MAP``.
                 Without, they are those of the results' entries, or those that ``contiguous_ids``
                 gives to class numbers (of ``Instances`` and other libraries); else 1.
             image: (H, W, 3) uint8 RGB, or a picture of Pillow; only for models that use colours.
@@ -288,7 +293,7 @@ class Deoccluder:
         Raises:
             UserError: masks that are not one of these forms; or class numbers, neither
                 ``category_ids`` nor ``contiguous_ids``, and a model that depends on category ids;
-                or an id below 1 and such a model.
+                or an id that such a model does not know.
         """
         from .inference.scene_input import scene_from_masks
 

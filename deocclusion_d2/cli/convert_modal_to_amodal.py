@@ -38,6 +38,12 @@ examples:
     %(prog)s ... --input coco_instances_results.json --images-from instances_val2017.json \\
         --min-score 0.7 DEOCCLUSION.DILATION 5
 
+  objects that the image's border cuts, with their whole boxes:
+    %(prog)s ... DEOCCLUSION.BEYOND_IMAGE 0.5
+
+  categories that the network was not trained with, 3 as its 4, all others as its 1:
+    %(prog)s ... DEOCCLUSION.CATEGORY_MAP "((3, 4), ('any', 1))"
+
   a baseline, which needs no trained network:
     %(prog)s --method convex_r --input kitti_mots/train.json --output convex_r.json
 
@@ -68,6 +74,8 @@ what is written (COCO JSON; images and annotations in the order of the input):
                               True: how probable each pixel of what hides it is its own; bbox
                               [x, y, w, h] and png, an 8-bit PNG of that size in base64 (255 is 1);
                               deocclusion_d2.structures.ProbabilityMap.from_json reads it
+  amodal_bbox_unclipped       with DEOCCLUSION.BEYOND_IMAGE above 0: the whole object's box
+                              [x, y, w, h], which may leave the image; masks end at its border
   occlusion_rate              hidden share of the amodal area, 0 to 1
   attributes                  the input's own, with ours in them (CVAT, Datumaro): occluded, whether
                               anything lies in front; occlusion_rate again; z_order, from 0 at the

@@ -28,7 +28,12 @@ from .document_index import NULL, DocumentIndex
 from .tally import Tally
 
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
-_NOT_ALWAYS = ("occluder_confidences", "mutual_occlusion_ids", "hidden_probability")
+_NOT_ALWAYS = (
+    "occluder_confidences",
+    "mutual_occlusion_ids",
+    "hidden_probability",
+    "amodal_bbox_unclipped",
+)
 # Likewise in ``attributes``.
 _IN_CYCLE = "occlusion_cycle"
 
@@ -268,6 +273,7 @@ def _converted(
         "modal_bbox": modal.xywh,
         "occluder_ids": [scene.instance_ids[k] for k in occluders],
         **_certainty(scene, result, row, occluders),
+        **_unclipped(result, row),
         "occlusion_rate": rate,
         **_attributes(
             source, {"occluded": bool(occluders), "occlusion_rate": rate, **depth}, tally
@@ -338,6 +344,14 @@ def _kept_boxes(source: ParsedAnnotation, modal: WindowMask, shares: bool) -> di
     if is_number(source.raw.get("area")):
         kept["area"] = source.raw["area"]
     return kept
+
+
+def _unclipped(result: Deocclusion, row: int) -> dict[str, Any]:
+    """The whole object's box, where objects may leave the image and this one is seen."""
+    if result.unclipped_boxes is None or result.amodal_masks[row].is_empty:
+        return {}
+    x0, y0, x1, y1 = result.unclipped_boxes[row]
+    return {"amodal_bbox_unclipped": [x0, y0, x1 - x0, y1 - y0]}
 
 
 def _certainty(scene: Scene, result: Deocclusion, row: int, occluders: list[int]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
 from ..inference.calibration import RequestCalibration, chosen_scenes
+from ..inference.steps import require_known_ids
 from ..pretrained import DEFAULT
 from ..progress import Progress, counting
 from ..structures import Scene
@@ -103,8 +104,13 @@ def convert(
         WRITERS.find(writer)
         source = _read_input(job.input_file(job.score_threshold() if job.images_from else None))
         if deoccluder is not None:
-            return source, Method(deoccluder, {"method": job.method, **deoccluder.describe()})
-        return source, Method.build(job)
+            method = Method(deoccluder, {"method": job.method, **deoccluder.describe()})
+        else:
+            method = Method.build(job)
+        if source is not None:
+            ids, steps = list(source.category_ids), getattr(method.deoccluder, "steps", ())
+            require_known_ids(ids, lambda row: source.place_of_category(ids[row]), steps)
+        return source, method
 
     source, method = _together(prepare)
     if main and method.uses_default_network:

@@ -27,7 +27,9 @@ from ..data.datasets.formats import (
     get_format,
     is_lone_item,
     locate,
+    read_category_id,
     read_id,
+    read_iscrowd,
     shown,
     size_told_by,
     with_only_object,
@@ -66,6 +68,7 @@ class DocumentIndex:
             stays as it is; DROPPED for a further annotator's entry of an image (COCOA), which
             would double every object.
         instances_of_item: (A,) int32.
+        category_ids: category id of the instances -> the first item that has it.
         skipped: counts of what cannot be used, and of what had to be assumed.
         encoding: of the file.
         sizes: height and width of the images that the file gives none for, by the image's row:
@@ -84,6 +87,7 @@ class DocumentIndex:
     item_places: np.ndarray
     image_of_item: np.ndarray
     instances_of_item: np.ndarray
+    category_ids: dict[int, int]
     skipped: Tally
     encoding: str
     sizes: dict[int, tuple[int, int]]
@@ -113,6 +117,14 @@ class DocumentIndex:
                     continue
                 if info is not None:
                     yield info.file_name
+
+    def place_of_category(self, category_id: int) -> str:
+        """How messages name the first instance of a category of ``category_ids``."""
+        item = self.category_ids[category_id]
+        with self.path.open("rb") as file:
+            info = self.image_info(file, int(self.image_of_item[item]))
+            raw = self.read_annotation(file, item)
+        return f"{self.path}: {locate(info, raw.get('id'))}"
 
     def read_annotation(self, file: BinaryIO, item: int) -> Any:
         """The raw item."""
@@ -187,6 +199,7 @@ def read_index(
         item_places=reader.item_places,
         image_of_item=image_of_item,
         instances_of_item=np.asarray(reader.instances, np.int32),
+        category_ids=reader.category_ids(image_of_item),
         skipped=skipped,
         encoding=stream.encoding,
         sizes=reader.sizes,
@@ -254,6 +267,10 @@ class _Reader:
         self._bad_items: dict[int, str] = {}
         # COCOA has an entry per annotator; the first one of an image counts.
         self._images_with_entry: set[int | str] = set()
+        # Category ids, numbered in the order of their first mention; -1 for items that are no
+        # instances, or whose id cannot be read.
+        self._category_numbers: dict[int, int] = {}
+        self._category_of_item = array("i")
         self._further_entries: list[int] = []
 
     @property
@@ -298,6 +315,7 @@ class _Reader:
         self._items.extend((item.offset, item.length))
         self.instances.append(1)
         self._number_of_item.append(-1)
+        self._category_of_item.append(-1)
         value = item.value
         if not isinstance(value, dict):
             kind = type(value).__name__
@@ -333,6 +351,7 @@ class _Reader:
             self._images_with_entry.add(image_id)
         if value.get("category_id") is None:
             self.lacks_category = True
+        self._note_category(value)
         annotation_id = value.get("id")
         self._note_id(image_id if annotation_id is None else annotation_id, number)
 
@@ -359,7 +378,25 @@ class _Reader:
             self._texts.add(annotation_id)
         # Whatever else it is, the format will not take it for an id.
 
+    def _note_category(self, value: dict) -> None:
+        with contextlib.suppress(InvalidAnnotation):
+            if self.format.has_categories and read_iscrowd(value, "", []):
+                return
+            category_id = 1
+            if self.format.has_categories:
+                category_id = read_category_id(value, "", [])
+            numbers = self._category_numbers
+            self._category_of_item[-1] = numbers.setdefault(category_id, len(numbers))
+
     # ---------------------------------------------------------------- the whole
+
+    def category_ids(self, image_of_item: np.ndarray) -> dict[int, int]:
+        """Category id -> the first item of it that can be used, in their order."""
+        items = np.flatnonzero((image_of_item >= 0) & (np.asarray(self._category_of_item) >= 0))
+        numbers, first = np.unique(np.asarray(self._category_of_item)[items], return_index=True)
+        ids = list(self._category_numbers)
+        found = sorted(zip(items[first].tolist(), numbers.tolist(), strict=True))
+        return {ids[number]: item for item, number in found}
 
     def images_of_entries(self, file: BinaryIO, image_root: Path) -> list[ImageInfo | None]:
         """The images of items that stand without a list of images."""

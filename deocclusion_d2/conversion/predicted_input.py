@@ -119,6 +119,7 @@ class PredictedInput:
         places: (E, 2) int64, offset and length in bytes of each entry that is used.
         numbers: (E,) int64, their places in the list, from 1.
         image_rows: (E,) int64.
+        category_ids: category id of the entries that are used -> number of the first that has it.
         tally: what is left out.
         encoding: of the file.
     """
@@ -132,6 +133,7 @@ class PredictedInput:
     places: np.ndarray
     numbers: np.ndarray
     image_rows: np.ndarray
+    category_ids: dict[int, int]
     tally: Tally
     encoding: str = "utf-8"
 
@@ -176,9 +178,14 @@ class PredictedInput:
             np.asarray(reader.places, np.int64).reshape(-1, 2),
             np.asarray(reader.numbers, np.int64),
             np.asarray(reader.image_rows, np.int64),
+            reader.category_ids,
             reader.tally,
             stream.encoding,
         )
+
+    def place_of_category(self, category_id: int) -> str:
+        """How messages name the first entry of a category of ``category_ids``."""
+        return f"{self.path}: entry {self.category_ids[category_id]}"
 
     # ---------------------------------------------------------------- as modal COCO JSON
 
@@ -267,6 +274,7 @@ class _EntryReader:
         self.count = 0
         self.id_key: str | None = None  # "" once an entry without any was met
         self.places, self.numbers, self.image_rows = array("q"), array("q"), array("q")
+        self.category_ids: dict[int, int] = {}
         self.tally = Tally()
         self._images = images
         self._min_score = min_score
@@ -296,6 +304,7 @@ class _EntryReader:
             if own_id in self._seen:
                 raise InvalidAnnotation(f"{where}: {self.id_key} {shown(own_id)} occurs twice")
             self._seen.add(own_id)
+        self.category_ids.setdefault(prediction.category_id, self.count)
         self.places.extend((offset, length))
         self.numbers.append(self.count)
         self.image_rows.append(row)

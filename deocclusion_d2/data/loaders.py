@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
 import torch
-from detectron2.data import DatasetCatalog, MapDataset
+from detectron2.data import DatasetCatalog, MapDataset, MetadataCatalog
 from detectron2.data.samplers import InferenceSampler
 from detectron2.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Dataset, default_collate
 
 from ..errors import UserError
-from ..modeling.category_ids import require_category_ids
+from ..modeling.category_ids import FIRST_CATEGORY_ID, KnownCategories, require_category_ids
 from ..workers import one_thread
 from .datasets import ensure_registered
 from .draws import DrawMapper, Draws, DrawSampler
 from .instance_table import InstanceTable
-from .scenes import SceneMapper
+from .scenes import SceneMapper, place_of
 
 
 class DrawTrainLoader:
@@ -127,7 +127,7 @@ def train_instances(
     by_name = {name: records_of(name) for name in train_names(cfg)}
     if category_key is not None and reduce(getattr, category_key.split("."), cfg):
         for name, records in by_name.items():
-            _check_category_ids(name, records, category_key)
+            check_category_ids(name, records, key=category_key)
     instances = InstanceTable(
         (record for records in by_name.values() for record in records),
         min_square=options.MIN_SQUARE,
@@ -144,17 +144,31 @@ def train_instances(
     return instances
 
 
-def _check_category_ids(dataset_name: str, records: Sequence[dict], key: str) -> None:
+def train_category_ids(cfg) -> set[int]:
+    """The category ids that the data sets of ``DATASETS.TRAIN`` list, once they have been loaded.
+
+    Categories without an instance count: a few images need not show all, and what others show in
+    the same numbering is no mistake.
+    """
+    of_sets = [
+        MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id for name in train_names(cfg)
+    ]
+    return {category for ids in of_sets for category in ids if category >= FIRST_CATEGORY_ID}
+
+
+def check_category_ids(
+    dataset_name: str,
+    records: Sequence[dict],
+    known: KnownCategories | None = None,
+    key: str = "USE_CATEGORY",
+) -> None:
+    """Refuse a data set with ids that a network cannot take; see ``require_category_ids``."""
     instances = [(r, a) for r in records for a in r["annotations"] if not a.get("iscrowd", 0)]
 
-    def place_of(row: int) -> str:
-        record, annotation = instances[row]
-        return (
-            f"data set {dataset_name!r}: image {record['image_id']!r} ({record['file_name']}), "
-            f"annotation {annotation['id']!r}"
-        )
+    def where(row: int) -> str:
+        return f"data set {dataset_name!r}: {place_of(*instances[row])}"
 
-    require_category_ids([a["dataset_category_id"] for _, a in instances], place_of, key)
+    require_category_ids([a["dataset_category_id"] for _, a in instances], where, known, key)
 
 
 def run_seed(cfg) -> int:
@@ -189,7 +203,7 @@ def build_scene_test_loader(
     ensure_registered(dataset_name)
     records = records_of(dataset_name)[::every]
     return DataLoader(
-        MapDataset(_Records(records), SceneMapper(load_images)),
+        SceneDataset(records, SceneMapper(load_images)),
         batch_size=cfg.TEST.IMS_PER_BATCH,
         sampler=InferenceSampler(len(records)),
         num_workers=_num_workers(cfg),
@@ -205,15 +219,22 @@ def _num_workers(cfg) -> int:
     return workers
 
 
-class _Records(Dataset):
-    def __init__(self, records: list[dict]) -> None:
-        self._records = records
+class SceneDataset(Dataset):
+    """The scenes of dataset dicts, each made when it is asked for.
+
+    Attributes:
+        records: the dicts.
+    """
+
+    def __init__(self, records: list[dict], mapper: SceneMapper) -> None:
+        self.records = records
+        self._mapper = mapper
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self.records)
 
     def __getitem__(self, index: int) -> dict:
-        return self._records[index]
+        return self._mapper(self.records[index])
 
 
 def enter_worker(number: int) -> None:

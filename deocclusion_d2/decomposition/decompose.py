@@ -98,9 +98,7 @@ def decompose_scenes(
     if not 0 <= inset <= _MAX_INSET:
         raise UserError(f"DEOCCLUSION.CONTENT_INSET = {inset}: use 0 to {_MAX_INSET} pixels")
     content = content or SmoothFiller(inset=inset)
-    if content.uses_category:
-        for scene in scenes:
-            require_categories(scene)
+    require_categories(scenes, [content])
     parts = [
         _Parts.of(
             scene,

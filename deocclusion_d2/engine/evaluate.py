@@ -13,11 +13,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..data.datasets import ensure_registered
-from ..data.loaders import build_scene_test_loader
+from ..data.loaders import SceneDataset, build_scene_test_loader
 from ..deoccluder import Deoccluder, images_needed
 from ..evaluation import build_evaluators
 from ..inference.calibration import RequestCalibration, chosen_scenes
 from ..inference.loader_work import work_in_workers
+from ..inference.steps import require_record_categories
 from ..structures import Deocclusion
 from ..systems import system_of
 
@@ -73,7 +74,13 @@ def judge(
 
     Args:
         predictor, loader, evaluators: see the functions that build them.
+
+    Raises:
+        UserError: the data set has a category id that a network does not know.
     """
+    dataset = getattr(loader, "dataset", None)
+    if isinstance(dataset, SceneDataset):
+        require_record_categories(dataset.records, getattr(predictor, "steps", ()))
     if not isinstance(predictor, Deoccluder) or not isinstance(loader, DataLoader):
         return inference_on_dataset(predictor, loader, evaluators)
     if predictor.needs_calibration:

@@ -16,8 +16,12 @@ from detectron2.evaluation import DatasetEvaluator, print_csv_format
 from detectron2.utils import comm
 from torch import nn
 
+from ..data.datasets import ensure_registered
+from ..data.loaders import check_category_ids, records_of, train_category_ids
 from ..errors import UserError
 from ..inference.weights import Checkpointer, checkpoint_errors
+from ..modeling.category_ids import NO_CATEGORY_ID, KnownCategories
+from ..modeling.instance_network import InstanceNetwork
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
 from ..systems import AUTO, Calibration, system_of
 from .evaluate import (
@@ -79,8 +83,20 @@ class Trainer(DefaultTrainer):
     def train(self) -> dict | None:
         """Train; returns the results of the last evaluation, None where there was none."""
         self.cfg = with_own_calibration(self.cfg)
+        self._require_categories_of_tests()
         super().train()
         return getattr(self, "_last_eval_results", None)
+
+    def _require_categories_of_tests(self) -> None:
+        """Refuse to learn for hours what cannot be evaluated then; see ``KnownCategories``."""
+        model = getattr(self.model, "module", self.model)
+        if not isinstance(model, InstanceNetwork) or not model.use_category:
+            return
+        known = KnownCategories.read(
+            self.cfg.DEOCCLUSION.CATEGORY_MAP, model.trained_on.category_ids
+        )
+        for name in self.cfg.DATASETS.TEST:
+            check_category_ids(name, records_of(ensure_registered(name)), known)
 
     def after_train(self) -> None:
         # Detectron2 calls it after a failure too, and an evaluation may fail in its turn: then
@@ -106,6 +122,10 @@ class Trainer(DefaultTrainer):
             self._trainer.load_state_dict(state_dict["_trainer"])
 
     def build_hooks(self) -> list:
+        model = getattr(self.model, "module", self.model)
+        if isinstance(model, InstanceNetwork):
+            ids = train_category_ids(self.cfg) if model.use_category else {NO_CATEGORY_ID}
+            model.trained_on.add(ids)
         # Detectron2 has just made its own, which runs the code that a pickle holds.
         self.checkpointer = Checkpointer(
             self.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import UserError
+from ..modeling.category_ids import NO_CATEGORY_ID, KnownCategories, described_ids
 from ..modeling.instance_network import InstanceNetwork
 from ..modeling.precision import has_bfloat16, plain_copy
 from .weights import load_model
@@ -69,6 +70,7 @@ class NetworkRunner:
         batch_size: samples per forward on a GPU.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware computes it.
         optimize: fold the batch norms into the convolutions. False: the network as it was trained.
+        categories: the ids that samples may have; None: those that the model was trained with.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class NetworkRunner:
         batch_size: int = 64,
         precision: str = "auto",
         optimize: bool = True,
+        categories: KnownCategories | None = None,
     ) -> None:
         if precision == "auto":
             precision = "bfloat16" if has_bfloat16(model.device) else "float32"
@@ -95,6 +98,7 @@ class NetworkRunner:
         self.precision = precision
         self.uses_rgb = model.use_rgb
         self.uses_category = model.use_category
+        self.categories = categories or KnownCategories(model.trained_on.category_ids)
         # In a worker whose network is in another process: the way to it.
         self.client: NetworkClient | None = None
 
@@ -109,14 +113,27 @@ class NetworkRunner:
             protocol: whether ``DEOCCLUSION.PAPER_PROTOCOL`` is about this network.
 
         Raises:
-            UserError: missing weights, or weights that don't fit.
+            UserError: missing weights, weights that don't fit or were trained with category ids
+                that the config does not use, or a map of ids that the network does not know.
         """
         paper = protocol and cfg.DEOCCLUSION.PAPER_PROTOCOL
+        model = load_model(cfg) if model is None else model
+        trained = model.trained_on.category_ids
+        if not model.use_category and (trained or {NO_CATEGORY_ID}) != {NO_CATEGORY_ID}:
+            raise UserError(
+                f"MODEL.WEIGHTS: the network was trained with masks multiplied by the category ids "
+                f"{described_ids(trained)}, but the config multiplies by none: set USE_CATEGORY "
+                f"of {cfg.MODEL.META_ARCHITECTURE} True"
+            )
+        categories = KnownCategories(trained)
+        if model.use_category:
+            categories = KnownCategories.read(cfg.DEOCCLUSION.CATEGORY_MAP, trained)
         return cls(
-            load_model(cfg) if model is None else model,
+            model,
             batch_size=cfg.DEOCCLUSION.PATCHES_PER_BATCH,
             precision="float32" if paper else cfg.DEOCCLUSION.PRECISION,
             optimize=not paper,
+            categories=categories,
         )
 
     def outputs(self, samples: Iterable[Sample], key: str) -> Iterator[np.ndarray]:
@@ -162,7 +179,10 @@ class NetworkRunner:
         samples = chain([first], samples)
         size = self.forward_size(_patch_size(first, 0))
         while chunk := list(islice(samples, size)):
-            yield {key: np.stack([sample[key] for sample in chunk]) for key in first}
+            stacked = {key: np.stack([sample[key] for sample in chunk]) for key in first}
+            if self.uses_category:
+                stacked["category_id"] = self.categories.of(stacked["category_id"])
+            yield stacked
 
     def _filled_up(self, values: np.ndarray | torch.Tensor, size: int) -> torch.Tensor:
         """On the network's device, and empty samples behind up to ``size``."""

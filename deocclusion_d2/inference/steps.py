@@ -7,13 +7,14 @@ An ordering says who hides whom, a completion makes amodal masks of it, and a co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..data.scenes import place_of
 from ..errors import UserError
-from ..modeling.category_ids import require_category_ids
+from ..modeling.category_ids import KnownCategories, require_category_ids
 from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene
 from ..structures.gaps import WIDEST
 
@@ -31,10 +32,12 @@ class Step(Protocol):
     Attributes:
         uses_rgb: whether scenes need their image.
         uses_category: whether the result depends on category ids.
+        categories: the ids that its network knows, where it does.
     """
 
     uses_rgb: bool
     uses_category: bool
+    categories: KnownCategories
 
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
@@ -61,6 +64,7 @@ class RuleStep:
 
     uses_rgb = False
     uses_category = False
+    categories = KnownCategories()
 
     def describe(self) -> dict[str, Any]:
         return {}
@@ -85,6 +89,10 @@ class NetworkStep:
     @property
     def uses_category(self) -> bool:
         return self.runner.uses_category
+
+    @property
+    def categories(self) -> KnownCategories:
+        return self.runner.categories
 
     def describe(self) -> dict[str, Any]:
         return dict(self._description)
@@ -158,15 +166,48 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
     }
 
 
-def require_categories(scene: Scene) -> None:
-    """Refuse a scene with a category id that networks cannot multiply masks by.
+def require_categories(scenes: Iterable[Scene], steps: Sequence[Any]) -> None:
+    """Refuse scenes with a category id that the networks of steps do not know.
+
+    Args:
+        steps: whatever has ``uses_category`` and ``categories``; see ``Step``.
 
     Raises:
         UserError: naming image and instance.
     """
-    known = scene.image_id is not None or scene.file_name
-    where = f"{scene.description}, annotation" if known else "the masks given: instance"
-    require_category_ids(scene.category_ids, lambda row: f"{where} {scene.instance_ids[row]!r}")
+    for scene in scenes:
+        known = scene.image_id is not None or scene.file_name
+        where = f"{scene.description}, annotation" if known else "the masks given: instance"
+        require_known_ids(
+            scene.category_ids,
+            lambda row, where=where, scene=scene: f"{where} {scene.instance_ids[row]!r}",
+            steps,
+        )
+
+
+def require_record_categories(records: Iterable[dict], steps: Sequence[Any]) -> None:
+    """Refuse data sets with such an id, before anything is computed.
+
+    Args:
+        records: dataset dicts of data sets.
+
+    Raises:
+        UserError: naming image and annotation.
+    """
+    if not any(step.uses_category for step in steps):
+        return
+    instances = [(r, a) for r in records for a in r["annotations"] if not a.get("iscrowd", 0)]
+    ids = [annotation["dataset_category_id"] for _, annotation in instances]
+    require_known_ids(ids, lambda row: place_of(*instances[row]), steps)
+
+
+def require_known_ids(
+    category_ids: Sequence[int] | np.ndarray, where: Callable[[int], str], steps: Sequence[Any]
+) -> None:
+    """Refuse category ids that the networks of steps do not know; see ``require_category_ids``."""
+    for step in steps:
+        if step.uses_category:
+            require_category_ids(category_ids, where, step.categories)
 
 
 def require_image(scene: Scene) -> np.ndarray:

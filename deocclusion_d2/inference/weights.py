@@ -15,6 +15,7 @@ from detectron2.modeling import build_model
 
 from ..errors import UserError
 from ..files import whole_text_file
+from ..modeling.category_ids import TrainedOn
 from ..modeling.tensor_files import PICKLE, TensorFileError, read_tensor_file, write_torch_file
 
 
@@ -90,6 +91,11 @@ class Checkpointer(DetectionCheckpointer):
     ) -> None:
         super().__init__(model, save_dir, **more)
         self._strict = strict
+        trained_on = getattr(self.model, TrainedOn.KEY, None)
+        if isinstance(trained_on, TrainedOn):
+            # Read where a training goes on or a network is used, not where a new one starts from
+            # other weights.
+            self.add_checkpointable(TrainedOn.KEY, trained_on)
 
     def get_checkpoint_file(self) -> str:
         """The last checkpoint of the folder.
@@ -111,6 +117,8 @@ class Checkpointer(DetectionCheckpointer):
             return
         path = Path(self.save_dir, f"{name}.pth")
         states = {key: value.state_dict() for key, value in self.checkpointables.items()}
+        # A network that was not trained has nothing to note.
+        states = {key: state for key, state in states.items() if state or key != TrainedOn.KEY}
         self.logger.info(f"Saving checkpoint to {path}")
         write_torch_file(path, {"model": self.model.state_dict(), **states, **kwargs})
         self.tag_last_checkpoint(path.name)

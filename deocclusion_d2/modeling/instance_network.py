@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
+from .category_ids import TrainedOn
 from .imagenet import PIXEL_MEAN, PIXEL_STD
 from .rgb import pixel_statistic
 
@@ -26,6 +27,9 @@ class InstanceNetwork(nn.Module):
         use_rgb: whether a batch holds the image.
         use_category: whether the result depends on ``category_id``.
         pixel_mean, pixel_std: RGB statistics, of values in [0, 1].
+
+    Attributes:
+        trained_on: what checkpoints note beside the weights.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class InstanceNetwork(nn.Module):
             self.network = network.to(memory_format=torch.channels_last)
         self.use_rgb = use_rgb
         self.use_category = use_category
+        self.trained_on = TrainedOn()
         self.register_buffer("pixel_mean", pixel_statistic(pixel_mean), persistent=False)
         self.register_buffer("pixel_std", pixel_statistic(pixel_std), persistent=False)
 

@@ -27,6 +27,9 @@ Content = Mapping[str, Any]
 
 PREFIX = "module."
 
+# Data that authors trained on -> their category ids, which released files do not say.
+CATEGORY_IDS: dict[str, tuple[int, ...]] = {"kins": tuple(range(1, 9)), "cocoa": (1,)}
+
 # Names of each message's list that are written out.
 _NAMES_SHOWN = 3
 _COUNTER = "num_batches_tracked"
@@ -95,6 +98,7 @@ class ReleasedLayout(ABC):
         channels_per_width: channels of that level at width 1.
         narrowest: the fewest channels of that level with which the network can be built.
         our_prefix: where our model keeps the network.
+        takes_category_ids: whether the network multiplies masks by category ids.
     """
 
     name: str
@@ -106,6 +110,7 @@ class ReleasedLayout(ABC):
     channels_per_width: int
     narrowest: int
     our_prefix: str = "network."
+    takes_category_ids: bool = False
 
     @abstractmethod
     def build(self, shape: NetworkShape) -> nn.Module:

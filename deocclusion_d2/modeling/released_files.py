@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..outputs import Inputs, check_output_file
+from .category_ids import TrainedOn
 from .released import (
     Content,
     NetworkShape,
@@ -37,7 +38,11 @@ class Transfer:
 
 
 def import_released(
-    source: Path, target: Path, layouts: Sequence[ReleasedLayout], overwrite: bool = False
+    source: Path,
+    target: Path,
+    layouts: Sequence[ReleasedLayout],
+    overwrite: bool = False,
+    category_ids: Sequence[int] | None = None,
 ) -> Transfer:
     """Write a released network as a Detectron2 checkpoint.
 
@@ -47,6 +52,8 @@ def import_released(
             step}``, or in .safetensors.
         layouts: of the networks that it may be.
         overwrite: replace an existing target.
+        category_ids: those that it was trained with, to be noted in the checkpoint; None where
+            they are not known, which the file itself does not say.
 
     Raises:
         UserError: it is not such a file, or incomplete, or the target is there or cannot be
@@ -63,7 +70,10 @@ def import_released(
         model = layout.from_official(content)
         step = _as_step(content.get("step"))
         written = Transfer(layout, layout.read_shape(content), len(model), step)
-        return {"model": model, "iteration": step}, written
+        result = {"model": model, "iteration": step}
+        if category_ids is not None and layout.takes_category_ids:
+            result[TrainedOn.KEY] = TrainedOn(category_ids).state_dict()
+        return result, written
 
     return _transfer(source, target, overwrite, transfer)
 
@@ -113,7 +123,7 @@ def _transfer(
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     if target.suffix == SAFETENSORS:
-        write_safetensors(target, result["model"], result["iteration"])
+        write_safetensors(target, result["model"], result["iteration"], result.get(TrainedOn.KEY))
     else:
         write_torch_file(target, result)
     return written

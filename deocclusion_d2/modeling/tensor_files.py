@@ -6,6 +6,7 @@ pickles too. What is read here is arrays, tensors and plain values; everything e
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -21,6 +22,7 @@ import torch
 
 from ..errors import UserError
 from ..files import whole_file
+from .category_ids import TrainedOn
 
 SAFETENSORS = ".safetensors"
 PICKLE = ".pkl"
@@ -54,7 +56,8 @@ def read_tensor_file(path: str | Path) -> Mapping[str, Any]:
 
     Returns:
         The dict in the file: tensors, of a ``.pkl`` numpy arrays, and plain values. A
-        ``.safetensors`` gives ``{"model": named tensors}``, with ``"iteration"`` where it is noted.
+        ``.safetensors`` gives ``{"model": named tensors}``, with ``"iteration"`` and
+        ``"trained_on"`` (see ``TrainedOn``) where they are noted.
 
     Raises:
         TensorFileError: it is none, is broken, or holds what could run code.
@@ -94,8 +97,13 @@ def write_torch_file(path: Path, content: Mapping[str, Any]) -> None:
             raise
 
 
-def write_safetensors(path: Path, model: Mapping[str, torch.Tensor], iteration: int) -> None:
-    """Write named tensors, and the iteration of their training, so that no pickle is needed.
+def write_safetensors(
+    path: Path,
+    model: Mapping[str, torch.Tensor],
+    iteration: int,
+    trained_on: Mapping[str, Any] | None = None,
+) -> None:
+    """Write named tensors, and what is known of their training, so that no pickle is needed.
 
     The file appears under its name complete, or not at all.
 
@@ -106,10 +114,13 @@ def write_safetensors(path: Path, model: Mapping[str, torch.Tensor], iteration: 
     from safetensors.torch import save_file
 
     # The format knows no views: tensors that share memory are written one by one.
+    notes = {"format": "pt", _ITERATION: str(iteration)}
+    if trained_on:
+        notes[TrainedOn.KEY] = json.dumps(trained_on)
     own = {name: value.detach().cpu().contiguous().clone() for name, value in model.items()}
     with whole_file(path, path.parent) as unfinished:
         try:
-            save_file(own, unfinished, {"format": "pt", _ITERATION: str(iteration)})
+            save_file(own, unfinished, notes)
         except SafetensorError as error:  # "(os error 28)", "Os { code: 28"
             number = re.search(r"os error (\d+)|Os { code: (\d+)", str(error))
             if number is None:
@@ -123,12 +134,18 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 
     try:
         with safe_open(path, "pt") as file:
-            noted = (file.metadata() or {}).get(_ITERATION, "")
+            notes = file.metadata() or {}
             content: dict[str, Any] = {"model": {k: file.get_tensor(k) for k in file.keys()}}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise TensorFileError(path, "it is no safetensors file, or a broken one") from error
+    noted = notes.get(_ITERATION, "")
     if noted.isascii() and noted.isdigit() and len(noted) < 19:
         content[_ITERATION] = int(noted)
+    if TrainedOn.KEY in notes:
+        try:
+            content[TrainedOn.KEY] = json.loads(notes[TrainedOn.KEY])
+        except (ValueError, RecursionError) as error:
+            raise TensorFileError(path, f"its note {TrainedOn.KEY!r} is no JSON") from error
     return content
 
 

@@ -14,7 +14,7 @@ from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
 from .ownership import Ownership, own_pixels
 from .probability_map import ProbabilityMap
-from .window_mask import WindowMask, union
+from .window_mask import Box, WindowMask, box_around, union
 
 if TYPE_CHECKING:
     import fiftyone
@@ -137,6 +137,9 @@ class Deocclusion:
             the instance's, None for those that nothing hides; None altogether unless asked for.
         ownership: who owns the pixels that several of the scene's modal masks hold; None where
             there are none, and where every mask keeps them (``DEOCCLUSION.OVERLAPS``).
+        unclipped_boxes: N boxes (x0, y0, x1, y1) in pixels of the completed objects, which may
+            leave the image, where masks end at its border; None unless objects may grow beyond it
+            (``DEOCCLUSION.BEYOND_IMAGE``).
         scene: what this is the result of, as it was given to a ``Deoccluder``.
     """
 
@@ -146,6 +149,7 @@ class Deocclusion:
     probabilities: list[ProbabilityMap | None] | None = None
     ownership: Ownership | None = None
     scene: Scene | None = field(default=None, repr=False, compare=False)
+    unclipped_boxes: list[Box] | None = None
 
     def to_supervision(self, class_ids: Sequence[int] | None = None) -> supervision.Detections:
         """As ``supervision.Detections`` of N instances, for its annotators and trackers.
@@ -191,6 +195,9 @@ class Deocclusion:
         Amodal masks hold what the annotator has said, and so the pixels that others own.
         """
         lost, probabilities = ownership.lost, self.probabilities
+        boxes = self.unclipped_boxes
+        if boxes is not None:
+            boxes = [box_around([box, mask.box]) for box, mask in zip(boxes, lost, strict=True)]
         if probabilities is not None:
             probabilities = [
                 kept if kept is None else kept.with_certain(mask)
@@ -204,6 +211,7 @@ class Deocclusion:
             ],
             probabilities=probabilities,
             ownership=ownership,
+            unclipped_boxes=boxes,
         )
 
     def visible_masks(self, scene: Scene) -> list[WindowMask]:

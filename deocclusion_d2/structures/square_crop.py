@@ -154,6 +154,10 @@ class SquareCrop:
             square[y0 - self.y0 : y1 - self.y0, x0 - self.x0 : x1 - self.x0], x0, y0
         )
 
+    def paste_whole(self, patch: np.ndarray) -> WindowMask:
+        """As ``paste``, with the pixels outside the image."""
+        return WindowMask.from_array(_resize_cut(patch, self.side), self.x0, self.y0)
+
     def paste_probability(
         self, patch: np.ndarray, height: int, width: int, where: WindowMask
     ) -> ProbabilityMap:

@@ -303,8 +303,16 @@ def meeting_pairs(boxes: np.ndarray, reach: int = 0) -> np.ndarray:
 
 def common_box(first: WindowMask, second: WindowMask) -> Box:
     """The tight box around two masks that are not empty."""
-    a, b = first.box, second.box
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+    return box_around([first.box, second.box])
+
+
+def box_around(boxes: Iterable[Box]) -> Box:
+    """The tight box around others, of which empty ones do not count; (0, 0, 0, 0) for none."""
+    boxes = [box for box in boxes if box[0] < box[2] and box[1] < box[3]]
+    if not boxes:
+        return (0, 0, 0, 0)
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
 
 
 def union(masks: Iterable[WindowMask]) -> WindowMask:

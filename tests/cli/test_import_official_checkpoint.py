@@ -128,6 +128,29 @@ def test_safetensors_hold_the_same_as_pth(call, pcnet_m, tmp_path):
     )
 
 
+@pytest.mark.parametrize("end", [".pth", ".safetensors"])
+def test_category_ids_are_noted(call, refuse, pcnet_m, tmp_path, end):
+    """Told from the name KINS_pcnet_m.pth.tar, or said; else nobody knows them."""
+    plain = pcnet_m.rename(tmp_path / "released.pth.tar")
+    ours, opts = tmp_path / f"ours{end}", ["MODEL.PCNET_M.WIDTH", "0.25", "MODEL.DEVICE", "cpu"]
+
+    def ids(*arguments):
+        printed = call(*arguments, ours, "--overwrite")
+        cfg = load_config("pcnet_m_kins", [*opts, "MODEL.WEIGHTS", str(ours)])
+        return printed, load_model(cfg).trained_on.category_ids
+
+    printed, known = ids(plain)
+    assert "category ids: not known" in printed and known is None
+    printed, known = ids(plain, "--trained-on", "cocoa")
+    assert "category ids: 1 (cocoa)\n" in printed and known == {1}
+    printed, known = ids(plain.rename(tmp_path / "KINS_pcnet_m.pth.tar"))
+    assert "category ids: 1 to 8 (kins, told from the name of the file)\n" in printed
+    assert known == set(range(1, 9))
+    assert "--trained-on is for imports" in refuse(
+        ours, tmp_path / "theirs.pth", "--export", "--trained-on", "kins"
+    )
+
+
 def test_width_2_needs_no_overrides(call, tmp_path):
     torch.save(released(random_model(width=2.0).state_dict()), tmp_path / "released.pth")
     printed = call(tmp_path / "released.pth", tmp_path / "ours.pth")

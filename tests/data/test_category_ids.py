@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 from PIL import Image
 
 from deocclusion_d2.config import load_config
+from deocclusion_d2.conversion import ConversionJob, convert
+from deocclusion_d2.data.loaders import build_scene_test_loader
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.decomposition import decompose_scenes
 from deocclusion_d2.deoccluder import Deoccluder
+from deocclusion_d2.engine.evaluate import judge
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.evaluation.content import HoleFiller
 from deocclusion_d2.inference.content import TeleaFiller
@@ -99,6 +103,79 @@ def test_inference(tmp_path):
     results = [without.predict(masks, ids).amodal_masks for ids in ([0, 0, 0], [1, 1, 1])]
     for a, b in zip(*results, strict=True):
         assert np.array_equal(a.to_array(H, W), b.to_array(H, W))
+
+
+def known_to(ids: set[int], **options):
+    model = random_model(use_category=True, **options)
+    model.trained_on.add(ids)
+    return model
+
+
+def test_ids_that_the_network_was_not_trained_with(tmp_path):
+    cfg = step_config(tmp_path, "PCNetM dual_completion og")
+    with pytest.raises(
+        UserError, match=r"instance 11: category id 9 \(also 5\): .*with 1 to 3 alone"
+    ):
+        Deoccluder.from_config(cfg, known_to({1, 2, 3}))([scene([1, 9, 5], image_id=None)])
+    cfg.DEOCCLUSION.CATEGORY_MAP = ((1, 3), ("any", 2))
+    mapped = Deoccluder.from_config(cfg, known_to({1, 2, 3}))
+    assert mapped.describe()["category_map"] == [[1, 3], ["any", 2]]
+    plain = Deoccluder.from_config(
+        step_config(tmp_path, "PCNetM dual_completion og"), known_to({2, 3})
+    )
+
+    def probabilities(deoccluder, ids):
+        masks = np.random.default_rng(0).random((2, 32, 32)) < 0.5
+        samples = [
+            {"modal_mask": masks[0], "eraser": masks[1], "category_id": np.asarray(i)} for i in ids
+        ]
+        (runner,) = deoccluder.runners
+        return np.stack(list(runner.outputs(samples, "probability")))
+
+    ours, wanted = probabilities(mapped, [1, 9, 0]), probabilities(plain, [3, 2, 2])
+    assert np.array_equal(ours, wanted) and not np.array_equal(ours[0], ours[1])
+    mapped([scene([1, 9, 0])])
+
+
+def test_weights_and_config_agree_on_ids(tmp_path):
+    cfg = step_config(tmp_path, "PCNetM dual_completion og")
+    without = random_model(use_category=False)
+    without.trained_on.add({1})
+    Deoccluder.from_config(cfg, without)
+    without.trained_on.add({4})
+    with pytest.raises(
+        UserError, match=r"multiplied by the category ids 1 and 4, .* set USE_CATEG"
+    ):
+        Deoccluder.from_config(cfg, without)
+
+
+def test_evaluation_looks_first(tmp_path):
+    """Before anything is computed: the deoccluder would fail at its first call."""
+    cfg = step_config(tmp_path, "PCNetM dual_completion og")
+    deoccluder = Deoccluder.from_config(cfg, known_to({1}))
+    deoccluder.__class__ = type("Idle", (Deoccluder,), {"__call__": None})
+    cfg.DATALOADER.NUM_WORKERS = 0
+    loader = build_scene_test_loader(cfg, write(tmp_path, 1))
+    with pytest.raises(UserError, match=r"annotation 10: category id 2: .*with 1 alone"):
+        judge(deoccluder, loader, [])
+
+
+def test_conversion_looks_first(tmp_path):
+    model = known_to({1})
+    cfg = step_config(tmp_path, "PCNetM dual_completion og")
+    path = Path(write(tmp_path, 1).removeprefix("kins:").partition("@")[0])
+    job = ConversionJob(path, tmp_path / "out.json", method="pcnet", format="kins")
+    job = replace(job, config_file="pcnet_m_kins_quick", weights=str(path))  # only has to be there
+    with pytest.raises(UserError) as error:
+        convert(job, Deoccluder.from_config(cfg, model))
+    where = f"{path}: image 1 (1.png), annotation 10: category id 2: "
+    assert str(error.value).startswith(where)
+    assert not list(tmp_path.glob("out.json*"))
+    cfg.DEOCCLUSION.CATEGORY_MAP = ((2, 1),)
+    convert(job, Deoccluder.from_config(cfg, model))
+    out = json.loads((tmp_path / "out.json").read_text())
+    assert [a["category_id"] for a in out["annotations"]] == [2, 1, 1]
+    assert out["info"]["deocclusion"]["category_map"] == [[2, 1]]
 
 
 def test_content():

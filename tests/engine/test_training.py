@@ -64,6 +64,28 @@ def no_images(kins):
         (kins / f"{name}_away").rename(kins / name)
 
 
+def test_ids_of_the_test_set_are_looked_at_before_training(kins, no_images, tmp_path):
+    document = json.loads((kins / "instances_val.json").read_text())
+    for entry in document["categories"]:
+        entry["id"] += 10
+    for entry in document["annotations"]:
+        entry["category_id"] += 10
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(document))
+    opts = [*PCNET, "SOLVER.MAX_ITER", "1", "DATASETS.TEST", f"('kins:{other}',)"]
+
+    def run(name, *more):
+        train(arguments("pcnet_m_kins_quick.yaml", kins, tmp_path / name, *opts, *more))
+        content = torch.load(tmp_path / name / "model_final.pth", weights_only=True)
+        return content["trained_on"]["category_ids"]
+
+    with pytest.raises(SystemExit):
+        run("refused")
+    assert not (tmp_path / "refused" / "model_final.pth").exists()
+    assert run("mapped", "DEOCCLUSION.CATEGORY_MAP", "(('any', 4),)") == list(range(1, 9))
+    assert run("without", "MODEL.PCNET_M.USE_CATEGORY", "False") == [1]
+
+
 def test_resumed_training_equals_an_uninterrupted_one(kins, no_images, tmp_path):
     config = "pcnet_m_kins_quick.yaml"
     results = train(arguments(config, kins, tmp_path / "whole", *PCNET, "SOLVER.MAX_ITER", "4"))
@@ -75,6 +97,9 @@ def test_resumed_training_equals_an_uninterrupted_one(kins, no_images, tmp_path)
     shutil.copy(tmp_path / "whole" / "model_0000001.pth", cut)
     (cut / "last_checkpoint").write_text("model_0000001.pth")
     train(arguments(config, kins, cut, *PCNET, "SOLVER.MAX_ITER", "4", flags=("--resume",)))
+    for folder in ("whole", "cut"):
+        content = torch.load(tmp_path / folder / "model_final.pth", weights_only=True)
+        assert content["trained_on"] == {"category_ids": [1, 2, 3, 4, 5, 6, 7, 8]}
     whole, resumed = weights(tmp_path / "whole"), weights(cut)
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
 

@@ -35,6 +35,7 @@ class FakeRunner(NetworkRunner):
     def __init__(self, size: int) -> None:
         self.size = size
         self.client = None
+        self.uses_category = False
         self.model = torch.nn.Linear(1, 1)
         self.model.device = torch.device("cpu")
         self.seen: list[int] = []

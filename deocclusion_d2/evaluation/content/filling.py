@@ -79,6 +79,7 @@ class HoleFiller:
         baselines: Sequence[str] = BASELINES,
     ) -> None:
         self.content = content
+        self.steps = () if content is None else (content,)
         self.settings = settings
         self.min_square = min_square
         self.seed = seed
@@ -95,9 +96,7 @@ class HoleFiller:
             UserError: a scene has no image, or a category id that the network cannot take.
         """
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
-        if self.content is not None and self.content.uses_category:
-            for scene in scenes:
-                require_categories(scene)
+        require_categories(scenes, self.steps)
         drawn = [
             draw_erased_regions(scene, self.settings, min_square=self.min_square, seed=self.seed)
             for scene in scenes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from ...modeling.category_ids import KnownCategories
 from .holes import Hole
 from .seam import correct_seam
 
@@ -27,7 +28,7 @@ class ContentFiller(ABC):
     """Fills holes of photos: the third step, after ordering and completion.
 
     Attributes:
-        uses_rgb, uses_category: see ``inference/steps.py``.
+        uses_rgb, uses_category, categories: see ``inference/steps.py``.
         runners: what runs the networks, if there are any.
         enlarge: of the squares around holes; see ``SquareCrop.around``.
         context: least share of background in the square of a hole of the background; see
@@ -36,6 +37,7 @@ class ContentFiller(ABC):
 
     uses_rgb = True
     uses_category = False
+    categories = KnownCategories()
     runners: Sequence[NetworkRunner] = ()
     enlarge: float = 3.0
     context: float = 0.3

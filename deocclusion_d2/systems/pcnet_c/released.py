@@ -27,6 +27,7 @@ class ReleasedPCNetC(ReleasedLayout):
     """
 
     name = "PCNet-C"
+    takes_category_ids = True
     example = """\
   a released PCNet-C (the network, not the discriminator beside it), or the inpainting network of
   partial convolutions that its training starts from (RGB alone; it gets a channel for the mask):

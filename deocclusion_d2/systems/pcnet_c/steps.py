@@ -13,6 +13,7 @@ from ...evaluation.content import ContentEvaluator, HoleFiller
 from ...inference.content.filler import ContentFiller, at_full_resolution, content_sample
 from ...inference.content.holes import Hole
 from ...inference.network_runner import NetworkRunner
+from ...modeling.category_ids import KnownCategories
 from ...modeling.instance_network import InstanceNetwork
 
 
@@ -62,6 +63,10 @@ class ContentCompletion(ContentFiller):
     @property
     def uses_category(self) -> bool:
         return self.runner.uses_category
+
+    @property
+    def categories(self) -> KnownCategories:
+        return self.runner.categories
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
         samples = (content_sample(hole, self.patch_size) for hole in holes)

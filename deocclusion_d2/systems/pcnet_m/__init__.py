@@ -15,9 +15,9 @@ instances of a scene by that.
 
 Beyond the paper, off unless a config asks for it: an ordering prior that is fitted without labels
 (``ordering_prior.py``, ``prior_fitting.py``, ``pair_features.py``), views that follow the completed
-object (``RECENTRE``), kept probabilities, and a figure for networks where only modal masks are
-known (``erasures.py``). By default visible pixels are kept exact (``CONSTRAIN``);
-``PAPER_PROTOCOL`` is the released code to the bit.
+object (``RECENTRE``), objects that go on outside the image (``BEYOND_IMAGE``), kept probabilities,
+and a figure for networks where only modal masks are known (``erasures.py``). By default visible
+pixels are kept exact (``CONSTRAIN``); ``PAPER_PROTOCOL`` is the released code to the bit.
 """
 
 from ..base import AUTO, Calibration, Network, Step, System, lazily
@@ -25,7 +25,14 @@ from .experiments import PUBLISHED, ROWS, SWEEPS, TRAININGS
 
 _ = lazily(__name__)
 
-_COMPLETION_KEYS = ("AMODAL_THRESHOLD", "RECENTRE", "KEEP_PROBABILITY", "CONSTRAIN", "GAP")
+_COMPLETION_KEYS = (
+    "AMODAL_THRESHOLD",
+    "RECENTRE",
+    "KEEP_PROBABILITY",
+    "CONSTRAIN",
+    "BEYOND_IMAGE",
+    "GAP",
+)
 
 SYSTEM = System(
     name="pcnet_m",

@@ -18,6 +18,7 @@ from ...structures import (
     SquareCrop,
     WindowMask,
 )
+from ...structures.window_mask import union
 from .patch_completer import Completed, Patch, PatchCompleter, Unreduced
 
 # A view whose centre or side is farther from the completed object's own square than this, in sides,
@@ -30,14 +31,49 @@ def grow_eraser(eraser: WindowMask, target: WindowMask, dilation: int) -> Window
     return eraser.dilate(dilation) - target if dilation > 1 else eraser
 
 
+def region_beyond(
+    target: WindowMask, eraser: WindowMask, size: tuple[int, int], share: float, dilation: int = 0
+) -> WindowMask:
+    """What of an object may lie outside the image, cut by the border as by an occluder.
+
+    Args:
+        target: its visible pixels, at least one.
+        eraser: what else may hide it.
+        size: (H, W) of the image.
+        share: the margin around the target's box, as a share of the box's longer side.
+        dilation: of the test whether target or eraser reach the border; see ``touches``.
+
+    Returns:
+        The pixels within the margin that lie outside the image; none where neither of the two
+        touches them.
+    """
+    x0, y0, x1, y1 = target.box
+    margin = round(share * max(x1 - x0, y1 - y0))
+    region = np.ones((y1 - y0 + 2 * margin, x1 - x0 + 2 * margin), dtype=bool)
+    left, top = x0 - margin, y0 - margin
+    height, width = size
+    region[max(-top, 0) : height - top, max(-left, 0) : width - left] = False
+    beyond = WindowMask.from_array(region, left, top)
+    touched = any(beyond.touches(mask, dilation) for mask in (target, eraser))
+    return beyond if touched else WindowMask.empty()
+
+
 @dataclass(frozen=True)
 class _Job:
-    """An instance to complete: its scene and row, the view, and what may hide it."""
+    """An instance to complete: its scene and row, the view, and what may hide it.
+
+    Attributes:
+        eraser: other instances, and the region beyond the image.
+        beyond: the latter alone.
+        is_hidden: whether there are other instances.
+    """
 
     scene: int
     row: int
     square: SquareCrop
     eraser: WindowMask
+    beyond: WindowMask
+    is_hidden: bool
 
 
 class PCNetCompletion(NetworkStep):
@@ -57,6 +93,9 @@ class PCNetCompletion(NetworkStep):
             again, in the square of the completion. The network learns with views around whole
             objects; that of a modal box shows little of what is mostly hidden.
         keep_probability: also give the probabilities under the erasers.
+        beyond_image: 0, or the margin outside the image into which objects may grow that reach its
+            border, as a share of the longer side of their box. Amodal masks stay inside; the whole
+            objects' boxes are given beside them.
         description: what ``describe`` says.
     """
 
@@ -72,6 +111,7 @@ class PCNetCompletion(NetworkStep):
         constrain: bool = True,
         recentre: int = 0,
         keep_probability: bool = False,
+        beyond_image: float = 0.0,
         description: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(runner, description)
@@ -83,31 +123,35 @@ class PCNetCompletion(NetworkStep):
         self.constrain = constrain
         self.recentre = recentre
         self.keep_probability = keep_probability
+        self.beyond_image = beyond_image
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
     ) -> list[Deocclusion]:
         """The graphs, and amodal masks of every instance of every scene.
 
-        An instance that nothing hides keeps its modal mask.
+        An instance that nothing hides, nor the border cuts, keeps its modal mask.
         """
         results = [
             Deocclusion(
                 graph,
                 list(scene.modal_masks),
                 probabilities=[None] * len(scene) if self.keep_probability else None,
+                unclipped_boxes=[m.box for m in scene.modal_masks] if self.beyond_image else None,
             )
             for scene, graph in zip(scenes, graphs, strict=True)
         ]
         jobs: Iterable[_Job] = self._first_views(scenes, graphs)
         for views_left in range(self.recentre, -1, -1):
             again: list[_Job] = []
-            for job, amodal, probability in self._complete(scenes, jobs):
+            for job, whole, probability in self._complete(scenes, jobs):
                 result = results[job.scene]
-                result.amodal_masks[job.row] = amodal
+                result.amodal_masks[job.row] = self._inside(scenes[job.scene], job, whole)
                 if result.probabilities is not None:
                     result.probabilities[job.row] = probability
-                square = SquareCrop.around(amodal.box, self.enlarge)
+                if result.unclipped_boxes is not None:
+                    result.unclipped_boxes[job.row] = whole.box
+                square = SquareCrop.around(whole.box, self.enlarge)
                 if views_left and not _nearly_same(job.square, square):
                     again.append(replace(job, square=square))
             jobs = again
@@ -119,15 +163,26 @@ class PCNetCompletion(NetworkStep):
         for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
             for i, mask in enumerate(scene.modal_masks):
                 hiding = graph.ancestors(i) if self.grounded else graph.neighbours(i)
-                if not hiding or mask.is_empty:
+                if mask.is_empty or not (hiding or self.beyond_image):
                     continue
                 eraser = grow_eraser(scene.seams.eraser(i, hiding), mask, self.dilation)
-                yield _Job(s, i, SquareCrop.around(mask.box, self.enlarge), eraser)
+                beyond = WindowMask.empty()
+                if self.beyond_image:
+                    size = (scene.height, scene.width)
+                    beyond = region_beyond(mask, eraser, size, self.beyond_image, self.dilation)
+                    eraser = union([eraser, grow_eraser(beyond, mask, self.dilation)])
+                if eraser.is_empty:
+                    continue
+                square = SquareCrop.around(mask.box, self.enlarge)
+                yield _Job(s, i, square, eraser, beyond, bool(hiding))
 
     def _complete(
         self, scenes: Sequence[Scene], jobs: Iterable[_Job]
     ) -> Iterator[tuple[_Job, WindowMask, ProbabilityMap | None]]:
-        """Each job with its amodal mask, and its probabilities where they are kept."""
+        """Each job with its amodal mask, and its probabilities where they are kept.
+
+        The mask goes on outside the image where the job's eraser does.
+        """
         # Those of the patches that are under way: a finished job keeps no masks alive.
         under_way: deque[_Job] = deque()
 
@@ -143,13 +198,22 @@ class PCNetCompletion(NetworkStep):
             size = (scene.height, scene.width)
             probability = None
             if self.keep_probability:
-                probability = job.square.paste_probability(patch, *size, job.eraser)
+                if job.is_hidden:
+                    probability = job.square.paste_probability(patch, *size, job.eraser)
                 # As torch compares: in the network's precision.
                 patch = patch > np.float32(self.threshold)
             amodal = job.square.paste(patch, *size)
+            if not job.beyond.is_empty:
+                amodal = amodal | (job.square.paste_whole(patch) & job.beyond)
             if self.constrain:
                 amodal = scene.modal_masks[job.row] | (amodal & job.eraser)
             yield job, amodal, probability
+
+    def _inside(self, scene: Scene, job: _Job, whole: WindowMask) -> WindowMask:
+        """What of a completed object lies in the image."""
+        if job.beyond.is_empty:
+            return whole
+        return whole & WindowMask.filled((0, 0, scene.width, scene.height))
 
     def _patch(self, scene: Scene, job: _Job) -> Patch:
         square, size = job.square, self.patch_size

@@ -34,7 +34,7 @@ from ...data.loaders import build_scene_test_loader
 from ...errors import UserError
 from ...files import file_sha256
 from ...inference.loader_work import work_in_workers
-from ...inference.steps import owns_pixels, require_categories
+from ...inference.steps import owns_pixels, require_categories, require_record_categories
 from ...version import __version__
 from .ordering import DualCompletion
 from .ordering_prior import OrderingPrior, relative_difference
@@ -117,6 +117,8 @@ def fit_ordering_prior(
         build_scene_test_loader(cfg, name, every, load_images=ordering.uses_rgb)
         for name in dataset_names
     ]
+    for loader in loaders:
+        require_record_categories(loader.dataset.records, [ordering])
     owned = owns_pixels(cfg)
     values, relative, images, count = _together(
         [_measure(ordering, loader, owned) for loader in loaders]
@@ -303,9 +305,7 @@ class _MeasureScenes:
 
     def __call__(self, records: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
         scenes = [record["scene"] for record in records]
-        if self.ordering.uses_category:
-            for scene in scenes:
-                require_categories(scene)
+        require_categories(scenes, [self.ordering])
         if self.owned:
             scenes = [scene.owned()[0] for scene in scenes]
         return [

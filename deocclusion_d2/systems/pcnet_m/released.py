@@ -12,6 +12,7 @@ class ReleasedPCNetM(ReleasedLayout):
     """See ``ReleasedLayout``; nothing but names differs from ours."""
 
     name = "PCNet-M"
+    takes_category_ids = True
     example = """\
   a released PCNet-M, then pseudo-amodal labels with it:
     %(prog)s released/KINS_pcnet_m.pth.tar pcnet_m_kins.pth

@@ -11,6 +11,9 @@ from .ordering import DualCompletion
 from .ordering_prior import OrderingPrior, configured_prior, warn_of_other_weights
 from .patch_completer import PatchCompleter
 
+# Farther out the view of an object shows nothing of it.
+_LARGEST_MARGIN = 2.0
+
 
 def build_dual_completion(cfg, runner: PatchCompleter) -> DualCompletion:
     """The ordering "dual_completion".
@@ -55,6 +58,7 @@ def _completion(cfg, runner: PatchCompleter, grounded: bool) -> PCNetCompletion:
         constrain=constrains(cfg),
         recentre=recentre(cfg),
         keep_probability=cfg.DEOCCLUSION.KEEP_PROBABILITY,
+        beyond_image=beyond_image(cfg),
         description=describe(cfg, runner),
         **patch_arguments(cfg),
     )
@@ -63,9 +67,9 @@ def _completion(cfg, runner: PatchCompleter, grounded: bool) -> PCNetCompletion:
 def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
     """What decides the result of either step; one description, as they share the network.
 
-    Without a prior it is described as before there were any.
+    Without a prior, or growth beyond the image, it is as before there were any.
     """
-    prior = ordering_prior(cfg)
+    prior, beyond = ordering_prior(cfg), beyond_image(cfg)
     return {
         "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
         "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
@@ -73,6 +77,7 @@ def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
         "mutual_share": cfg.DEOCCLUSION.MUTUAL_SHARE,
         "mutual_difference": cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
         **({} if prior is None else {"ordering_prior": prior.describe()}),
+        **({"beyond_image": beyond} if beyond else {}),
         **describe_network(cfg, runner),
     }
 
@@ -80,6 +85,21 @@ def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
 def recentre(cfg) -> int:
     """Further views of an object; the paper's protocol has one view."""
     return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.RECENTRE
+
+
+def beyond_image(cfg) -> float:
+    """The margin outside the image; the paper's protocol has none.
+
+    Raises:
+        UserError: DEOCCLUSION.BEYOND_IMAGE is no share.
+    """
+    share = cfg.DEOCCLUSION.BEYOND_IMAGE
+    if not 0 <= share <= _LARGEST_MARGIN:
+        raise UserError(
+            f"DEOCCLUSION.BEYOND_IMAGE = {share}: use 0, or a share of the object's box up to "
+            f"{_LARGEST_MARGIN:g}"
+        )
+    return 0.0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else share
 
 
 def ordering_prior(cfg) -> OrderingPrior | None:

@@ -34,7 +34,9 @@ from .values import (
     NONE_GIVEN,
     MissingSize,
     read_box,
+    read_category_id,
     read_id,
+    read_iscrowd,
     size_told_by,
 )
 
@@ -63,7 +65,9 @@ __all__ = [
     "looks_normalised",
     "only_object",
     "read_box",
+    "read_category_id",
     "read_id",
+    "read_iscrowd",
     "read_mask",
     "register_format",
     "shown",
