@@ -95,6 +95,7 @@ class OrderingPrior:
     def to_json(self) -> dict[str, Any]:
         """Everything, for JSON; ``from_json`` reads it."""
         content = {"type": _TYPE, **asdict(self)}
+        content |= {"features": list(self.features), "coefficients": list(self.coefficients)}
         if self.limit is None:
             del content["limit"]
         return content

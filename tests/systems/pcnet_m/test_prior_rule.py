@@ -12,6 +12,7 @@ from deocclusion_d2.systems.pcnet_m.prior_rule import (
     POSITION,
     SURE_ERRORS,
     fit_prior,
+    prior_of_request,
 )
 
 LOWER, CENTRE, HULL = (FEATURES.index(name) for name in ("lower_edge", "centre", "hull"))
@@ -188,3 +189,40 @@ def test_confidences_are_calibrated():
         those = (probability >= low) & (probability < high)
         share = np.mean(np.sign(score[those]) == truth[those])
         assert -0.03 < share - probability[those].mean() < 0.07
+
+
+# ---------------------------------------------------------------- requests
+
+
+def test_a_request_with_enough_pairs_has_its_own_prior():
+    values, images, rng = geometry(300)
+    relative = dual_completion(np.sign(values[:, LOWER]), rng)
+    other = OrderingPrior(("hull",), (9.0,), 1.5)
+    own = fit_prior(values, relative, images)
+    assert own.enabled and prior_of_request(values, relative, images, other) == own
+    # Where it is not borne out there is none: these pairs know better than others.
+    useless = rng.normal(size=values.shape)
+    assert not prior_of_request(useless, relative, images, other).enabled
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_a_request_with_few_pairs_restrains_what_comes_from_elsewhere(count):
+    values, images, rng = geometry(count)
+    relative = dual_completion(rng.choice([-1.0, 1.0], count), rng)
+    other = OrderingPrior(("lower_edge",), (9.0,), 1.5)
+    assert prior_of_request(values, relative, images, other) == other.restrained()
+    off = OrderingPrior(("lower_edge",), (9.0,), 1.5, enabled=False)
+    for nothing in (None, off):
+        assert not prior_of_request(values, relative, images, nothing).enabled
+
+
+def test_a_request_with_few_pairs_may_bear_out_what_comes_from_elsewhere():
+    values, images, _ = geometry(90)
+    truth = np.sign(values[:, LOWER])
+    relative = np.where(np.arange(90) % 3, 0.9, 0.2) * truth
+    other = OrderingPrior(("lower_edge",), (3.0,), 1.5)
+    assert prior_of_request(values, relative, images, other) == other
+    assert prior_of_request(values, -relative, images, other) == other.restrained()
+    # A scene with many pairs is one image: nothing of it can be held out.
+    many = np.tile(values, (4, 1)), np.tile(relative, 4), np.zeros(360, int)
+    assert prior_of_request(*many, other) == other
