@@ -40,8 +40,8 @@ INSTALL_REQUIRES = [
     "safetensors>=0.4",
     # structural_similarity, the SSIM by which filled holes are judged.
     "scikit-image>=0.20",
-    # LogisticRegression, which fits the ordering prior; using a fitted one needs numpy alone.
-    "scikit-learn>=1.2",
+    # Minimizes the loss of the ordering prior; using a fitted one needs numpy alone.
+    "scipy>=1.11",
     "shapely>=2.1",
     "tabulate>=0.9",
     "torch>=2.4",

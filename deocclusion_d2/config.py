@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .errors import UserError
 from .files import file_sha256
 from .structures import DEFAULT_MIN_SCORE
-from .systems import AUTO, System, register_models, systems
+from .systems import AUTO, BESIDE_WEIGHTS, System, register_models, systems
 
 if TYPE_CHECKING:  # importing this loads neither torch nor Detectron2; loading a config does
     from detectron2.config import CfgNode
@@ -477,7 +477,7 @@ def fingerprint(cfg: CfgNode, system: System, of: Literal["training", "use"]) ->
     if calibration is not None and of == "use":
         key = f"DEOCCLUSION.{calibration.key}"
         file = kept.get(key)
-        if file == AUTO:
+        if file in (AUTO, BESIDE_WEIGHTS):
             file = Path(cfg.MODEL.WEIGHTS).parent / calibration.file
         if file and Path(file).is_file():
             kept[key] = file_sha256(Path(file))

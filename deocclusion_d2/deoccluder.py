@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
-from .inference.calibration import RequestCalibration
+from .inference.calibration import ENOUGH_PAIRS, RequestCalibration, chosen_scenes, rounds
 from .inference.steps import (
     AUTO_GAP,
     Completion,
@@ -29,6 +30,7 @@ from .inference.steps import (
 from .pretrained import DEFAULT, find_pretrained
 from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
+from .workers import map_in_order
 
 if TYPE_CHECKING:
     import torch
@@ -38,9 +40,12 @@ if TYPE_CHECKING:
     from .inference.content import ContentFiller
     from .inference.network_runner import NetworkRunner
     from .inference.network_server import NetworkServer
+    from .structures import Ownership
 
 # The order that a rule's completion stands on where no config names another.
 _RULE_ORDER = "convex"
+# Scenes that share the network's batches when a request is measured.
+_SCENES_AT_ONCE = 8
 # "YAML@WEIGHTS", or "NAME@WEIGHTS" with a config's name, which has no folder.
 _SOURCE = re.compile(r"(?P<config>.+?\.ya?ml|[^@/\\]+)@(?P<weights>.+)")
 
@@ -189,18 +194,58 @@ class Deoccluder:
     @property
     def needs_calibration(self) -> bool:
         """Whether something is measured on the masks of a request, and has not been yet."""
-        return self.gap is None
+        return self.gap is None or self._ordering.needs_calibration
+
+    def calibration(
+        self, read: Callable[[Sequence[int]], list[Scene]], count: int, workers: int = 0
+    ) -> RequestCalibration:
+        """Measure a request, for ``calibrated``.
+
+        Args:
+            read: numbers of the request's images -> the scenes of those that can be used; in any
+                process.
+            count: of its images.
+            workers: processes that measure; the result does not depend on them.
+        """
+        chosen = chosen_scenes(count)
+        found = RequestCalibration(self.gap or 0)
+        if self.gap is None:
+            found = RequestCalibration.of_scenes(s for number in chosen for s in read([number]))
+        # A scene alone is a request of its own, and needs no second look.
+        if not self._ordering.needs_calibration or count < 2:
+            return found
+        measured: dict[int, list[np.ndarray]] = {}
+        with_gap = copy(self)
+        with_gap.gap = found.gap
+        for numbers in rounds(chosen):
+            steps = range(0, len(numbers), _SCENES_AT_ONCE)
+            parts = [numbers[start : start + _SCENES_AT_ONCE] for start in steps]
+            here = workers if len(parts) > 1 else 0
+            with self.serve(here) as server:
+                for of_part in map_in_order(_Measure(with_gap, read, server), parts, here):
+                    measured |= of_part
+            pairs = sum(len(rows) for of_image in measured.values() for rows in of_image)
+            if pairs >= ENOUGH_PAIRS:
+                break
+        in_order = [rows for number in sorted(measured) for rows in measured[number]]
+        return replace(found, ordering=self._ordering.fit(in_order))
 
     def calibrated(self, calibration: RequestCalibration) -> Deoccluder:
         """This deoccluder for one request: all its scenes are seen as the calibration says.
 
         What a config has settled stays as it is.
         """
-        if not self.needs_calibration:
-            return self
         other = copy(self)
-        other.gap = calibration.gap
-        other._description = {**self._description, **calibration.describe()}
+        if self.gap is None:
+            other.gap = calibration.gap
+            other._description = {**other._description, **calibration.describe()}
+        if self._ordering.needs_calibration and calibration.ordering is not None:
+            other._ordering = self._ordering.calibrated(calibration.ordering)
+            before, said = self._ordering.describe(), other._ordering.describe()
+            news = {key: value for key, value in said.items() if value != before.get(key)}
+            if "ordering_network" in other._description:
+                news = {"ordering_network": {**other._description["ordering_network"], **news}}
+            other._description = {**other._description, **news}
         return other
 
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[Deocclusion]:
@@ -213,17 +258,14 @@ class Deoccluder:
         Raises:
             UserError: a category id that a network of the steps does not know.
         """
-        scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
-        results = self._deocclude(scenes)
-        return [replace(r, scene=s) for r, s in zip(results, scenes, strict=True)]
+        given = [s["scene"] if isinstance(s, dict) else s for s in scenes]
+        results = self._deocclude(given)
+        return [replace(r, scene=s) for r, s in zip(results, given, strict=True)]
 
     def _deocclude(self, scenes: Sequence[Scene]) -> list[Deocclusion]:
-        require_categories(scenes, self.steps)
-        scenes = [self._with_gap(scene) for scene in scenes]
+        scenes, ownerships = self._seen(scenes)
         if not self.owns_pixels:
             return self._completion(scenes, self._ordering(scenes))
-        owned = [scene.owned() for scene in scenes]
-        scenes, ownerships = [scene for scene, _ in owned], [found for _, found in owned]
         graphs = [
             graph if ownership is None else ownership.ordered(graph)
             for graph, ownership in zip(self._ordering(scenes), ownerships, strict=True)
@@ -232,6 +274,15 @@ class Deoccluder:
             result if ownership is None else result.of_given_masks(ownership)
             for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
         ]
+
+    def _seen(self, scenes: Sequence[Scene]) -> tuple[list[Scene], list[Ownership | None]]:
+        """Scenes as the steps see them, and who owns what in them."""
+        require_categories(scenes, self.steps)
+        scenes = [self._with_gap(scene) for scene in scenes]
+        if not self.owns_pixels:
+            return scenes, [None] * len(scenes)
+        owned = [scene.owned() for scene in scenes]
+        return [scene for scene, _ in owned], [found for _, found in owned]
 
     def _with_gap(self, scene: Scene) -> Scene:
         closed = RequestCalibration.of_scenes([scene]).gap if self.gap is None else self.gap
@@ -306,6 +357,29 @@ class Deoccluder:
             needs_category=self.uses_category,
         )
         return replace(self([scene])[0], rows=rows)
+
+
+@dataclass
+class _Measure:
+    """Measures the pairs of some images of a request, in any process.
+
+    Attributes:
+        server: of the networks that the workers share.
+    """
+
+    deoccluder: Deoccluder
+    read: Callable[[Sequence[int]], list[Scene]]
+    server: NetworkServer | None
+
+    def __call__(self, numbers: Sequence[int]) -> dict[int, list[np.ndarray]]:
+        by_image = {number: self.read([number]) for number in numbers}
+        seen, _ = self.deoccluder._seen([s for scenes in by_image.values() for s in scenes])
+        rows = iter(self.deoccluder._ordering.measure(seen))
+        return {number: list(islice(rows, len(scenes))) for number, scenes in by_image.items()}
+
+    def enter_worker(self, number: int) -> None:
+        if self.server is not None:
+            self.server.enter_worker(number)
 
 
 def _describe_gap(cfg: CfgNode) -> dict[str, Any]:

@@ -370,10 +370,11 @@ def test_the_hash_of_use_knows_both_networks(pcnet_m, amodal_unet, tmp_path):
 
 
 @pytest.mark.parametrize("foreign", [False, True])
-@pytest.mark.parametrize("name", ["prior.json", "auto"])
+@pytest.mark.parametrize("name", ["prior.json", "auto", "weights"])
 def test_the_hash_of_use_knows_calibrations_by_content(name, foreign, pcnet_m, amodal_unet):
-    file = pcnet_m.weights.with_name("ordering_prior.json" if name == "auto" else name)
-    named = name if name == "auto" else str(file)
+    is_file = name.endswith(".json")
+    file = pcnet_m.weights.with_name(name if is_file else "ordering_prior.json")
+    named = str(file) if is_file else name
     if foreign:
         saying(pcnet_m, ORDERING_PRIOR=named)
         steps = two_systems(amodal_unet, pcnet_m, "ORDERING", "dual_completion")

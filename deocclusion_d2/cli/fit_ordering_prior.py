@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     prior = fit_ordering_prior(cfg, [args.dataset], output, every=args.every, features=features)
     facts = prior.fitted_on
     print(
-        f"predicts {facts['held_out_accuracy']:.1%} of the {facts['confident_pairs']} pairs of "
+        f"predicts {facts['held_out_accuracy']:.1%} of the {facts['sure_pairs']} pairs of "
         f"which dual completion is sure, held out: {output}"
     )
     if not prior.enabled:
-        print("too few or too close to chance: this prior will not change any order")
+        print(f"not enabled, it will not change any order: {facts['verdict']}")

@@ -21,7 +21,7 @@ import numpy as np
 from .. import launch
 from ..deoccluder import Deoccluder
 from ..errors import UserError
-from ..inference.calibration import RequestCalibration, chosen_scenes
+from ..inference.calibration import RequestCalibration
 from ..inference.steps import require_known_ids
 from ..pretrained import DEFAULT
 from ..progress import Progress, counting
@@ -135,7 +135,7 @@ def convert(
     plan = ShardPlan.make(
         index.image_of_item, index.instances_of_item, index.num_images, job.shard_size
     )
-    calibration = _together(lambda: _calibrate(index, folder, method.deoccluder))
+    calibration = _together(lambda: _calibrate(job, index, folder, method.deoccluder))
     deoccluder = method.deoccluder
     calibration = launch.all_gather(calibration)[0]
     if calibration is not None:
@@ -224,7 +224,7 @@ def _describe(job: ConversionJob, source: DocumentIndex | PredictedInput | None)
 
 
 def _calibrate(
-    index: DocumentIndex, folder: ShardFolder, deoccluder: Deoccluder
+    job: ConversionJob, index: DocumentIndex, folder: ShardFolder, deoccluder: Deoccluder
 ) -> RequestCalibration | None:
     """What the first process measures on the input, or has measured in an earlier run.
 
@@ -234,22 +234,44 @@ def _calibrate(
         return None
     found = folder.calibration()
     if found is None:
-        found = RequestCalibration.of_scenes(_some_scenes(index))
+        # Errors come when it is converted.
+        read = _Scenes.of(_reader(job, index, deoccluder, skip_invalid=True))
+        workers = worker_count(job.num_workers, parts=len(read.items))
+        found = deoccluder.calibration(read, len(read.items), workers)
         folder.save_calibration(found)
     return found
 
 
-def _some_scenes(index: DocumentIndex) -> Iterator[Scene]:
-    """Scenes of the input at equal distances, without what cannot be used in them."""
-    # Errors come when it is converted.
-    reader = ShardReader(index, None, skip_invalid=True)
-    items = np.argsort(index.image_of_item, kind="stable")
-    images, starts = np.unique(index.image_of_item[items], return_index=True)
-    by_image = [
-        part for image, part in zip(images, np.split(items, starts[1:]), strict=True) if image >= 0
-    ]
-    for number in chosen_scenes(len(by_image)):
-        yield from (image.scene for image in reader.read(by_image[number]).images)
+@dataclass
+class _Scenes:
+    """Reads the scenes of an input's images, without what cannot be used in them.
+
+    Attributes:
+        items: of each image that has some.
+    """
+
+    reader: ShardReader
+    items: list[np.ndarray]
+
+    @classmethod
+    def of(cls, reader: ShardReader) -> _Scenes:
+        image_of_item = reader.index.image_of_item
+        order = np.argsort(image_of_item, kind="stable")
+        images, starts = np.unique(image_of_item[order], return_index=True)
+        parts = np.split(order, starts[1:])
+        used = [part for image, part in zip(images, parts, strict=True) if image >= 0]
+        return cls(reader, used)
+
+    def __call__(self, numbers: Sequence[int]) -> list[Scene]:
+        read = (self.reader.read(self.items[number]) for number in numbers)
+        return [image.scene for of_image in read for image in of_image.images]
+
+
+def _reader(
+    job: ConversionJob, index: DocumentIndex, deoccluder: Deoccluder, skip_invalid: bool
+) -> ShardReader:
+    image_root = job.input_file(None).photo_folder if deoccluder.uses_rgb else None
+    return ShardReader(index, image_root, skip_invalid, job.images_from)
 
 
 @dataclass
@@ -287,8 +309,7 @@ def _convert_own_shards(
 ) -> int:
     """Convert this process's share of the shards. Returns the instances converted."""
     rank, world = launch.rank(), launch.world_size()
-    image_root = job.input_file(None).photo_folder if deoccluder.uses_rgb else None
-    reader = ShardReader(index, image_root, job.skip_invalid, job.images_from)
+    reader = _reader(job, index, deoccluder, job.skip_invalid)
     own = range(rank, len(plan), world)
     items = {n: shard for n, shard in enumerate(plan.items_by_shard()) if n in own}
     todo = [number for number in own if not _is_finished(folder, number, job.skip_invalid)]

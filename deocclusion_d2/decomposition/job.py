@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,6 @@ from ..deoccluder import (
 )
 from ..errors import UserError
 from ..files import file_sha256, hash_of
-from ..inference.calibration import RequestCalibration, chosen_scenes
 from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
 from ..outputs import Inputs, files_in_name
@@ -195,7 +194,8 @@ def decompose_photos(
         return result
     say(tools.text)
     if tools.deoccluder.needs_calibration and job.detector is None:
-        tools = tools.calibrated([photo for photo, _ in planned])
+        photos = [photo for photo, _ in planned]
+        tools = tools.calibrated(photos, worker_count(job.num_workers, parts=len(photos)))
     workers = worker_count(job.num_workers, parts=len(waiting))
     if workers and tools.masks.is_on_gpu:
         workers = 0
@@ -279,6 +279,23 @@ def _masked_photo(path: Path, masks: MaskSource) -> MaskedPhoto:
 
 
 @dataclass
+class _Scenes:
+    """Reads the scenes of photos whose masks are given."""
+
+    masks: MaskSource
+    photos: Sequence[Path]
+
+    def __call__(self, numbers: Sequence[int]) -> list[Scene]:
+        scenes = []
+        for number in numbers:
+            path = self.photos[number]
+            # What is wrong with a photo is said when its turn comes.
+            with suppress(UserError):
+                scenes.append(self.masks(path, read_photo(path)).scene)
+        return scenes
+
+
+@dataclass
 class _Tools:
     """The methods of a job.
 
@@ -340,21 +357,17 @@ class _Tools:
             f"order and amodal masks by {method}, content by {text}",
         )
 
-    def calibrated(self, photos: Sequence[Path]) -> _Tools:
+    def calibrated(self, photos: Sequence[Path], workers: int) -> _Tools:
         """These for a folder of photos, of which the masks are given.
 
         Finished scenes count too: who goes on finds what a run in one go would have found.
         """
-        scenes = self._scenes(photos[number] for number in chosen_scenes(len(photos)))
-        deoccluder = self.deoccluder.calibrated(RequestCalibration.of_scenes(scenes))
+        read = _Scenes(self.masks, photos)
+        deoccluder = self.deoccluder.calibrated(
+            self.deoccluder.calibration(read, len(photos), workers)
+        )
         description = {**self.description, **deoccluder.describe()}
         return replace(self, deoccluder=deoccluder, description=description)
-
-    def _scenes(self, photos: Iterable[Path]) -> Iterator[Scene]:
-        for path in photos:
-            # What is wrong with a photo is said when its turn comes.
-            with suppress(UserError):
-                yield self.masks(path, read_photo(path)).scene
 
     def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:
         """Let workers use the networks; see ``inference.network_server.serve``."""

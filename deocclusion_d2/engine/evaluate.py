@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
@@ -16,10 +16,10 @@ from ..data.datasets import ensure_registered
 from ..data.loaders import SceneDataset, build_scene_test_loader
 from ..deoccluder import Deoccluder, images_needed
 from ..evaluation import build_evaluators
-from ..inference.calibration import RequestCalibration, chosen_scenes
+from ..inference.calibration import RequestCalibration
 from ..inference.loader_work import work_in_workers
 from ..inference.steps import require_record_categories
-from ..structures import Deocclusion
+from ..structures import Deocclusion, Scene
 from ..systems import system_of
 
 # task -> metric -> value.
@@ -84,20 +84,30 @@ def judge(
     if not isinstance(predictor, Deoccluder) or not isinstance(loader, DataLoader):
         return inference_on_dataset(predictor, loader, evaluators)
     if predictor.needs_calibration:
-        predictor = predictor.calibrated(_calibration(loader))
+        predictor = predictor.calibrated(_calibration(predictor, loader))
     with work_in_workers(loader, _Deocclude(predictor), predictor.runners) as deoccluded:
         return inference_on_dataset(_results_of, deoccluded, evaluators)
 
 
-def _calibration(loader: DataLoader) -> RequestCalibration:
+def _calibration(deoccluder: Deoccluder, loader: DataLoader) -> RequestCalibration:
     """What the first process measures on a test set, in all processes."""
     found = None
     if comm.is_main_process():
         records = loader.dataset
-        found = RequestCalibration.of_scenes(
-            records[number]["scene"] for number in chosen_scenes(len(records))
-        )
+        # As in ``work_in_workers``: a single one on a CPU is of no use.
+        workers = loader.num_workers if loader.num_workers > 1 else 0
+        found = deoccluder.calibration(_Scenes(records), len(records), workers)
     return comm.all_gather(found)[0]
+
+
+@dataclass
+class _Scenes:
+    """Reads the scenes of a test set."""
+
+    records: Sequence[dict]
+
+    def __call__(self, numbers: Sequence[int]) -> list[Scene]:
+        return [self.records[number]["scene"] for number in numbers]
 
 
 @dataclass

@@ -17,6 +17,8 @@ from ..data.loaders import stack_samples
 from ..systems import Calibration
 
 Tensors = dict[str, torch.Tensor]
+# What Detectron2 calls the weights at the end of training.
+FINAL_WEIGHTS = "model_final.pth"
 
 
 class TrainingPictures(HookBase):
@@ -77,7 +79,7 @@ class CalibrationFit(HookBase):
 
     def after_train(self) -> None:
         if self.trainer.iter + 1 >= self.trainer.max_iter:
-            self._fit(os.path.join(self._cfg.OUTPUT_DIR, "model_final.pth"))
+            self._fit(os.path.join(self._cfg.OUTPUT_DIR, FINAL_WEIGHTS))
 
     def _fit(self, weights: str) -> None:
         cfg = self._cfg.clone()

@@ -23,7 +23,7 @@ from ..inference.weights import Checkpointer, checkpoint_errors
 from ..modeling.category_ids import NO_CATEGORY_ID, KnownCategories
 from ..modeling.instance_network import InstanceNetwork
 from ..modeling.precision import has_bfloat16, run_in_bfloat16
-from ..systems import AUTO, Calibration, system_of
+from ..systems import Calibration, system_of
 from .evaluate import (
     build_evaluator,
     build_predictor,
@@ -31,7 +31,7 @@ from .evaluate import (
     evaluation_folder,
     judge,
 )
-from .hooks import CalibrationFit, TrainingPictures
+from .hooks import FINAL_WEIGHTS, CalibrationFit, TrainingPictures
 from .optimizer import build_optimizer
 
 
@@ -152,16 +152,14 @@ def wanted_calibration(cfg) -> Calibration | None:
 
 
 def with_own_calibration(cfg):
-    """A config for a model that is in memory: a calibration "auto" is that of the output folder.
+    """A config for a model that is in memory: the calibration beside it is the output folder's.
 
     ``MODEL.WEIGHTS``, from which a training may have started, are no longer the model's.
     """
-    calibration = system_of(cfg).network.calibration
-    if calibration is None or cfg.DEOCCLUSION[calibration.key] != AUTO:
+    if wanted_calibration(cfg) is None:
         return cfg
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.DEOCCLUSION[calibration.key] = os.path.join(cfg.OUTPUT_DIR, calibration.file)
-    cfg.MODEL.WEIGHTS = ""
+    cfg.MODEL.WEIGHTS = os.path.join(cfg.OUTPUT_DIR, FINAL_WEIGHTS)
     cfg.freeze()
     return cfg

@@ -19,7 +19,7 @@ from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
 from ..deoccluder import method_name, use_fingerprint, with_steps
 from ..engine.evaluate import Metrics
 from ..evaluation.label_quality import label_quality
-from ..systems import AUTO, Calibration, rows, system_of, trainings
+from ..systems import BESIDE_WEIGHTS, Calibration, rows, system_of, trainings
 from .compare_methods import evaluate_row, reference_training
 from .data import ExperimentData, num_classes
 from .data import fingerprint as data_fingerprint
@@ -104,7 +104,7 @@ class Experiment:
         if network is not None:
             cfg.MODEL.WEIGHTS = weights_of(network)
             calibration = system.network.calibration
-            if calibration is not None and cfg.DEOCCLUSION[calibration.key] == AUTO:
+            if calibration is not None and cfg.DEOCCLUSION[calibration.key] == BESIDE_WEIGHTS:
                 fitted = self.calibrate(network, cfg, calibration)
                 path = fitted.folder / fitted.result["file"]
                 cfg.DEOCCLUSION[calibration.key] = str(path)

@@ -1,4 +1,4 @@
-"""What is found out about a request's own masks before any network runs.
+"""What is found out about a request's own masks before they are de-occluded.
 
 A request is all that one call works on: the input of a conversion, a folder of photos, a test set;
 or a single scene, where nobody knows of others. A calibration is the same for any number of
@@ -8,7 +8,7 @@ equal distances.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ ENOUGH_SCENES = 1000
 # Scenes with fewer pairs than this, touching or up to so many pixels apart, say nothing about gaps.
 FEWEST_NEAR_PAIRS = 8
 _NEAR = 8
+# Nor does the order need more pairs; measuring them takes a network.
+ENOUGH_PAIRS = 5000
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,12 @@ class RequestCalibration:
     Attributes:
         gap: the widest gap between masks that is closed, in pixels; see ``structures/gaps.py``.
         census: what it was read off; None for a gap that somebody has named.
+        ordering: what the ordering was fitted to, in its own words; None where it fits nothing.
     """
 
     gap: int = 0
     census: GapCensus | None = None
+    ordering: Mapping[str, Any] | None = None
 
     @classmethod
     def of_scenes(cls, scenes: Iterable[Scene]) -> RequestCalibration:
@@ -55,12 +59,13 @@ class RequestCalibration:
     def to_json(self) -> dict[str, Any]:
         """Everything, for JSON; ``from_json`` reads it."""
         census = None if self.census is None else self.census.to_json()
-        return {"gap": self.gap, "census": census}
+        return {"gap": self.gap, "census": census, "ordering": self.ordering}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RequestCalibration:
         census = values["census"]
-        return cls(int(values["gap"]), None if census is None else GapCensus.from_json(census))
+        census = None if census is None else GapCensus.from_json(census)
+        return cls(int(values["gap"]), census, values.get("ordering"))
 
 
 def chosen_scenes(count: int) -> list[int]:
@@ -73,3 +78,13 @@ def chosen_scenes(count: int) -> list[int]:
     if count <= ENOUGH_SCENES:
         return list(range(count))
     return (np.arange(ENOUGH_SCENES, dtype=np.int64) * count // ENOUGH_SCENES).tolist()
+
+
+def rounds(numbers: Sequence[int]) -> list[Sequence[int]]:
+    """Numbers in rounds, so that those of the first few rounds lie at equal distances too.
+
+    Example:
+        >>> rounds(range(8))
+        [range(0, 8, 4), range(2, 8, 4), range(1, 8, 4), range(3, 8, 4)]
+    """
+    return [part for part in (numbers[start::4] for start in (0, 2, 1, 3)) if part]

@@ -44,7 +44,16 @@ class Step(Protocol):
 
 
 class Ordering(Step, Protocol):
-    """Says who hides whom."""
+    """Says who hides whom.
+
+    Attributes:
+        needs_calibration: whether something of it is fitted to the scenes of a request, and has not
+            been yet. Then it also has ``measure`` (scenes -> an array of each, with a row for each
+            of its pairs), ``fit`` (such arrays -> what was fitted, for JSON) and ``calibrated``
+            (that -> the ordering with it).
+    """
+
+    needs_calibration: bool
 
     def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
         """The occlusion graph of every scene; it does not depend on the other scenes."""
@@ -62,6 +71,7 @@ class Completion(Step, Protocol):
 class RuleStep:
     """Base of steps without a network."""
 
+    needs_calibration = False
     uses_rgb = False
     uses_category = False
     categories = KnownCategories()
@@ -77,6 +87,8 @@ class NetworkStep:
         runner: runs it.
         description: what ``describe`` says.
     """
+
+    needs_calibration = False
 
     def __init__(self, runner: NetworkRunner, description: Mapping[str, Any] | None) -> None:
         self.runner = runner

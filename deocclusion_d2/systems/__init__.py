@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from .base import (
     AUTO,
+    BESIDE_WEIGHTS,
     KINDS,
     LABELS,
     Calibration,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTO",
+    "BESIDE_WEIGHTS",
     "Calibration",
     "Lazy",
     "Network",

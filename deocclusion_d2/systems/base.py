@@ -21,8 +21,10 @@ if TYPE_CHECKING:  # the heavy part of every annotation below
     from ..inference.network_runner import NetworkRunner
     from ..modeling.released import ReleasedLayout
 
-# A calibration's key: its file is the one beside the weights, which training writes.
+# A calibration's key: it is fitted to what is worked on, or is the file beside the weights alone,
+# which training writes.
 AUTO = "auto"
+BESIDE_WEIGHTS = "weights"
 
 LABELS = ("modal", "amodal", "order", "appearance")
 KINDS = ("rule", "self-supervised", "supervised")
@@ -111,8 +113,9 @@ class Calibration:
     """What is fitted to data without labels once a network is trained, and belongs to its use.
 
     Attributes:
-        key: of ``DEOCCLUSION``: it names the file. "auto" there is the file beside the weights,
-            which training writes.
+        key: of ``DEOCCLUSION``: it names the file. "weights" there is the file beside the weights,
+            which training writes; "auto" is fitted to what is worked on, and that file is for what
+            is too little for a fit.
         file: its name there.
         wanted: config -> whether the config asks for it.
         fit: (config, names of data sets, file to write, model=the trained network) -> None.

@@ -17,7 +17,6 @@ from deocclusion_d2.conversion import ConversionJob, convert
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.systems.pcnet_m import prior_fitting
 from deocclusion_d2.systems.pcnet_m.ordering_prior import OrderingPrior
-from deocclusion_d2.systems.pcnet_m.pair_features import FEATURES
 from tests.helpers import box_mask, rule_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +81,6 @@ def test_tool(tool, data, weights, tmp_path, capsys):
     assert str(output) in printed.out and "100%" in printed.err
     prior = OrderingPrior.load(output)
     facts = prior.fitted_on
-    assert prior.features == FEATURES
     assert facts["dataset"] == f"coco:{Path(data).name}"
     assert facts["images"] == facts["pairs"] == COUNT / 3
     assert facts["weights"] == "model.pth" and facts["order_threshold"] == 0.1
@@ -113,24 +111,35 @@ def test_tool(tool, data, weights, tmp_path, capsys):
         assert message in error.splitlines()[-1]
 
 
-def test_fit_of_a_data_set(data, tmp_path):
+def test_fit_of_a_data_set(data, tmp_path, monkeypatch):
     """A network that completes the larger one alone: the smaller one is always in front."""
 
     def rule(visible, eraser):
         larger = (eraser.sum(dim=(1, 2)) < visible.sum(dim=(1, 2)))[:, None, None]
         return (visible > 0) | ((eraser > 0) & larger)
 
+    measured = []
+
+    def fit_prior(*args):
+        measured.extend(args)
+        return fit_measured(*args)
+
+    fit_measured = prior_fitting.fit_prior
+    monkeypatch.setattr(prior_fitting, "fit_prior", fit_prior)
     cfg = load_config(str(CONFIG), TINY)
     path = tmp_path / "prior.json"
     prior = prior_fitting.fit_ordering_prior(cfg, [data], path, model=rule_model(rule))
     assert prior == OrderingPrior.load(path)
-    assert prior.enabled and prior.fitted_on["held_out_accuracy"] == 1
-    assert prior.fitted_on["confident_pairs"] == prior.fitted_on["images"] == COUNT
+    assert prior.fitted_on["held_out_accuracy"] == 1
+    assert prior.fitted_on["sure_pairs"] == prior.fitted_on["images"] == COUNT
     assert "weights" not in prior.fitted_on
-    coefficients = dict(zip(prior.features, prior.coefficients, strict=True))
+    values, relative, images = measured[:3]
+    assert images.tolist() == list(range(COUNT))
+    # Which one comes first alternates.
+    assert np.sign(relative).tolist() == [-1, 1] * (COUNT // 2)
     # The front one is higher in the image, smaller, and lies in the hull of the other.
-    assert max(coefficients[n] for n in ("lower_edge", "centre", "log_area", "log_height")) < 0
-    assert coefficients["hull"] > 0
+    lower_edge, centre, log_area, log_height, hull = (values * np.sign(relative)[:, None]).T
+    assert max(map(max, (lower_edge, centre, log_area, log_height))) < 0 < hull.min()
 
 
 def test_conversion_orders_by_the_prior_and_says_so(data, weights, tmp_path):

@@ -249,23 +249,26 @@ def test_plus_fits_its_ordering_prior_and_finds_it_again(kins, no_images, tmp_pa
     alone = (config, kins, tmp_path / "eval", *short, *only)
     assert train(arguments(*alone, flags=("--eval-only",))) == results
 
-    # An evaluation takes the file beside its weights. These decide by the lower edge alone, which
-    # is right for nine of the ten pairs, and the same in the tenth.
+    # "weights" takes the file beside them as it is. These decide by the lower edge alone, which is
+    # right for nine of the ten pairs, and the same in the tenth.
+    beside = ("DEOCCLUSION.ORDERING_PRIOR", "weights")
     helped = {}
     for sign in (-1, 1):
         prior.update(features=["lower_edge"], coefficients=[sign * 1e6], enabled=True)
         (output / "ordering_prior.json").write_text(json.dumps(prior))
-        helped[sign] = train(arguments(*alone, flags=("--eval-only",)))
+        helped[sign] = train(arguments(*alone, *beside, flags=("--eval-only",)))
         assert helped[sign]["ordering"]["pairs"] == 10
     assert helped[1]["ordering"]["Acc"] >= 90 and helped[-1]["ordering"]["Acc"] <= 10
     named = ("DEOCCLUSION.ORDERING_PRIOR", str(output / "ordering_prior.json"))
     assert train(arguments(*alone, *named, flags=("--eval-only",))) == helped[1]
-    again = train(arguments(config, kins, output, *short, flags=("--eval-only", "--resume")))
-    assert again == helped[1]
+    trained = (config, kins, output, *short, *beside)
+    assert train(arguments(*trained, flags=("--eval-only", "--resume"))) == helped[1]
 
+    # "auto" has too few pairs to fit one, and does without where there is none.
     (output / "ordering_prior.json").unlink()
+    assert train(arguments(*alone, flags=("--eval-only",)))["ordering"]["pairs"] == 10
     with pytest.raises(SystemExit):
-        train(arguments(*alone, flags=("--eval-only",)))
+        train(arguments(*alone, *beside, flags=("--eval-only",)))
     assert "ordering_prior.json' beside MODEL.WEIGHTS" in capfd.readouterr().err
 
 

@@ -185,12 +185,16 @@ def test_sweep_trains_only_for_what_training_sees(tiny_kins, tmp_path, commands)
 def test_sweep_of_the_better_method(tiny_kins, tmp_path, commands):
     base = settings("completion", tiny_kins)
     recentre = {"DEOCCLUSION.RECENTRE": ("0", "2")}
-    better = SweepSettings(base.dataset, base.test, recentre, "OG+", opts=SMALL)
+    opts = (*SMALL, "pcnet_m_plus.DEOCCLUSION.ORDERING_PRIOR", "weights")
+    better = SweepSettings(base.dataset, base.test, recentre, "OG+", opts=opts)
     assert "OG+ on " in run_sweep(better, tmp_path)
     # One network and one prior of it serve both values, and its plain use too.
     assert len(commands) == 1
     assert len(list((tmp_path / "stages").glob("prior-*"))) == 1
     run_sweep(replace(better, method="OG"), tmp_path)
+    # "auto" fits its own to the test set.
+    run_sweep(replace(better, opts=SMALL), tmp_path)
+    assert len(list((tmp_path / "stages").glob("prior-*"))) == 1
     assert len(commands) == 1
     with pytest.raises(UserError, match=r"--method Area: use one of NOG, OG, OG\+"):
         run_sweep(replace(better, method="Area"), tmp_path)

@@ -14,13 +14,14 @@ instances of a scene by that.
 | the released weights | ``released.py`` |
 
 Beyond the paper, off unless a config asks for it: an ordering prior that is fitted without labels
-(``ordering_prior.py``, ``prior_fitting.py``, ``pair_features.py``), views that follow the completed
-object (``RECENTRE``), objects that go on outside the image (``BEYOND_IMAGE``), kept probabilities,
-and a figure for networks where only modal masks are known (``erasures.py``). By default visible
-pixels are kept exact (``CONSTRAIN``); ``PAPER_PROTOCOL`` is the released code to the bit.
+(``prior_rule.py``, ``ordering_prior.py``, ``prior_fitting.py``, ``pair_features.py``), views that
+follow the completed object (``RECENTRE``), objects that go on outside the image (``BEYOND_IMAGE``),
+kept probabilities, and a figure for networks where only modal masks are known (``erasures.py``). By
+default visible pixels are kept exact (``CONSTRAIN``); ``PAPER_PROTOCOL`` is the released code to
+the bit.
 """
 
-from ..base import AUTO, Calibration, Network, Step, System, lazily
+from ..base import AUTO, BESIDE_WEIGHTS, Calibration, Network, Step, System, lazily
 from .experiments import PUBLISHED, ROWS, SWEEPS, TRAININGS
 
 _ = lazily(__name__)
@@ -49,7 +50,8 @@ SYSTEM = System(
             key="ORDERING_PRIOR",
             file="ordering_prior.json",
             wanted=lambda cfg: (
-                cfg.DEOCCLUSION.ORDERING_PRIOR == AUTO and not cfg.DEOCCLUSION.PAPER_PROTOCOL
+                cfg.DEOCCLUSION.ORDERING_PRIOR in (AUTO, BESIDE_WEIGHTS)
+                and not cfg.DEOCCLUSION.PAPER_PROTOCOL
             ),
             fit=_("prior_fitting.fit_ordering_prior"),
             settings=_("prior_fitting.deciding_settings"),

@@ -24,9 +24,11 @@ def add_config(cfg: CN) -> None:
     # Foreground probability above which a pixel counts as completed, in ordering and completion.
     cfg.DEOCCLUSION.ORDER_THRESHOLD = 0.1
     cfg.DEOCCLUSION.AMODAL_THRESHOLD = 0.2
-    # JSON of tools/fit_ordering_prior.py: geometry that decides the order together with dual
-    # completion. "auto": ordering_prior.json beside MODEL.WEIGHTS, which training then writes.
-    # "": dual completion alone, as in the paper.
+    # Geometry that decides the order together with dual completion. "auto": fitted without labels
+    # to the masks that are ordered (an input, a folder, a test set), if it helps there; what has
+    # too few pairs takes ordering_prior.json beside MODEL.WEIGHTS, if there is one, with care.
+    # "weights": that file as it is. Or a JSON of tools/fit_ordering_prior.py. Training with "auto"
+    # or "weights" writes that file. "": dual completion alone, as in the paper.
     cfg.DEOCCLUSION.ORDERING_PRIOR = ""
     # Two neighbours are reported to hide each other (supplement B.2) where both completions of dual
     # completion gain more than this share of the smaller modal area, and the two gains a and b are

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from ...inference.steps import NetworkStep, require_image
 from ...structures import OcclusionGraph, Scene, SquareCrop
 from .completion import grow_eraser
 from .ordering_prior import OrderingPrior, relative_difference
+from .pair_features import FEATURES, pair_features
 from .patch_completer import Increment, Patch, PatchCompleter
+from .prior_rule import prior_of_request
 
 
 def mutual_occlusions(
@@ -52,6 +55,8 @@ class DualCompletion(NetworkStep):
         threshold: probability above which a pixel is completed.
         dilation: see ``grow_eraser``; used in the neighbour test too.
         prior: decides together with the increments; None for eq. 3 alone.
+        fits_prior: the prior is fitted to the pairs that are ordered, those of each scene by itself
+            unless ``calibrated`` says it for all; ``prior`` is for where they are too few.
         mutual_share, mutual_difference: see ``mutual_occlusions``; they change no edge.
         description: what ``describe`` says.
     """
@@ -65,6 +70,7 @@ class DualCompletion(NetworkStep):
         threshold: float = 0.1,
         dilation: int = 0,
         prior: OrderingPrior | None = None,
+        fits_prior: bool = False,
         mutual_share: float = 0.1,
         mutual_difference: float = 0.2,
         description: Mapping[str, Any] | None = None,
@@ -76,6 +82,7 @@ class DualCompletion(NetworkStep):
         self.dilation = dilation
         # A prior that is not enabled decides nothing.
         self.prior = prior if prior is not None and prior.enabled else None
+        self.needs_calibration = fits_prior
         self.mutual_share = mutual_share
         self.mutual_difference = mutual_difference
 
@@ -85,6 +92,31 @@ class DualCompletion(NetworkStep):
             self._graph(scene, pairs, increments)
             for scene, (pairs, increments) in zip(scenes, self.increments(scenes), strict=True)
         ]
+
+    def measure(self, scenes: Sequence[Scene]) -> list[np.ndarray]:
+        """What a prior is fitted to, for the neighbours of every scene.
+
+        Returns:
+            For each scene (P, len(FEATURES) + 1) float64: ``pair_features`` of its pairs, and dual
+            completion's ``relative_difference``.
+        """
+        return [
+            _measurement(scene, pairs, increments)
+            for scene, (pairs, increments) in zip(scenes, self.increments(scenes), strict=True)
+        ]
+
+    def fit(self, measured: Sequence[np.ndarray]) -> dict[str, Any]:
+        """The prior of a request, for JSON, out of what ``measure`` gives for its scenes."""
+        return prior_of_request(*pairs_of(measured), self.prior).to_json()
+
+    def calibrated(self, fitted: Mapping[str, Any]) -> DualCompletion:
+        """This step with what ``fit`` has given; it says so as ``OrderingPrior.load`` reads it."""
+        other = copy(self)
+        prior = OrderingPrior.from_json(fitted)
+        other.prior = prior if prior.enabled else None
+        other.needs_calibration = False
+        other._description = {**self._description, "ordering_prior": prior.to_json()}
+        return other
 
     def increments(self, scenes: Sequence[Scene]) -> list[tuple[list[tuple[int, int]], np.ndarray]]:
         """What eq. 3 compares, for the neighbours of every scene.
@@ -111,8 +143,12 @@ class DualCompletion(NetworkStep):
     ) -> OcclusionGraph:
         scores = relative_difference(increments)
         confidences = np.abs(scores)
-        if self.prior is not None:
-            scores = self.prior.scores(scene, pairs, increments)
+        prior = self.prior
+        if self.needs_calibration:
+            alone = [_measurement(scene, pairs, increments)]
+            prior = prior_of_request(*pairs_of(alone), prior)
+        if prior is not None and prior.enabled:
+            scores = prior.scores(scene, pairs, increments)
             # 2p - 1 of the probability p that log odds stand for.
             confidences = [math.tanh(abs(score) / 2) for score in scores]
         graph = OcclusionGraph.from_scores(len(scene), pairs, scores, increments, confidences)
@@ -146,6 +182,23 @@ class DualCompletion(NetworkStep):
                         int(scene.category_ids[target]),
                         crops.image(target) if self.runner.uses_rgb else None,
                     )
+
+
+def _measurement(
+    scene: Scene, pairs: Sequence[tuple[int, int]], increments: np.ndarray
+) -> np.ndarray:
+    return np.column_stack([pair_features(scene, pairs), relative_difference(increments)])
+
+
+def pairs_of(measured: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``DualCompletion.measure`` of some scenes as ``prior_rule`` takes it.
+
+    Returns:
+        Features (P, len(FEATURES)), relative differences (P,), and the scenes' numbers (P,).
+    """
+    pairs = np.concatenate([np.zeros((0, len(FEATURES) + 1)), *measured])
+    numbers = np.repeat(np.arange(len(measured)), [len(rows) for rows in measured])
+    return pairs[:, :-1], pairs[:, -1], numbers
 
 
 class _TargetCrops:

@@ -1,31 +1,17 @@
-"""Fits the ordering prior to a data set, without any label.
-
-Dual completion is right where its two increments differ clearly, and guesses where they do not.
-So it teaches a logistic regression on the geometry of the pair, in two rounds:
-
-1. Where things lie in the image, from the pairs of which dual completion is sure. Position is not
-   what dual completion looks at, so the two rarely err together.
-2. All features, from the pairs of which dual completion and position together are sure. (Taught by
-   dual completion alone, features of shape and size take over its errors.)
-
-Neither round is believed when it does not predict dual completion's sign on images held out.
-"""
+"""Fits the ordering prior to data sets: measures their pairs and applies ``prior_rule``."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from detectron2.data import DatasetCatalog
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
-from sklearn.linear_model import LogisticRegression
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -33,36 +19,28 @@ from ...data.datasets import ensure_registered
 from ...data.loaders import build_scene_test_loader
 from ...errors import UserError
 from ...files import file_sha256
+from ...inference.calibration import RequestCalibration, chosen_scenes
 from ...inference.loader_work import work_in_workers
-from ...inference.steps import owns_pixels, require_categories, require_record_categories
+from ...inference.steps import (
+    gap_of,
+    owns_pixels,
+    require_categories,
+    require_record_categories,
+)
+from ...structures import Scene
 from ...version import __version__
-from .ordering import DualCompletion
-from .ordering_prior import OrderingPrior, relative_difference
-from .pair_features import FEATURES, pair_features
+from .ordering import DualCompletion, pairs_of
+from .ordering_prior import OrderingPrior
+from .pair_features import FEATURES
 from .patch_completer import PatchCompleter
+from .prior_rule import fit_prior
 from .steps import build_dual_completion
 
-# The features that are taught by dual completion alone.
-POSITION = ("lower_edge", "centre")
-# Dual completion is sure of a pair when its relative difference is above this.
-SURE_DIFFERENCE = 0.3
-# Both together are sure when their log odds are above this.
-SURE_LOG_ODDS = 1.0
-# Log odds of dual completion at a relative difference of 1.
-DUAL_WEIGHT = 1.5
-# A prior must predict this share of dual completion's signs on images held out, and lie this many
-# standard deviations of a coin's share above one half.
-LEAST_ACCURACY = 0.6
-_LEAST_DEVIATIONS = 3.0
-_FOLDS = 5
 # Six coefficients need no more images than this, which are taken at equal distances.
 ENOUGH_IMAGES = 1000
 
 # Of paths in the name of a data set.
 _FOLDERS = re.compile(r"[^:@]*[/\\]")
-
-# Coefficients out of features (P, F) and relative differences (P,).
-_Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def fit_ordering_prior(
@@ -119,9 +97,11 @@ def fit_ordering_prior(
     ]
     for loader in loaders:
         require_record_categories(loader.dataset.records, [ordering])
-    owned = owns_pixels(cfg)
-    values, relative, images, count = _together(
-        [_measure(ordering, loader, owned) for loader in loaders]
+    measured = _together(
+        [
+            _measure(ordering, loader, _See(_gap(cfg, loader), owns_pixels(cfg)))
+            for loader in loaders
+        ]
     )
     prior = None
     # Another machine need not have the weights' file.
@@ -130,12 +110,12 @@ def fit_ordering_prior(
             "version": __version__,
             # Whoever gets the prior with its weights is told no folders.
             "dataset": ", ".join(_FOLDERS.sub("", name) for name in dataset_names),
-            "images": count,
+            "images": len(measured),
             **_weights(cfg.MODEL.WEIGHTS),
             "order_threshold": ordering.threshold,
             "dilation": ordering.dilation,
         }
-        prior = fit_prior(values, relative, images, features, fitted_on)
+        prior = fit_prior(*pairs_of(measured), features, fitted_on)
     prior = comm.all_gather(prior)[0]
     # By every process: on any machine it is there when the call ends, and whole at any time.
     prior.save(output_json)
@@ -145,175 +125,67 @@ def fit_ordering_prior(
 def deciding_settings(cfg) -> list:
     """The config's values that decide the prior of a network and a data set."""
     options = cfg.DEOCCLUSION
-    settings = [options.ORDER_THRESHOLD, options.DILATION, options.PRECISION]
+    settings = [options.ORDER_THRESHOLD, options.DILATION, options.GAP, options.PRECISION]
     return [*settings, cfg.INPUT.INSTANCE_CROP.dump(), cfg.INPUT.PARTIAL_COMPLETION.dump()]
 
 
-def fit_prior(
-    values: np.ndarray,
-    relative: np.ndarray,
-    images: np.ndarray,
-    features: Sequence[str] = FEATURES,
-    fitted_on: dict[str, Any] | None = None,
-) -> OrderingPrior:
-    """Fit the prior to measured pairs.
-
-    Args:
-        values: (P, len(FEATURES)) of ``pair_features``.
-        relative: (P,) of ``relative_difference``: dual completion's opinion.
-        images: (P,) number of the image that a pair is of, ascending.
-        features: names of ``FEATURES`` to use.
-        fitted_on: more to note about the data.
-
-    Returns:
-        The prior; it is not enabled when it does not predict dual completion's sign on images held
-        out, and then has coefficients of 0.
-    """
-    names = tuple(features)
-    position = np.array([FEATURES.index(name) for name in POSITION])
-    chosen = np.array([FEATURES.index(name) for name in names])
-
-    def first_round(values: np.ndarray, relative: np.ndarray, images: np.ndarray) -> np.ndarray:
-        sure = np.abs(relative) > SURE_DIFFERENCE
-        return _logistic(values[sure][:, position], relative[sure], np.abs(relative[sure]))
-
-    def second_round(values: np.ndarray, relative: np.ndarray, images: np.ndarray) -> np.ndarray:
-        score = DUAL_WEIGHT * relative
-        if _is_borne_out(*_held_out(first_round, position, values, relative, images)):
-            score = score + values[:, position] @ first_round(values, relative, images)
-        sure = np.abs(score) > SURE_LOG_ODDS
-        return _logistic(values[sure][:, chosen], score[sure], np.abs(np.tanh(score[sure] / 2)))
-
-    accuracy, pairs = _held_out(second_round, chosen, values, relative, images)
-    enabled = _is_borne_out(accuracy, pairs)
-    coefficients = second_round(values, relative, images) if enabled else np.zeros(len(names))
-    return OrderingPrior(
-        features=names,
-        coefficients=tuple(map(float, coefficients)),
-        dual_weight=DUAL_WEIGHT,
-        enabled=enabled,
-        fitted_on={
-            **(fitted_on or {}),
-            "pairs": len(relative),
-            "confident_pairs": pairs,
-            "held_out_accuracy": accuracy,
-            "held_out_accuracy_of_position": _held_out(
-                first_round, position, values, relative, images
-            )[0],
-        },
-    )
+# What ``DualCompletion.measure`` gives for each image of a loader.
+_Measured = list[np.ndarray]
 
 
-def _logistic(values: np.ndarray, target: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """An antisymmetric logistic regression: no intercept, L2.
-
-    Args:
-        values: (P, F) antisymmetric features.
-        target: (P,), its sign is to be predicted.
-        weight: (P,) of the pairs.
-
-    Returns:
-        (F,) log odds per unit of a feature; zeros without pairs.
-    """
-    if not len(values):
-        return np.zeros(values.shape[1])
-    # L2 needs features of one scale. Their mean stays: subtracting it would break the antisymmetry.
-    scale = np.sqrt((values**2).mean(axis=0))
-    scale[scale == 0] = 1.0
-    # Every pair from both sides: half of the cases are positive, whatever the pairs' orientation.
-    cases = np.concatenate([values, -values]) / scale
-    labels = np.concatenate([target > 0, target < 0])
-    weights = np.concatenate([weight, weight]) / 2
-    model = LogisticRegression(fit_intercept=False, max_iter=1000)
-    return model.fit(cases, labels, sample_weight=weights).coef_[0] / scale
-
-
-def _held_out(
-    fit: _Fit, columns: np.ndarray, values: np.ndarray, relative: np.ndarray, images: np.ndarray
-) -> tuple[float, int]:
-    """How well a fit to the other images predicts dual completion's sign where it is sure.
-
-    The images are cut into a few stretches, of which each is held out once: frames of a video that
-    follow each other are much the same.
-
-    Returns:
-        Accuracy (one half without pairs), and the number of pairs.
-    """
-    numbers = np.unique(images)
-    fold = np.searchsorted(numbers, images) * _FOLDS // max(len(numbers), 1)
-    sure = np.abs(relative) > SURE_DIFFERENCE
-    right, count = 0, int(sure.sum())
-    for k in range(_FOLDS):
-        others, test = fold != k, sure & (fold == k)
-        if test.any():
-            coefficients = fit(values[others], relative[others], images[others])
-            scores = values[test][:, columns] @ coefficients
-            right += int(np.count_nonzero(np.sign(scores) == np.sign(relative[test])))
-    return (right / count if count else 0.5), count
-
-
-def _is_borne_out(accuracy: float, pairs: int) -> bool:
-    """Whether the accuracy on so many pairs held out is clearly above that of a coin."""
-    by_chance = 0.5 + _LEAST_DEVIATIONS * 0.5 / math.sqrt(max(pairs, 1))
-    return accuracy >= max(LEAST_ACCURACY, by_chance)
-
-
-# Features, relative differences and images of all neighbours, and the number of images.
-_Pairs = tuple[np.ndarray, np.ndarray, np.ndarray, int]
-
-
-def _together(parts: Sequence[_Pairs]) -> _Pairs:
-    """Several loaders' pairs of all processes; the same in each process."""
+def _together(of_loaders: Sequence[_Measured]) -> _Measured:
+    """Several loaders' images of all processes; the same in each process."""
     # A data set's images stand together and in order, whatever the number of processes.
-    by_loader = zip(*comm.all_gather(list(parts)), strict=True)
-    everywhere = [part for of_processes in by_loader for part in of_processes]
-    values, relative, images, counts = zip(*everywhere, strict=True)
-    first = np.cumsum([0, *counts[:-1]])
-    numbers = [part + start for part, start in zip(images, first, strict=True)]
-    return np.concatenate(values), np.concatenate(relative), np.concatenate(numbers), sum(counts)
+    by_loader = zip(*comm.all_gather(list(of_loaders)), strict=True)
+    return [image for of_processes in by_loader for part in of_processes for image in part]
 
 
-def _measure(ordering: DualCompletion, loader: DataLoader, owned: bool) -> _Pairs:
-    """The pairs of a loader's images in this process.
+def _measure(ordering: DualCompletion, loader: DataLoader, see: _See) -> _Measured:
+    """The pairs of a loader's images in this process."""
+    work = _MeasureScenes(ordering, see)
+    with work_in_workers(loader, work, [ordering.runner]) as batches:
+        shown = tqdm(batches, "ordering prior", unit="batch", disable=not comm.is_main_process())
+        return [image for batch in shown for image in batch]
 
-    Args:
-        owned: look at masks as the ordering sees them, where some overlap.
+
+@dataclass
+class _See:
+    """Scenes as the ordering sees them.
+
+    Attributes:
+        gap: that is closed, in pixels; see ``RequestCalibration``.
+        owned: pixels of several masks get one owner.
     """
-    values = [np.zeros((0, len(FEATURES)))]
-    relative = [np.zeros(0)]
-    images = [np.zeros(0, dtype=int)]
-    count = 0
-    measure = _MeasureScenes(ordering, owned)
-    with work_in_workers(loader, measure, [ordering.runner]) as batches:
-        for batch in tqdm(
-            batches, "ordering prior", unit="batch", disable=not comm.is_main_process()
-        ):
-            for of_pairs, differences in batch:
-                values.append(of_pairs)
-                relative.append(differences)
-                images.append(np.full(len(differences), count))
-                count += 1
-    return np.concatenate(values), np.concatenate(relative), np.concatenate(images), count
+
+    gap: int
+    owned: bool
+
+    def __call__(self, scene: Scene) -> Scene:
+        scene = replace(scene, gap=self.gap)
+        return scene.owned()[0] if self.owned else scene
 
 
 @dataclass
 class _MeasureScenes:
-    """Measures the pairs of a batch of records: features and relative differences by scene."""
+    """Measures the pairs of a batch of records."""
 
     ordering: DualCompletion
-    owned: bool
+    see: _See
 
-    def __call__(self, records: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def __call__(self, records: list[dict]) -> _Measured:
         scenes = [record["scene"] for record in records]
         require_categories(scenes, [self.ordering])
-        if self.owned:
-            scenes = [scene.owned()[0] for scene in scenes]
-        return [
-            (pair_features(scene, pairs), relative_difference(increments))
-            for scene, (pairs, increments) in zip(
-                scenes, self.ordering.increments(scenes), strict=True
-            )
-        ]
+        return self.ordering.measure([self.see(scene) for scene in scenes])
+
+
+def _gap(cfg, loader: DataLoader) -> int:
+    """The gap that a config names, or that is measured on a loader's data set."""
+    gap = gap_of(cfg)
+    if gap is None:
+        records = loader.dataset
+        scenes = (records[number]["scene"] for number in chosen_scenes(len(records)))
+        gap = RequestCalibration.of_scenes(scenes).gap
+    return gap
 
 
 def _weights(name: str) -> dict[str, str]:

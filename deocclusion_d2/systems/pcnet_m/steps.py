@@ -6,6 +6,7 @@ from typing import Any
 
 from ...errors import UserError
 from ...inference.steps import constrains, describe_network, dilation, patch_arguments
+from ..base import AUTO
 from .completion import PCNetCompletion
 from .ordering import DualCompletion
 from .ordering_prior import OrderingPrior, configured_prior, warn_of_other_weights
@@ -32,6 +33,7 @@ def build_dual_completion(cfg, runner: PatchCompleter) -> DualCompletion:
         threshold=cfg.DEOCCLUSION.ORDER_THRESHOLD,
         dilation=dilation(cfg),
         prior=prior,
+        fits_prior=fits_prior(cfg),
         mutual_share=cfg.DEOCCLUSION.MUTUAL_SHARE,
         mutual_difference=cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
         description=describe(cfg, runner),
@@ -69,14 +71,18 @@ def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
 
     Without a prior, or growth beyond the image, it is as before there were any.
     """
-    prior, beyond = ordering_prior(cfg), beyond_image(cfg)
+    beyond = beyond_image(cfg)
+    prior = ordering_prior(cfg)
+    described = {} if prior is None else prior.describe()
+    if fits_prior(cfg):
+        described = {"fitted": AUTO, **({"otherwise": described} if described else {})}
     return {
         "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
         "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
         "recentre": recentre(cfg),
         "mutual_share": cfg.DEOCCLUSION.MUTUAL_SHARE,
         "mutual_difference": cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
-        **({} if prior is None else {"ordering_prior": prior.describe()}),
+        **({"ordering_prior": described} if described else {}),
         **({"beyond_image": beyond} if beyond else {}),
         **describe_network(cfg, runner),
     }
@@ -108,6 +114,14 @@ def ordering_prior(cfg) -> OrderingPrior | None:
     Raises:
         UserError: DEOCCLUSION.ORDERING_PRIOR names a file that is none.
     """
+    return configured_prior(cfg) if _has_prior(cfg) else None
+
+
+def fits_prior(cfg) -> bool:
+    """Whether the prior is fitted to what is ordered."""
+    return _has_prior(cfg) and cfg.DEOCCLUSION.ORDERING_PRIOR == AUTO
+
+
+def _has_prior(cfg) -> bool:
     options = cfg.DEOCCLUSION
-    off = options.PAPER_PROTOCOL or options.ORDERING != "dual_completion"
-    return None if off else configured_prior(cfg)
+    return not options.PAPER_PROTOCOL and options.ORDERING == "dual_completion"

@@ -108,6 +108,25 @@ def test_score_is_the_sum_of_dual_completion_and_geometry():
     assert np.array_equal(backward, -scores)
 
 
+def test_a_restrained_prior_overrules_only_what_dual_completion_is_unsure_of():
+    scene = scene_of([box_mask(H, W, 10, 10, 30, 50), box_mask(H, W, 30, 20, 40, 40)])
+    strong = prior_of(lower_edge=100.0)
+    restrained = strong.restrained()
+    assert restrained.limit == pytest.approx(1.5 * 0.3)
+    # Relative differences of -0.28, -0.32 and 0; geometry is for the first of each pair.
+    increments = np.array([[64.0, 36.0], [66.0, 34.0], [0.0, 0.0]])
+    pairs = [(0, 1)] * 3
+    assert (strong.scores(scene, pairs, increments) > 0).all()
+    scores = restrained.scores(scene, pairs, increments)
+    assert scores == pytest.approx([0.45 - 0.42, 0.45 - 0.48, 0.45])
+    backward = restrained.scores(scene, [(1, 0)] * 3, increments[:, ::-1])
+    assert np.array_equal(backward, -scores)
+    # Weaker geometry stays as it is.
+    weak = prior_of(log_height=0.1)
+    expected = weak.scores(scene, pairs, increments)
+    assert np.array_equal(weak.restrained().scores(scene, pairs, increments), expected)
+
+
 def test_geometry_decides_what_dual_completion_leaves_open():
     scene = scene_of([box_mask(H, W, 10, 10, 30, 40), box_mask(H, W, 30, 20, 50, 50)])
     completer = PatchCompleter(rule_model(lambda visible, eraser: visible))  # completes nothing
@@ -171,7 +190,10 @@ def test_file_round_trip(tmp_path):
         ("centre", "hull"), (1 / 3, -2.5), 1.5, enabled=True, fitted_on={"dataset": "d", "pairs": 7}
     )
     prior.save(path)
+    assert "limit" not in json.loads(path.read_text())
     assert OrderingPrior.load(path) == prior
+    prior.restrained().save(path)
+    assert OrderingPrior.load(path) == prior.restrained() != prior
 
 
 def saved(**changes) -> str:
@@ -200,6 +222,7 @@ def saved(**changes) -> str:
         (saved(coefficients=[float("nan")]), "no numbers"),
         (saved(dual_weight=0), "dual_weight"),
         (saved(enabled=None), "enabled"),
+        (saved(limit=-1), "limit"),
     ],
 )
 def test_file_refused_with_one_line(tmp_path, text, message):
@@ -263,6 +286,44 @@ def test_config_key(cfg, tmp_path):
     cfg.DEOCCLUSION.ORDERING = "area"  # has no use for it
     with pytest.raises(UserError, match="ORDERING_PRIOR = .* neither 'area' nor 'og' can honour"):
         run()
+
+
+def test_beside_the_weights(cfg, tmp_path):
+    cfg.MODEL.WEIGHTS = str(tmp_path / "model.pth")
+    cfg.DEOCCLUSION.ORDERING_PRIOR = "auto"
+    assert configured_prior(cfg) is None
+    cfg.DEOCCLUSION.ORDERING_PRIOR = "weights"
+    with pytest.raises(UserError, match=r"ordering_prior\.json' beside MODEL.WEIGHTS"):
+        configured_prior(cfg)
+    prior = prior_of(lower_edge=50.0)
+    prior.save(tmp_path / "ordering_prior.json")
+    for key in ("auto", "weights"):
+        cfg.DEOCCLUSION.ORDERING_PRIOR = key
+        assert configured_prior(cfg) == prior
+
+
+def test_auto_restrains_the_prior_of_the_weights_for_a_scene_by_itself(cfg, tmp_path):
+    torch.manual_seed(0)
+    model, scenes = random_model(), random_scenes()
+    cfg.MODEL.WEIGHTS = str(tmp_path / "model.pth")
+    prior = prior_of(lower_edge=50.0)
+
+    def edges(prior_key: str) -> list[list[tuple[int, int]]]:
+        cfg.DEOCCLUSION.ORDERING_PRIOR = prior_key
+        deoccluder = Deoccluder.from_config(cfg, model)
+        assert deoccluder.needs_calibration == (prior_key == "auto")
+        together = [result.graph.edges for result in deoccluder(scenes)]
+        assert [deoccluder([scene])[0].graph.edges for scene in scenes] == together
+        return together
+
+    alone = edges("")
+    assert edges("auto") == alone
+    # Position has nothing to do with what random weights make of these scenes.
+    prior.restrained().save(tmp_path / "restrained.json")
+    prior.save(tmp_path / "ordering_prior.json")
+    assert edges("auto") == edges(str(tmp_path / "restrained.json")) != edges("weights")
+    cfg.DEOCCLUSION.PAPER_PROTOCOL = True
+    assert not Deoccluder.from_config(cfg, model).needs_calibration
 
 
 def test_a_prior_that_is_not_enabled_does_no_harm(cfg, tmp_path):
