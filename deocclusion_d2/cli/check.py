@@ -148,12 +148,9 @@ def _about(file: InputFile, source: DocumentIndex | PredictedInput) -> dict[str,
 
 
 def _next_command(file: InputFile, report: Report) -> str | None:
-    """The conversion of the file, as it was read; None where it has nothing to do.
-
-    A rule closes no gaps: where there are some, it takes a network.
-    """
-    gap = report.survey.census.closing()
-    if report.survey.tally.has_done_nothing or (report.not_touching() and not gap):
+    """The conversion of the file, as it was read; None where it has nothing to do."""
+    parted = report.survey.census.closing() > 0
+    if report.survey.tally.has_done_nothing or (report.not_touching() and not parted):
         return None
     options = {
         "--input": file.path,
@@ -165,8 +162,7 @@ def _next_command(file: InputFile, report: Report) -> str | None:
     }
     words = [w for k, v in options.items() if v is not None for w in (k, shlex.quote(str(v)))]
     words += ["--skip-invalid"] if file.skip_invalid else []
-    by = "--config-file CONFIG --weights FILE DEOCCLUSION.GAP auto" if gap else "--method convex_r"
-    return f"deocclusion-d2 convert {' '.join(words)} {by}"
+    return f"deocclusion-d2 convert {' '.join(words)}"
 
 
 def _refuse_photo(picture: Path, file: InputFile, source: DocumentIndex | PredictedInput) -> None:
