@@ -2,7 +2,7 @@
 
 Dual completion is right where its two increments differ clearly, and guesses where they do not.
 So the pairs of which it is sure teach a logistic regression on the geometry of pairs. Each of their
-labels may be wrong, so the likelihood of a label is that of a teacher who errs in one case of ten
+labels may be wrong, so the likelihood of a label is that of a teacher who errs now and then
 (noise-robust logistic regression: Bootkrajang & Kaban, ECML-PKDD 2012).
 
 - It learns from position alone where that predicts dual completion nearly as well as all features
@@ -29,14 +29,17 @@ from .pair_features import FEATURES
 
 # Where things lie in the image.
 POSITION = ("lower_edge", "centre")
-# Share of the sure pairs that dual completion orders wrongly; 5 to 13 % were measured.
-SURE_ERRORS = 0.1
+# Share of the sure pairs that is taken for errors of dual completion. Of good networks 5 to 13 %
+# were, of weak ones (gaps between masks) a quarter. Position bears that much doubt, and needs it
+# there; with all features it lets shape take its own way (on photos up to 3 points less).
+DOUBT = 0.1
+DOUBT_OF_POSITION = 0.2
 # Log odds of dual completion at a relative difference of 1, beside geometry. Alone it would be 3;
 # beside geometry, some of whose errors it shares, true orders gave 1 to 3.
 DUAL_WEIGHT = 1.5
 # Position alone is enough where it explains this share of what all features explain of dual
-# completion's signs (log-likelihood). Streets had 0.86 to 0.92, photos 0.3 to 0.4.
-ENOUGH_OF_ALL = 0.8
+# completion's signs (log-likelihood). Streets had 0.88 to 0.93, photos 0.4 to 0.6.
+ENOUGH_OF_ALL = 0.85
 # With fewer pairs the checks below would too often let chance pass.
 ENOUGH_PAIRS = 100
 # The gain on the sure pairs, and the agreement with the unsure ones, lie this many standard
@@ -68,18 +71,21 @@ def fit_prior(
     """
     everything = tuple(features)
     position = tuple(name for name in everything if name in POSITION)
-    evidence, of_position = (
-        _evidence(_held_out(names, values, relative, images), relative)
-        for names in (everything, position)
-    )
-    chosen = everything
-    if position and of_position.gain >= ENOUGH_OF_ALL * evidence.gain:
-        chosen, evidence = position, of_position
+    measured = values, relative, images
+    of_position = _evidence_for(position, *measured, DOUBT_OF_POSITION)
+    of_all = _evidence_for(everything, *measured, DOUBT_OF_POSITION)
+    if position and of_position.gain >= ENOUGH_OF_ALL * of_all.gain:
+        chosen, doubt, evidence = position, DOUBT_OF_POSITION, of_position
+    else:
+        chosen, doubt = everything, DOUBT
+        evidence = _evidence_for(everything, *measured, DOUBT)
     verdict = _verdict(evidence)
     if len(relative) < ENOUGH_PAIRS:
         verdict = f"fewer than {ENOUGH_PAIRS} pairs"
     enabled = verdict == _BELIEVED
-    coefficients = _fit(_columns(values, chosen), relative) if enabled else np.zeros(len(chosen))
+    coefficients = (
+        _fit(_columns(values, chosen), relative, doubt) if enabled else np.zeros(len(chosen))
+    )
     return OrderingPrior(
         features=chosen,
         coefficients=tuple(map(float, coefficients)),
@@ -113,7 +119,9 @@ def prior_of_request(
         return fit_prior(values, relative, images)
     # Line by line, as scores are: a scene's do not depend on those beside it.
     scores = np.array([other.geometry(row) for row in values])
-    return other if _verdict(_evidence(scores, relative)) == _BELIEVED else other.restrained()
+    return (
+        other if _verdict(_evidence(scores, relative, DOUBT)) == _BELIEVED else other.restrained()
+    )
 
 
 _BELIEVED = "predicts dual completion where it is sure, and agrees with it where it is not"
@@ -145,10 +153,14 @@ class _Evidence:
     agreement_deviations: float
 
 
-def _held_out(
-    names: Sequence[str], values: np.ndarray, relative: np.ndarray, images: np.ndarray
-) -> np.ndarray:
-    """Log odds (P,) of every pair by a fit to other images.
+def _evidence_for(
+    names: Sequence[str],
+    values: np.ndarray,
+    relative: np.ndarray,
+    images: np.ndarray,
+    doubt: float,
+) -> _Evidence:
+    """What speaks for features; every pair is judged by a fit to other images.
 
     The images are cut into a few stretches, of which each is held out once: frames of a video that
     follow each other are much the same.
@@ -159,16 +171,16 @@ def _held_out(
     scores = np.zeros(len(relative))
     for k in np.unique(fold):
         held_out = fold == k
-        scores[held_out] = values[held_out] @ _fit(values[~held_out], relative[~held_out])
-    return scores
+        scores[held_out] = values[held_out] @ _fit(values[~held_out], relative[~held_out], doubt)
+    return _evidence(scores, relative, doubt)
 
 
-def _evidence(scores: np.ndarray, relative: np.ndarray) -> _Evidence:
+def _evidence(scores: np.ndarray, relative: np.ndarray, doubt: float) -> _Evidence:
     """Log odds (P,) of a geometry against dual completion's opinion (P,)."""
     # Log odds that geometry gives to dual completion's own answer.
     agrees = np.sign(relative) * scores
     sure = np.abs(relative) > SURE_DIFFERENCE
-    gains = np.log(2 * _likelihood(agrees[sure]))
+    gains = np.log(2 * _likelihood(agrees[sure], doubt))
     size = np.abs(relative[~sure] * np.tanh(scores[~sure] / 2))
     agreements = np.sign(agrees[~sure]) * size
     return _Evidence(
@@ -185,12 +197,13 @@ def _deviations(terms: np.ndarray) -> float:
     return float(terms.sum() / np.sqrt((terms**2).sum())) if terms.any() else 0.0
 
 
-def _likelihood(log_odds: np.ndarray) -> np.ndarray:
+def _likelihood(log_odds: np.ndarray, doubt: float) -> np.ndarray:
     """Of a sure pair's sign, which may be an error, from the log odds that it is right."""
-    return SURE_ERRORS + (1 - 2 * SURE_ERRORS) * expit(log_odds)
+    # Not 0, whose logarithm there is not, where there is no doubt.
+    return np.maximum(doubt + (1 - 2 * doubt) * expit(log_odds), np.finfo(float).tiny)
 
 
-def _fit(values: np.ndarray, relative: np.ndarray) -> np.ndarray:
+def _fit(values: np.ndarray, relative: np.ndarray, doubt: float) -> np.ndarray:
     """A logistic regression of the sure pairs' signs that takes some of them for errors.
 
     It is antisymmetric: without intercept, and the same to the bit for pairs listed either way.
@@ -198,6 +211,7 @@ def _fit(values: np.ndarray, relative: np.ndarray) -> np.ndarray:
     Args:
         values: (P, F) antisymmetric features.
         relative: (P,) dual completion's opinion.
+        doubt: share of the labels that is taken for errors.
 
     Returns:
         (F,) log odds per unit of a feature; zeros without sure pairs.
@@ -212,15 +226,18 @@ def _fit(values: np.ndarray, relative: np.ndarray) -> np.ndarray:
     scale[scale == 0] = 1.0
     cases = cases / scale
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(weights: np.ndarray, doubt: float) -> tuple[float, np.ndarray]:
         log_odds = cases @ weights
-        right, likelihood = expit(log_odds), _likelihood(log_odds)
-        slope = (1 - 2 * SURE_ERRORS) * right * (1 - right) / likelihood
+        right, likelihood = expit(log_odds), _likelihood(log_odds, doubt)
+        slope = (1 - 2 * doubt) * right * (1 - right) / likelihood
         penalty = weights @ weights / 2
         return penalty - np.log(likelihood).sum(), weights - slope @ cases
 
-    start = np.zeros(cases.shape[1])
-    return minimize(loss, start, jac=True, method="L-BFGS-B").x / scale
+    weights = np.zeros(cases.shape[1])
+    # With doubt there may be several minima: the one is taken that plain regression leads to.
+    for level in (0.0, doubt):
+        weights = minimize(loss, weights, (level,), jac=True, method="L-BFGS-B").x
+    return weights / scale
 
 
 def _columns(values: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -8,9 +8,9 @@ import pytest
 from deocclusion_d2.systems.pcnet_m.ordering_prior import OrderingPrior
 from deocclusion_d2.systems.pcnet_m.pair_features import FEATURES
 from deocclusion_d2.systems.pcnet_m.prior_rule import (
+    DOUBT,
     ENOUGH_PAIRS,
     POSITION,
-    SURE_ERRORS,
     fit_prior,
     prior_of_request,
 )
@@ -64,7 +64,7 @@ def test_the_fit_takes_some_of_its_labels_for_errors():
     values, images, rng = geometry(20_000)
     log_odds = 2 * values[:, LOWER] - values[:, HULL]
     truth = np.where(rng.random(20_000) < 1 / (1 + np.exp(-log_odds)), 1.0, -1.0)
-    labels = np.where(rng.random(20_000) < SURE_ERRORS, -truth, truth)
+    labels = np.where(rng.random(20_000) < DOUBT, -truth, truth)
     prior = fit_prior(values, np.where(np.arange(20_000) % 3, 0.9, 0.1) * labels, images)
     expected = dict.fromkeys(FEATURES, 0.0) | {"lower_edge": 2.0, "hull": -1.0}
     # Of plain logistic regression they would be 1.4 and -0.7.
@@ -184,11 +184,12 @@ def test_confidences_are_calibrated():
     relative = dual_completion(truth, rng)
     score = scores(fit_prior(values, relative, images), values, relative)
     probability = 1 / (1 + np.exp(-np.abs(score)))
-    # A weight of 1.5 is below what independent errors would bear: it may only be too modest.
+    # A weight of 1.5 is below what independent errors would bear, and position is taught with more
+    # doubt than this dual completion deserves.
     for low, high in ((0.5, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1)):
         those = (probability >= low) & (probability < high)
         share = np.mean(np.sign(score[those]) == truth[those])
-        assert -0.03 < share - probability[those].mean() < 0.07
+        assert abs(share - probability[those].mean()) < 0.07
 
 
 # ---------------------------------------------------------------- requests
