@@ -2,8 +2,10 @@
 
 The prior is the geometry of touching instances (position, size, convexity), weighed so that it
 agrees with dual completion where that is sure. DEOCCLUSION.ORDERING_PRIOR names its JSON wherever
-objects are de-occluded ("auto": that beside MODEL.WEIGHTS); it then helps where dual completion is
-unsure. Training with "auto", as the pcnet_m_plus configs do, fits it by itself.
+objects are de-occluded ("weights": that beside MODEL.WEIGHTS); it then helps where dual completion
+is unsure. With "auto", as in the pcnet_m_plus configs, nothing need be fitted beforehand: every
+input with enough pairs has a prior of its own, and this file is for the others. Training with
+"auto" or "weights" writes it, too.
 
 Example:
 
