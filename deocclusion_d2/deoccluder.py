@@ -235,6 +235,8 @@ class Deoccluder:
 
         What a config has settled stays as it is.
         """
+        if not self.needs_calibration:
+            return self
         other = copy(self)
         if self.gap is None:
             other.gap = calibration.gap
