@@ -5,13 +5,12 @@ So the pairs of which it is sure teach a logistic regression on the geometry of 
 labels may be wrong, so the likelihood of a label is that of a teacher who errs now and then
 (noise-robust logistic regression: Bootkrajang & Kaban, ECML-PKDD 2012).
 
-- It learns from position alone where that predicts dual completion nearly as well as all features
-  do: position is not what dual completion looks at, so the two rarely err together. Features of
-  shape and size take over its errors.
+- It learns from position alone, and only where that predicts dual completion nearly as well as all
+  features do. Position is not what dual completion looks at, so the two rarely err together;
+  features of shape and size take over its errors, and overrule good networks where they should not.
 - It is believed only where, on images held out, it predicts the sure pairs beyond chance, *and*
-  agrees with the pairs of which dual completion is unsure. Those are the ones that it would
-  overrule. Dual completion is right more often than not there too, so that what contradicts it
-  more often than it agrees is itself wrong there.
+  does not contradict the pairs of which dual completion is unsure more often than it agrees. Those
+  are the ones that it would overrule, and dual completion is right more often than not there too.
 """
 
 from __future__ import annotations
@@ -30,22 +29,18 @@ from .pair_features import FEATURES
 # Where things lie in the image.
 POSITION = ("lower_edge", "centre")
 # Share of the sure pairs that is taken for errors of dual completion. Of good networks 5 to 13 %
-# were, of weak ones (gaps between masks) a quarter. Position bears that much doubt, and needs it
-# there; with all features it lets shape take its own way (on photos up to 3 points less).
-DOUBT = 0.1
-DOUBT_OF_POSITION = 0.2
+# were, of weak ones (gaps between masks) a quarter.
+DOUBT = 0.2
 # Log odds of dual completion at a relative difference of 1, beside geometry. Alone it would be 3;
 # beside geometry, some of whose errors it shares, true orders gave 1 to 3.
 DUAL_WEIGHT = 1.5
-# Position alone is enough where it explains this share of what all features explain of dual
-# completion's signs (log-likelihood). Streets had 0.88 to 0.93, photos 0.4 to 0.6.
+# Position must explain this share of what all features explain of dual completion's signs
+# (log-likelihood). Streets had 0.88 to 0.93, photos 0.4 to 0.6.
 ENOUGH_OF_ALL = 0.85
 # With fewer pairs the checks below would too often let chance pass.
 ENOUGH_PAIRS = 100
-# The gain on the sure pairs, and the agreement with the unsure ones, lie this many standard
-# deviations above 0.
+# The gain on the sure pairs lies this many standard deviations above 0.
 _LEAST_GAIN = 2.0
-_LEAST_AGREEMENT = 1.0
 _FOLDS = 5
 
 
@@ -62,33 +57,29 @@ def fit_prior(
         values: (P, len(FEATURES)) of ``pair_features``.
         relative: (P,) of ``relative_difference``: dual completion's opinion.
         images: (P,) number of the image that a pair is of, ascending.
-        features: names of ``FEATURES`` to use.
+        features: names of ``FEATURES``: those of position are used, the others compared with.
         fitted_on: more to note about the data.
 
     Returns:
         The prior. Where the pairs do not bear it out it is not enabled, and has coefficients of 0;
         ``fitted_on["verdict"]`` says why.
     """
-    everything = tuple(features)
-    position = tuple(name for name in everything if name in POSITION)
-    measured = values, relative, images
-    of_position = _evidence_for(position, *measured, DOUBT_OF_POSITION)
-    of_all = _evidence_for(everything, *measured, DOUBT_OF_POSITION)
-    if position and of_position.gain >= ENOUGH_OF_ALL * of_all.gain:
-        chosen, doubt, evidence = position, DOUBT_OF_POSITION, of_position
-    else:
-        chosen, doubt = everything, DOUBT
-        evidence = _evidence_for(everything, *measured, DOUBT)
-    verdict = _verdict(evidence)
+    position = tuple(name for name in features if name in POSITION)
+    evidence, of_all = (
+        _evidence_for(names, values, relative, images) for names in (position, features)
+    )
     if len(relative) < ENOUGH_PAIRS:
         verdict = f"fewer than {ENOUGH_PAIRS} pairs"
+    elif evidence.gain < ENOUGH_OF_ALL * of_all.gain:
+        verdict = "position predicts dual completion clearly worse than all features do"
+    else:
+        verdict = _verdict(evidence)
     enabled = verdict == _BELIEVED
-    coefficients = (
-        _fit(_columns(values, chosen), relative, doubt) if enabled else np.zeros(len(chosen))
-    )
+    chosen = position or tuple(features)
+    fitted = _fit(_columns(values, chosen), relative) if enabled else np.zeros(len(chosen))
     return OrderingPrior(
         features=chosen,
-        coefficients=tuple(map(float, coefficients)),
+        coefficients=tuple(map(float, fitted)),
         dual_weight=DUAL_WEIGHT,
         enabled=enabled,
         fitted_on={
@@ -96,7 +87,7 @@ def fit_prior(
             "pairs": len(relative),
             "sure_pairs": int(np.count_nonzero(np.abs(relative) > SURE_DIFFERENCE)),
             "held_out_accuracy": evidence.accuracy,
-            "held_out_accuracy_of_position": of_position.accuracy,
+            "held_out_accuracy_of_all_features": of_all.accuracy,
             "agreement_where_unsure": evidence.agreement,
             "verdict": verdict,
         },
@@ -119,9 +110,7 @@ def prior_of_request(
         return fit_prior(values, relative, images)
     # Line by line, as scores are: a scene's do not depend on those beside it.
     scores = np.array([other.geometry(row) for row in values])
-    return (
-        other if _verdict(_evidence(scores, relative, DOUBT)) == _BELIEVED else other.restrained()
-    )
+    return other if _verdict(_evidence(scores, relative)) == _BELIEVED else other.restrained()
 
 
 _BELIEVED = "predicts dual completion where it is sure, and agrees with it where it is not"
@@ -130,8 +119,8 @@ _BELIEVED = "predicts dual completion where it is sure, and agrees with it where
 def _verdict(evidence: _Evidence) -> str:
     if evidence.gain_deviations <= _LEAST_GAIN:
         return "does not predict dual completion where it is sure"
-    if evidence.agreement_deviations <= _LEAST_AGREEMENT:
-        return "does not agree with dual completion where it is unsure, and would overrule it"
+    if evidence.agreement <= 0:
+        return "contradicts dual completion where it is unsure, and would overrule it"
     return _BELIEVED
 
 
@@ -143,14 +132,13 @@ class _Evidence:
         accuracy: share of the sure pairs' signs that geometry predicts; one half without pairs.
         gain: log-likelihood of these signs, above that of coins.
         agreement: in [-1, 1], of geometry with the unsure pairs, each weighed by how sure both are.
-        gain_deviations, agreement_deviations: in standard deviations of chance; 0 without pairs.
+        gain_deviations: the gain in standard deviations of chance; 0 without pairs.
     """
 
     accuracy: float
     gain: float
     agreement: float
     gain_deviations: float
-    agreement_deviations: float
 
 
 def _evidence_for(
@@ -158,7 +146,6 @@ def _evidence_for(
     values: np.ndarray,
     relative: np.ndarray,
     images: np.ndarray,
-    doubt: float,
 ) -> _Evidence:
     """What speaks for features; every pair is judged by a fit to other images.
 
@@ -171,16 +158,16 @@ def _evidence_for(
     scores = np.zeros(len(relative))
     for k in np.unique(fold):
         held_out = fold == k
-        scores[held_out] = values[held_out] @ _fit(values[~held_out], relative[~held_out], doubt)
-    return _evidence(scores, relative, doubt)
+        scores[held_out] = values[held_out] @ _fit(values[~held_out], relative[~held_out])
+    return _evidence(scores, relative)
 
 
-def _evidence(scores: np.ndarray, relative: np.ndarray, doubt: float) -> _Evidence:
+def _evidence(scores: np.ndarray, relative: np.ndarray) -> _Evidence:
     """Log odds (P,) of a geometry against dual completion's opinion (P,)."""
     # Log odds that geometry gives to dual completion's own answer.
     agrees = np.sign(relative) * scores
     sure = np.abs(relative) > SURE_DIFFERENCE
-    gains = np.log(2 * _likelihood(agrees[sure], doubt))
+    gains = np.log(2 * _likelihood(agrees[sure], DOUBT))
     size = np.abs(relative[~sure] * np.tanh(scores[~sure] / 2))
     agreements = np.sign(agrees[~sure]) * size
     return _Evidence(
@@ -188,7 +175,6 @@ def _evidence(scores: np.ndarray, relative: np.ndarray, doubt: float) -> _Eviden
         gain=float(gains.sum()),
         agreement=float(agreements.sum() / size.sum()) if size.any() else 0.0,
         gain_deviations=_deviations(gains),
-        agreement_deviations=_deviations(agreements),
     )
 
 
@@ -203,7 +189,7 @@ def _likelihood(log_odds: np.ndarray, doubt: float) -> np.ndarray:
     return np.maximum(doubt + (1 - 2 * doubt) * expit(log_odds), np.finfo(float).tiny)
 
 
-def _fit(values: np.ndarray, relative: np.ndarray, doubt: float) -> np.ndarray:
+def _fit(values: np.ndarray, relative: np.ndarray) -> np.ndarray:
     """A logistic regression of the sure pairs' signs that takes some of them for errors.
 
     It is antisymmetric: without intercept, and the same to the bit for pairs listed either way.
@@ -211,7 +197,6 @@ def _fit(values: np.ndarray, relative: np.ndarray, doubt: float) -> np.ndarray:
     Args:
         values: (P, F) antisymmetric features.
         relative: (P,) dual completion's opinion.
-        doubt: share of the labels that is taken for errors.
 
     Returns:
         (F,) log odds per unit of a feature; zeros without sure pairs.
@@ -235,7 +220,7 @@ def _fit(values: np.ndarray, relative: np.ndarray, doubt: float) -> np.ndarray:
 
     weights = np.zeros(cases.shape[1])
     # With doubt there may be several minima: the one is taken that plain regression leads to.
-    for level in (0.0, doubt):
+    for level in (0.0, DOUBT):
         weights = minimize(loss, weights, (level,), jac=True, method="L-BFGS-B").x
     return weights / scale
 
