@@ -193,6 +193,7 @@ WORDS = {
     "area",
     "baselines",
     "convex",
+    "general",
     "raw",
     "smooth",
     "supervised",

@@ -40,17 +40,17 @@ from .trainings import weights_of
 GENERAL = "general"
 _NAMES = {GENERAL: "pseudo-amodal labels", "Raw": "modal labels", TRUE_LABELS: "true amodal labels"}
 
-# A detector that gets somewhere in minutes: one mask and one box for all categories, little images
-# per step and many steps.
-_DETECTOR = (
-    *("mask_rcnn.MODEL.FPN.OUT_CHANNELS", "64"),
-    *("mask_rcnn.MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG", "True"),
-    *("mask_rcnn.MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK", "True"),
-    *("mask_rcnn.SOLVER.IMS_PER_BATCH", "2"),
-)
-# What the start has learned of pictures stays; what changes is what is made of it. The weights
-# follow.
-_FROM_START = ("mask_rcnn.MODEL.BACKBONE.FREEZE_AT", "5", "mask_rcnn.MODEL.WEIGHTS")
+# A detector that gets somewhere in minutes: images of half the size, two a step and so more steps,
+# and one mask and one box for all categories.
+_DETECTOR = {
+    "MODEL.FPN.OUT_CHANNELS": "64",
+    "MODEL.ANCHOR_GENERATOR.SIZES": "[[6], [12], [24], [48], [96]]",
+    "MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG": "True",
+    "MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK": "True",
+    "SOLVER.IMS_PER_BATCH": "2",
+}
+# What it has learned of pictures then stays; what learns is what is made of that.
+_FROZEN = "5"
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,11 @@ def run_demo(settings: DemoSettings, output: Path) -> str:
         report(experiment("ordering", ("Area", "Y-axis", "Convex", GENERAL))),
         report(experiment("completion", ("Raw", "Convex", "Convex^R", GENERAL))),
     ]
-    opts = (*_DETECTOR, *_length(settings.start_iterations))
+    opts = _detector_opts(settings, settings.start_iterations)
     start = build_experiment(experiment("label_conversion", (), opts), output).detector_start(
         settings.seed
     )
-    opts = (*_DETECTOR, *_length(settings.detector_iterations), *_FROM_START, weights_of(start))
+    opts = _detector_opts(settings, settings.detector_iterations, weights_of(start))
     detection = experiment("label_conversion", settings.label_sources, opts)
     reports.append(report(detection))
     pictures = output / "pictures"
@@ -125,12 +125,26 @@ def run_demo(settings: DemoSettings, output: Path) -> str:
     return "\n\n".join([*reports, "\n".join(where)])
 
 
-def _length(iterations: int) -> tuple[str, ...]:
-    """A training's length; it slows down for its last third."""
-    return (
-        *("mask_rcnn.SOLVER.MAX_ITER", str(iterations)),
-        *("mask_rcnn.SOLVER.STEPS", f"({iterations * 2 // 3},)"),
-    )
+def _detector_opts(settings: DemoSettings, iterations: int, start: str = "") -> list[str]:
+    """Overrides of Mask R-CNN's config.
+
+    Args:
+        iterations: length of the training.
+        start: weights to start from; such a training slows down for its last third.
+    """
+    side = min(settings.height, settings.width) // 2
+    values = {
+        **_DETECTOR,
+        "INPUT.MIN_SIZE_TRAIN": f"({side},)",
+        "INPUT.MIN_SIZE_TEST": str(side),
+        "SOLVER.MAX_ITER": str(iterations),
+        "SOLVER.STEPS": "()",
+    }
+    if start:
+        values |= {"MODEL.WEIGHTS": start, "MODEL.BACKBONE.FREEZE_AT": _FROZEN}
+        if iterations > 1:
+            values["SOLVER.STEPS"] = f"({iterations * 2 // 3},)"
+    return [part for key, value in values.items() for part in (f"mask_rcnn.{key}", value)]
 
 
 def _make_data(settings: DemoSettings, output: Path) -> Path:

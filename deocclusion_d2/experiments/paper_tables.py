@@ -49,11 +49,13 @@ _DETECTION = [
     Column("box AP", "bbox", "AP"),
     Column("box AP50", "bbox", "AP50"),
 ]
-# By hidden share; the first column of each metric says which.
+# By hidden share, the most hidden first; the first column of each metric names it.
 _HIDDEN_OBJECTS = [
-    Column(text if group != GROUPS[0] else f"{name}, {text}", "hidden", f"{metric}-{group}")
-    for metric, name in (("best_IoU", "best IoU"), ("AR", "AR"), ("AP", "AP"))
-    for group, text in zip(GROUPS, ("hidden 0 %", "0-25 %", "25-50 %", "over 50 %"), strict=True)
+    Column(f"{name}, {text}" if group == GROUPS[-1] else text, "hidden", f"{metric}-{group}")
+    for metric, name in (("best_IoU", "best IoU"), ("AP", "AP"))
+    for group, text in zip(
+        reversed(GROUPS), ("hidden over 50 %", "25-50 %", "0-25 %", "0 %"), strict=True
+    )
 ]
 _RELIABILITY = [
     Column("calibration error", "reliability", "ECE", 2),
@@ -129,6 +131,10 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         "hidden_objects",
         "The same detectors by how much of the true object is hidden, %:",
         _HIDDEN_OBJECTS,
+        notes=[
+            "Best IoU: the highest IoU with the true amodal mask that a detection of the image "
+            "reaches, mean over the objects."
+        ],
     )
     for source in chosen:
         if source == TRUE_LABELS:
