@@ -7,7 +7,7 @@ from several label sources, and pictures.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +70,8 @@ class DemoSettings:
     val_images: int = 60
     height: int = 128
     width: int = 416
-    start_iterations: int = 600
-    detector_iterations: int = 200
+    start_iterations: int = 750
+    detector_iterations: int = 400
     label_sources: tuple[str, ...] = ("Raw", GENERAL, TRUE_LABELS)
     pictures: int = 6
     seed: int = 0
@@ -180,16 +180,21 @@ def _draw_hidden_objects(
 ) -> list[str]:
     """The same hidden objects as the detectors see them; returns what there is to say of it.
 
-    Of each image the largest object that is hidden by a quarter to three quarters, of the images
-    those with the largest: chosen by the truth alone. Of a detector's masks the one that fits best.
+    They are chosen by the truth alone: of each image the largest object of the commonest category
+    that is hidden by a quarter to three quarters, of the images those with the largest. Of a
+    detector's masks it is the one that fits best.
     """
+    records = DatasetCatalog.get(ensure_registered(val))
+    categories = Counter(a["dataset_category_id"] for r in records for a in r["annotations"])
+    commonest = max(categories, key=lambda category: (categories[category], -category))
     chosen = []
-    for record in DatasetCatalog.get(ensure_registered(val)):
+    for record in records:
         scene, truth = scene_from_record(record, load_image=True)
+        masks = zip(scene.modal_masks, truth.amodal_masks or (), scene.category_ids, strict=True)
         objects = [
             (amodal.area, modal, amodal)
-            for modal, amodal in zip(scene.modal_masks, truth.amodal_masks or (), strict=True)
-            if 0.25 < 1 - modal.area / max(amodal.area, 1) <= 0.75
+            for modal, amodal, category in masks
+            if category == commonest and 0.25 < 1 - modal.area / max(amodal.area, 1) <= 0.75
         ]
         if objects:
             chosen.append((max(objects, key=lambda o: o[0]), scene))

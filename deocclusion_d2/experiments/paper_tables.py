@@ -52,7 +52,7 @@ _DETECTION = [
 # By hidden share, the most hidden first; the first column of each metric names it.
 _HIDDEN_OBJECTS = [
     Column(f"{name}, {text}" if group == GROUPS[-1] else text, "hidden", f"{metric}-{group}")
-    for metric, name in (("best_IoU", "best IoU"), ("AP", "AP"))
+    for metric, name in (("best_IoU", "best IoU"), ("AR", "AR"))
     for group, text in zip(
         reversed(GROUPS), ("hidden over 50 %", "25-50 %", "0-25 %", "0 %"), strict=True
     )
@@ -133,7 +133,7 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         _HIDDEN_OBJECTS,
         notes=[
             "Best IoU: the highest IoU with the true amodal mask that a detection of the image "
-            "reaches, mean over the objects."
+            "reaches, mean over the objects. AR: average recall of 100 detections an image."
         ],
     )
     for source in chosen:
