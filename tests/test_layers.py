@@ -195,6 +195,7 @@ WORDS = {
     "area",
     "baselines",
     "convex",
+    "general",
     "raw",
     "smooth",
     "supervised",

@@ -1,8 +1,13 @@
-"""The whole way on a small synthetic KINS: modal masks -> PCNet-M -> labels -> amodal Mask R-CNN.
+"""The whole way on a small synthetic KINS: modal masks -> order and masks -> labels -> detectors.
 
-Prints every command before it runs it, ends with tables, and names a folder of pictures. What was
-done stays done: a second run goes on where the first one stopped. Experiments (run_experiment.py,
-or deocclusion-d2 experiment) run the same steps at the size of the paper's.
+The network that comes with the package orders and completes, untrained on these scenes; its masks
+become labels. Mask R-CNN learns to see visible pixels, then three of it go on equally long: with
+modal labels (Raw), with pseudo-amodal ones (general) and with the true ones (GT). Tables say what
+each of them finds, hidden objects above all, and pictures show it.
+
+Prints every step before it does it. What was done stays done: a second run goes on where the first
+one stopped. Experiments (run_experiment.py, or deocclusion-d2 experiment) run the same steps at the
+size of the paper's.
 """
 
 from __future__ import annotations
@@ -28,9 +33,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--val": ("val_images", "validation images"),
         "--height": ("height", "image height in pixels"),
         "--width": ("width", "image width in pixels"),
-        "--pcnet-iterations": ("pcnet_iterations", "length of PCNet-M's training"),
-        "--detector-iterations": ("detector_iterations", "length of Mask R-CNN's training"),
-        "--pictures": ("pictures", "validation images to draw"),
+        "--start-iterations": (
+            "start_iterations",
+            "length of the training on modal labels that all detectors start from",
+        ),
+        "--detector-iterations": (
+            "detector_iterations",
+            "length of each detector's own training that follows",
+        ),
+        "--pictures": ("pictures", "validation images to draw, and hidden objects"),
         "--seed": ("seed", "of the data and of the trainings"),
     }
     for flag, (name, text) in numbers.items():
@@ -47,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs="+",
         choices=experiment_rows("label_conversion"),
         default=list(defaults.label_sources),
-        help="what Mask R-CNN is trained on, one training each (default: %(default)s)",
+        help="what Mask R-CNN is trained on, one training each (default: Raw general GT)",
     )
     settings = vars(parser.parse_args(argv))
     output = settings.pop("output")

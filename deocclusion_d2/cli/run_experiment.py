@@ -8,7 +8,8 @@ label_conversion  Table 4: Mask R-CNN trained on GT, Raw, Convex, Convex^R, NOG 
                   how well the labels agree with the true ones
 reliability       not in the paper: how far the probabilities of hidden pixels can be trusted
 
-OG+ is OG with what the pcnet_m_plus configs add to the paper's method.
+OG+ is OG with what the pcnet_m_plus configs add to the paper's method; general is the network that
+comes with the package, which is not trained.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluators of order, amodal masks and boxes, reliability, filled-in colours, and labels."""
+"""Evaluators of order, amodal masks and boxes, detectors, reliability, colours, and labels."""
 
 from ..faces import attach
 from .amodal_box import AmodalBoxEvaluator
@@ -6,6 +6,7 @@ from .base import SceneEvaluator, SumEvaluator
 from .build import EVALUATORS, build_evaluators
 from .completion import AmodalCompletionEvaluator
 from .content import ContentEvaluator
+from .hidden_objects import evaluate_by_hidden_share
 from .label_quality import label_quality
 from .ordering import OrderingEvaluator
 from .reliability import ReliabilityEvaluator
@@ -20,6 +21,7 @@ __all__ = [
     "SceneEvaluator",
     "SumEvaluator",
     "build_evaluators",
+    "evaluate_by_hidden_share",
     "label_quality",
 ]
 

@@ -56,7 +56,7 @@ def evaluate_row(
 
 def comparable_rows(cfg) -> list[str]:
     """The rows that one network of a config gives, or none: rules, and its training's own."""
-    own = [t.name for t in system_of(cfg).trainings if not t.like]
+    own = [t.name for t in system_of(cfg).trainings if not t.like and not t.pretrained]
     return [name for name, row in rows().items() if row.training in ("", *own)]
 
 

@@ -17,7 +17,7 @@ from ..conversion import ConversionJob, convert
 from ..data.datasets import DatasetName
 from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
 from ..deoccluder import method_name, use_fingerprint, with_steps
-from ..engine.evaluate import Metrics
+from ..engine.evaluate import Metrics, evaluation_folder
 from ..evaluation.label_quality import label_quality
 from ..systems import BESIDE_WEIGHTS, Calibration, rows, system_of, trainings
 from .compare_methods import evaluate_row, reference_training
@@ -25,7 +25,7 @@ from .data import ExperimentData, num_classes
 from .data import fingerprint as data_fingerprint
 from .stages import Stage, StageStore, hash_of
 from .steps import step
-from .trainings import Trainings, weights_of
+from .trainings import Trainings, pretrained_stage, weights_of
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
@@ -53,10 +53,14 @@ class Experiment:
     def network(self, name: str, seed: int, opts: Sequence[str] = ()) -> Stage:
         """A trained network, with those that it starts from.
 
+        One that is pretrained is there already, and is the same for all seeds and overrides.
+
         Args:
             name: of the training.
         """
         training = trainings()[name][0]
+        if training.pretrained:
+            return pretrained_stage(name)
         if training.starts_from:
             before = self.network(training.starts_from, seed, opts)
             opts = (*opts, "MODEL.WEIGHTS", weights_of(before))
@@ -72,6 +76,11 @@ class Experiment:
         """Whether the labels that a row's network learns from are there."""
         training = rows()[row].training
         return not training or _from_modal(training) or self.data.supervised is not None
+
+    def is_trained(self, row: str) -> bool:
+        """Whether a row's figures depend on the seed: its network is trained here."""
+        training = rows()[row].training
+        return bool(training) and not trainings()[training][0].pretrained
 
     def calibrate(self, network: Stage, cfg: CfgNode, calibration: Calibration) -> Stage:
         """What is fitted to the training data for a network's use: ``result["file"]`` holds it.
@@ -124,7 +133,7 @@ class Experiment:
 
         Args:
             row: of the tables.
-            seed: of its network; without effect for rows that have none.
+            seed: of its network; without effect for rows that train none.
             predictions: stage of predicted modal masks that are completed instead of the true ones.
             train_opts: overrides for the training of the network and for its use.
             test_opts: overrides for its use alone.
@@ -205,25 +214,39 @@ class Experiment:
             lambda folder: label_quality(self._labels_name(labels), self.data.train),
         ).result
 
-    def detector(self, labels: str | Stage, seed: int) -> dict[str, float]:
-        """AP on the true amodal masks of the test set of Mask R-CNN.
+    def detector(self, labels: str | Stage, seed: int) -> Stage:
+        """Mask R-CNN, and how well it finds the true amodal masks of the test set.
 
         Args:
             labels: a registered data set, or converted labels of the training set.
             seed: of the training.
 
         Returns:
-            Detectron2's "segm/AP", "segm/AP50", "bbox/AP" and so on, percent.
+            Its ``result["metrics"]`` are Detectron2's "segm/AP", "segm/AP50", "bbox/AP" and so on,
+            percent.
         """
-        stage = self.trainings.train(
+        return self.trainings.train(
             detector_training(),
             labels if isinstance(labels, str) else self._labels_name(labels),
             seed,
             test=self.data.test,
-            opts=("MODEL.ROI_HEADS.NUM_CLASSES", str(num_classes(self.data.train))),
+            opts=self._detector_opts(),
             labels_key=labels.key if isinstance(labels, Stage) else None,
         )
-        return stage.result["metrics"]
+
+    def detector_start(self, seed: int) -> Stage:
+        """Mask R-CNN on the modal labels, for others to start from; it is not evaluated."""
+        return self.trainings.train(
+            detector_training(), self.data.train_modal, seed, opts=self._detector_opts()
+        )
+
+    def detections(self, detector: Stage) -> Path:
+        """COCO results of a detector on the test set, a JSON file."""
+        folder = evaluation_folder(str(detector.folder), self.data.test)
+        return Path(folder) / "coco_instances_results.json"
+
+    def _detector_opts(self) -> tuple[str, str]:
+        return "MODEL.ROI_HEADS.NUM_CLASSES", str(num_classes(self.data.train))
 
     def _labels_name(self, labels: Stage) -> str:
         images = MetadataCatalog.get(self.data.train).image_root

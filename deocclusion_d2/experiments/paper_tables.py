@@ -12,6 +12,7 @@ from detectron2.data import MetadataCatalog
 
 from ..engine.evaluate import Metrics
 from ..errors import UserError
+from ..evaluation.hidden_objects import GROUPS
 from ..systems import published, rows
 from .data import short_name
 from .experiment import Experiment, mask_training
@@ -47,6 +48,14 @@ _DETECTION = [
     Column("mask AP50", "segm", "AP50"),
     Column("box AP", "bbox", "AP"),
     Column("box AP50", "bbox", "AP50"),
+]
+# By hidden share, the most hidden first; the first column of each metric names it.
+_HIDDEN_OBJECTS = [
+    Column(f"{name}, {text}" if group == GROUPS[-1] else text, "hidden", f"{metric}-{group}")
+    for metric, name in (("best_IoU", "best IoU"), ("AR", "AR"))
+    for group, text in zip(
+        reversed(GROUPS), ("hidden over 50 %", "25-50 %", "0-25 %", "0 %"), strict=True
+    )
 ]
 _RELIABILITY = [
     Column("calibration error", "reliability", "ECE", 2),
@@ -118,17 +127,26 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         _DETECTION,
         published_figures("label_conversion", e.data.test),
     )
+    hidden = Table(
+        "hidden_objects",
+        "The same detectors by how much of the true object is hidden, %:",
+        _HIDDEN_OBJECTS,
+        notes=[
+            "Best IoU: the highest IoU with the true amodal mask that a detection of the image "
+            "reaches, mean over the objects. AR: average recall of 100 detections an image."
+        ],
+    )
     for source in chosen:
         if source == TRUE_LABELS:
-            detection.rows[source] = [_by_task(e.detector(e.data.train, seed)) for seed in seeds]
-            continue
-        labels = [e.convert(source, seed) for seed in seeds]
-        once = len({stage.key for stage in labels}) == 1
-        quality.rows[source] = [e.judge_labels(s) for s in (labels[:1] if once else labels)]
-        detection.rows[source] = [
-            _by_task(e.detector(stage, seed)) for stage, seed in zip(labels, seeds, strict=True)
-        ]
-    return [quality, detection]
+            detectors = [e.detector(e.data.train, seed) for seed in seeds]
+        else:
+            labels = [e.convert(source, seed) for seed in seeds]
+            once = len({stage.key for stage in labels}) == 1
+            quality.rows[source] = [e.judge_labels(s) for s in (labels[:1] if once else labels)]
+            detectors = [e.detector(s, seed) for s, seed in zip(labels, seeds, strict=True)]
+        detection.rows[source] = [_by_task(s.result["metrics"]) for s in detectors]
+        hidden.rows[source] = detection.rows[source]
+    return [quality, detection, hidden]
 
 
 def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
@@ -178,8 +196,9 @@ def _fill(table: Table, e: Experiment, seeds: Sequence[int], methods: Sequence[s
     for method in methods:
         if _note_untrainable(table, e, method):
             continue
-        once = not rows()[method].training
-        table.rows[method] = [e.evaluate(method, s) for s in (seeds[:1] if once else seeds)]
+        table.rows[method] = [
+            e.evaluate(method, s) for s in (seeds if e.is_trained(method) else seeds[:1])
+        ]
     return table
 
 

@@ -50,10 +50,9 @@ class SweepSettings:
 
 
 def swept_rows() -> list[str]:
-    """The rows that can be swept: those whose network learns from modal labels."""
-    return [
-        n for n, r in rows().items() if r.training and trainings()[r.training][0].labels == "modal"
-    ]
+    """The rows that can be swept: those whose network is trained, on modal labels."""
+    trained = {n for n, (t, _) in trainings().items() if t.labels == "modal" and not t.pretrained}
+    return [name for name, row in rows().items() if row.training in trained]
 
 
 def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:

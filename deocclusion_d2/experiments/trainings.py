@@ -9,6 +9,7 @@ from pathlib import Path
 from ..config import find_config, fingerprint, load_config
 from ..errors import UserError
 from ..files import file_sha256
+from ..pretrained import find_pretrained
 from ..systems import system_of, trainings
 from .data import ExperimentData
 from .data import fingerprint as data_fingerprint
@@ -54,6 +55,8 @@ class Trainings:
         Raises:
             UserError: the preset has no config of this training for this kind of data.
         """
+        if trainings()[name][0].pretrained:
+            return find_pretrained(trainings()[name][0].pretrained).config
         families = [self.data.family]
         # Only the networks that learn from KITTI's own labels have configs of their own.
         if self.data.family == "kitti_mots":
@@ -130,6 +133,20 @@ class Trainings:
 
         # Where they are trained alike, they are one network.
         return self.store.run(trainings()[name][0].like or name, inputs, work)
+
+
+def pretrained_stage(name: str) -> Stage:
+    """A trained network in place of a training: its file, and no figures.
+
+    Args:
+        name: of the training.
+
+    Raises:
+        UserError: there is no such network, or its file is damaged.
+    """
+    weights = find_pretrained(trainings()[name][0].pretrained).weights
+    result = {"file": weights.name, "metrics": {}}
+    return Stage(name, file_sha256(weights), weights.parent, result, 0.0, False)
 
 
 def weights_of(stage: Stage) -> str:

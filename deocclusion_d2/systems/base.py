@@ -204,6 +204,8 @@ class Training:
         like: the training that it only differs from in how the network is used: overrides of that
             one are for this one too, and where they are trained alike, they are one network.
         beyond_paper: the preset's overrides, the paper's protocol, are not for it.
+        pretrained: the network that it stands for, see ``pretrained.find_pretrained``; its own
+            config is used, and nothing is trained. "" for none.
         evaluated: its own evaluation on the test set belongs to its result.
     """
 
@@ -213,6 +215,7 @@ class Training:
     starts_from: str = ""
     like: str = ""
     beyond_paper: bool = False
+    pretrained: str = ""
     evaluated: bool = False
 
 

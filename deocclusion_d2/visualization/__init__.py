@@ -5,6 +5,7 @@ from ..faces import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "found_objects": ["FoundObject", "draw_found_objects"],
         "layers": ["draw_outlines", "layers_overview", "object_sheet"],
         "palette": ["instance_color"],
         "probability": ["draw_hidden_probability"],

@@ -63,7 +63,7 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
     ]
     rows = results(tmp_path)["tables"]["ordering"]["rows"]
     assert {name: len(seeds) for name, seeds in rows.items()} == {
-        **dict.fromkeys(("Area", "Y-axis", "Convex"), 1),
+        **dict.fromkeys(("Area", "Y-axis", "Convex", "general"), 1),
         **dict.fromkeys(("OG", "OG+", "OrderNet^M", "OrderNet^{M+I}"), 2),
     }
     assert {seed["ordering"]["pairs"] for row in rows.values() for seed in row} == {

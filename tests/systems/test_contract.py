@@ -134,6 +134,9 @@ def test_rows_and_trainings_name_what_exists(preset, tmp_path):
             continue
         file = configs_of.config_file(training.name)
         assert system_of(configs()[Path(file).stem]) is declared, file
+        assert not training.pretrained or training.beyond_paper
+        if training.pretrained:
+            continue
         assert quick_config(training.name) in TRAINED, "a stage that is not tried"
         assert {training.starts_from, training.like} - {""} <= set(trainings())
 

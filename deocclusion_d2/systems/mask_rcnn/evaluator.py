@@ -1,11 +1,14 @@
-"""COCO's evaluation of boxes and masks on the data as they are read, not on the raw file."""
+"""COCO's evaluation of boxes and masks on the data as they are read, not on the raw file.
+
+Where the data say what is hidden, that of masks also by the hidden share.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from detectron2.data import MetadataCatalog
@@ -15,6 +18,7 @@ from detectron2.utils.file_io import PathManager
 from ...data.loaders import records_of
 from ...errors import UserError
 from ...evaluation.coco_api import evaluate_coco
+from ...evaluation.hidden_objects import evaluate_by_hidden_share, hidden_group
 from ...structures.run_lengths import area_of, box_of
 
 
@@ -53,6 +57,7 @@ def build_coco_evaluator(
             name, tuple(tasks), output_dir=output_dir, use_fast_impl=False
         )
     evaluator.truth = truth
+    evaluator.groups = [hidden_group(a) for _, a in _objects(read)]
     return evaluator
 
 
@@ -61,9 +66,12 @@ class ReadCOCOEvaluator(COCOEvaluator):
 
     Attributes:
         truth: what is read from the data set, as :func:`coco_truth` gives it.
+        groups: of each of its annotations, see ``hidden_group``. Where any has one, the results
+            have a task "hidden" too, see ``evaluate_by_hidden_share``.
     """
 
     truth: dict
+    groups: list[str | None]
 
     def _eval_predictions(self, predictions: list[dict], img_ids: list | None = None) -> None:
         """The step of ``evaluate`` that Detectron2's own and others' evaluators replace."""
@@ -88,6 +96,8 @@ class ReadCOCOEvaluator(COCOEvaluator):
             self._results[task] = self._derive_coco_results(
                 evaluation, task, class_names=self._metadata.thing_classes
             )
+        if "segm" in self._tasks and results and any(self.groups):
+            self._results["hidden"] = evaluate_by_hidden_share(self.truth, self.groups, results)
 
 
 def coco_truth(
@@ -105,25 +115,21 @@ def coco_truth(
     """
     id_of = {number: category for category, number in contiguous_ids.items()}
     annotations: list[dict] = []
-    for record in records:
-        for annotation in record["annotations"]:
-            rle, box = annotation["segmentation"], annotation["bbox"]
-            area = area_of(rle)
-            if not area:
-                continue
-            if min(box[2:]) <= 0:
-                box = box_of(rle)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": record["image_id"],
-                    "category_id": annotation["dataset_category_id"],
-                    "segmentation": rle,
-                    "bbox": [float(value) for value in box],
-                    "area": area,
-                    "iscrowd": int(annotation["iscrowd"]),
-                }
-            )
+    for record, annotation in _objects(records):
+        rle, box = annotation["segmentation"], annotation["bbox"]
+        if min(box[2:]) <= 0:
+            box = box_of(rle)
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": record["image_id"],
+                "category_id": annotation["dataset_category_id"],
+                "segmentation": rle,
+                "bbox": [float(value) for value in box],
+                "area": area_of(rle),
+                "iscrowd": int(annotation["iscrowd"]),
+            }
+        )
     return {
         "info": {},
         "images": [
@@ -132,3 +138,11 @@ def coco_truth(
         "categories": [{"id": id_of[n], "name": name} for n, name in enumerate(names)],
         "annotations": annotations,
     }
+
+
+def _objects(records: Sequence[dict]) -> Iterator[tuple[dict, dict]]:
+    """(dataset dict, annotation) of the instances that have a pixel, crowds among them."""
+    for record in records:
+        for annotation in record["annotations"]:
+            if area_of(annotation["segmentation"]):
+                yield record, annotation

@@ -13,6 +13,13 @@ TRAININGS = (
         like="pcnet_m",
         beyond_paper=True,
     ),
+    Training(
+        "pcnet_m_general",
+        config="pcnet_m_general",
+        labels="modal",
+        beyond_paper=True,
+        pretrained="general",
+    ),
 )
 
 _COMPLETIONS = ("completion", "predicted_modal", "label_conversion", "reliability")
@@ -25,6 +32,15 @@ ROWS = (
         "dual_completion",
         "og",
         "pcnet_m_plus",
+        "self-supervised",
+        ("ordering", *_COMPLETIONS),
+    ),
+    # The network that comes with the package, which has seen nothing of the data.
+    Row(
+        "general",
+        "dual_completion",
+        "og",
+        "pcnet_m_general",
         "self-supervised",
         ("ordering", *_COMPLETIONS),
     ),

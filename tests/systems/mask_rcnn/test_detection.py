@@ -204,6 +204,10 @@ def test_good_files_are_judged_as_by_detectron2(tiny_kins, tmp_path, coco_librar
     )
     theirs = evaluate(theirs, ids, outputs)
     assert 0 < theirs["segm"]["AP"] < 100
+    # Beyond theirs: by the hidden share, which the file tells of every object.
+    by_share = ours.pop("hidden")
+    objects = sum(v for key, v in by_share.items() if key.startswith("objects-"))
+    assert objects == sum(len(record["annotations"]) for record in records)
     assert json.dumps(ours) == json.dumps(theirs)
     written = [sorted(path.name for path in (tmp_path / w).iterdir()) for w in ("ours", "theirs")]
     assert written[0] == written[1]
