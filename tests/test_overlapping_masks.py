@@ -16,7 +16,7 @@ from deocclusion_d2.decomposition import decompose, load_layered_scene
 from deocclusion_d2.decomposition.decompose import layer_masks
 from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.structures import Scene, WindowMask, own_pixels
+from deocclusion_d2.structures import Deocclusion, Scene, WindowMask, own_pixels
 from tests.helpers import box_mask, random_model, rule_model, scene_of
 
 H, W = 48, 64
@@ -115,9 +115,10 @@ def test_the_rule_sees_nothing_where_no_masks_overlap():
     class Gives(Steps):
         def __call__(self, scenes, graphs):
             assert scenes[0] is apart and graphs == ["graph"]
-            return ["result"]
+            return [Deocclusion("graph", ["masks"])]
 
-    assert Deoccluder(Sees(), Gives(), {})([apart]) == ["result"]
+    (result,) = Deoccluder(Sees(), Gives(), {})([apart])
+    assert result == Deocclusion("graph", ["masks"]) and result.scene is apart
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,7 @@ def decomposed(tmp_path, *opts: str) -> None:
     deocclude(
         [
             *("--image", str(tmp_path / "table.png"), "--masks", str(tmp_path / "in.json")),
-            *("--output", str(tmp_path / "scene"), *opts),
+            *("--output", str(tmp_path / "scene"), "--method", "convex_r", *opts),
         ]
     )
 

@@ -123,7 +123,8 @@ def test_json_is_alone_on_stdout(deocclude, photos, capsys, without_overview):
     assert said["written"] == [str(out / name) for name in "abc"] and said["already_there"] == []
     assert said["pages"] == [str(pages / f"{name}.html") for name in "abc"]
     assert said["counts"] == {"written": 3, "already_there": 0, "skipped": 1}
-    assert said["info"]["method"] == "convex_r" and said["info"]["content"] == "smooth"
+    assert said["info"]["method"] == "pcnet" and said["info"]["content"] == "smooth"
+    assert said["info"]["weights"] == "pcnet_m_general.safetensors"
     (warning,) = said["warnings"]
     assert "d.png" in warning and warning in printed.err
     assert "3 decomposed, 1 skipped" in printed.err
@@ -163,7 +164,8 @@ def test_one_photo(deocclude, photos, capsys):
     hard = ["DEOCCLUSION.CONTENT_DILATION", "0", "DEOCCLUSION.CONTENT_INSET", "0"]
     deocclude([*arguments(photos, "a.png"), *hard])
     said = capsys.readouterr().out
-    assert "convex_r" in said and "a smooth fill" in said and "1 decomposed" in said
+    assert "by pcnet of the network 'general', which comes with this package" in said
+    assert "a smooth fill" in said and "1 decomposed" in said
     folder = photos.parent / "out"
     assert files_of(folder) == [
         "README.txt",
@@ -309,7 +311,7 @@ def test_a_finished_scene_of_another_request_is_refused(
     other_masks = json.loads((photos.parent / "masks.json").read_text())
     other_masks["images"].append({"id": 9, "height": 9, "width": 9, "file_name": "z.png"})
     (photos.parent / "masks.json").write_text(json.dumps(other_masks, indent=1))
-    deocclude([*one, *page, "--method", "convex_r"])
+    deocclude([*one, *page, "--method", "pcnet"])
     assert "0 decomposed, 1 were there already" in capsys.readouterr().out
     # A folder of an older version, or one that was edited.
     graph = json.loads((output / "graph.json").read_text())
