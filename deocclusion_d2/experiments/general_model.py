@@ -180,6 +180,7 @@ def _facts(settings: GeneralModelSettings, cfg, ids: Sequence[int]) -> dict[str,
             f"{task}/{metric}": round(value, 2)
             for task, metrics in results.items()
             for metric, value in metrics.items()
+            if "-" not in metric  # of all, not of a level or a share
         }
     return {
         "licence": _LICENCE,

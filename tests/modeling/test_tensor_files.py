@@ -141,6 +141,8 @@ def test_safetensors_there_and_back(tmp_path):
     }
     path = tmp_path / "a.safetensors"
     write_safetensors(path, model, 450000)
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
     content = read_tensor_file(path)
     assert content["iteration"] == 450000 and list(content) == ["model", "iteration"]
     assert content["model"].keys() == model.keys()
