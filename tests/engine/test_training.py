@@ -124,7 +124,7 @@ def test_mask_rcnn_trains_on_modal_labels_and_is_judged_by_amodal_ones(kins, tmp
              "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64", "SEED", "1")  # fmt: skip
     config = "amodal_mask_rcnn_R_18_FPN_kins_quick.yaml"
     results = train(arguments(config, kins, tmp_path, *small))
-    assert set(results) == {"bbox", "segm"}
+    assert set(results) == {"bbox", "hidden", "segm"}
 
 
 def test_mistakes_are_one_line(kins, tmp_path, capsys):
