@@ -16,7 +16,13 @@ import numpy as np
 from .config import default_of, fingerprint, load_config, own_keys, rule_config
 from .errors import UserError
 from .files import file_sha256
-from .inference.calibration import ENOUGH_PAIRS, RequestCalibration, chosen_scenes, rounds
+from .inference.calibration import (
+    ENOUGH_PAIRS,
+    RequestCalibration,
+    chosen_scenes,
+    gap_census,
+    rounds,
+)
 from .inference.steps import (
     AUTO_GAP,
     Completion,
@@ -28,7 +34,7 @@ from .inference.steps import (
     require_categories,
 )
 from .pretrained import DEFAULT, find_pretrained
-from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, Scene
+from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, GapCensus, Scene
 from .systems import Step, System, find_step, known_steps, step_names, system_of
 from .workers import map_in_order
 
@@ -54,9 +60,6 @@ class Deoccluder:
     """De-occludes scenes: modal masks in, occlusion graph and amodal masks out.
 
     Results do not depend on how scenes are grouped into calls.
-
-    Attributes:
-        steps: ordering and completion.
 
     Example::
 
@@ -90,7 +93,6 @@ class Deoccluder:
         self._ordering = ordering
         self._completion = completion
         self._description = dict(description)
-        self.steps = (ordering, completion)
         self.uses_rgb = ordering.uses_rgb or completion.uses_rgb
         self.uses_category = ordering.uses_category or completion.uses_category
         self.min_score = min_score
@@ -187,6 +189,11 @@ class Deoccluder:
         description |= _describe_gap(cfg)
         return cls(*steps, description, owns_pixels=owns_pixels(cfg), gap=gap_of(cfg))
 
+    @property
+    def steps(self) -> tuple[Ordering, Completion]:
+        """Ordering and completion."""
+        return self._ordering, self._completion
+
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
         return dict(self._description)
@@ -210,7 +217,9 @@ class Deoccluder:
         chosen = chosen_scenes(count)
         found = RequestCalibration(self.gap or 0)
         if self.gap is None:
-            found = RequestCalibration.of_scenes(s for number in chosen for s in read([number]))
+            parts = _parts(chosen)
+            counts = map_in_order(_Count(read), parts, workers if len(parts) > 1 else 0)
+            found = RequestCalibration.of_census(sum(counts, GapCensus.empty()))
         # A scene alone is a request of its own, and needs no second look.
         if not self._ordering.needs_calibration or count < 2:
             return found
@@ -218,8 +227,7 @@ class Deoccluder:
         with_gap = copy(self)
         with_gap.gap = found.gap
         for numbers in rounds(chosen):
-            steps = range(0, len(numbers), _SCENES_AT_ONCE)
-            parts = [numbers[start : start + _SCENES_AT_ONCE] for start in steps]
+            parts = _parts(numbers)
             here = workers if len(parts) > 1 else 0
             with self.serve(here) as server:
                 for of_part in map_in_order(_Measure(with_gap, read, server), parts, here):
@@ -359,6 +367,24 @@ class Deoccluder:
             needs_category=self.uses_category,
         )
         return replace(self([scene])[0], rows=rows)
+
+
+def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:
+    starts = range(0, len(numbers), _SCENES_AT_ONCE)
+    return [numbers[start : start + _SCENES_AT_ONCE] for start in starts]
+
+
+@dataclass
+class _Count:
+    """Counts the gaps in some images of a request, in any process."""
+
+    read: Callable[[Sequence[int]], list[Scene]]
+
+    def __call__(self, numbers: Sequence[int]) -> GapCensus:
+        return gap_census(self.read(numbers))
+
+    def enter_worker(self, number: int) -> None:
+        """It holds nothing that workers share."""
 
 
 @dataclass

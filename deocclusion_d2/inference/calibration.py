@@ -18,9 +18,6 @@ from ..structures import GapCensus, Scene
 
 # Gaps need no more scenes than this.
 ENOUGH_SCENES = 1000
-# Scenes with fewer pairs than this, touching or up to so many pixels apart, say nothing about gaps.
-FEWEST_NEAR_PAIRS = 8
-_NEAR = 8
 # Nor does the order need more pairs; measuring them takes a network.
 ENOUGH_PAIRS = 5000
 
@@ -42,11 +39,11 @@ class RequestCalibration:
     @classmethod
     def of_scenes(cls, scenes: Iterable[Scene]) -> RequestCalibration:
         """Measure scenes, by their modal masks as they were given; see ``chosen_scenes``."""
-        census = GapCensus.empty()
-        for scene in scenes:
-            census += GapCensus.of_scene(scene.modal_masks)
-        enough = census.near_pairs(_NEAR) >= FEWEST_NEAR_PAIRS
-        return cls(census.closing() if enough else 0, census)
+        return cls.of_census(gap_census(scenes))
+
+    @classmethod
+    def of_census(cls, census: GapCensus) -> RequestCalibration:
+        return cls(census.closing(), census)
 
     def describe(self) -> dict[str, Any]:
         """What outputs say about it, for JSON."""
@@ -66,6 +63,11 @@ class RequestCalibration:
         census = values["census"]
         census = None if census is None else GapCensus.from_json(census)
         return cls(int(values["gap"]), census, values.get("ordering"))
+
+
+def gap_census(scenes: Iterable[Scene]) -> GapCensus:
+    """What lies between the modal masks of scenes, as they were given."""
+    return sum((GapCensus.of_scene(scene.modal_masks) for scene in scenes), GapCensus.empty())
 
 
 def chosen_scenes(count: int) -> list[int]:

@@ -44,6 +44,9 @@ _CLOSED_SHARE = 0.95
 _STANDS_OUT = 1.3
 _DEVIATIONS = 3.0
 _RUN = 10
+# With fewer pairs that touch or are up to so many pixels apart, nothing is known of the gaps.
+FEWEST_NEAR_PAIRS = 8
+_NEAR = 8
 # Pairs beyond those by chance: at least so many, and so many standard deviations.
 FEWEST_PAIRS = 5
 # Of a pair's border so many pixels count at most: no single pair decides.
@@ -272,6 +275,8 @@ class GapCensus:
         Seams are what faces each other clearly more often than by chance. 0 where neighbours touch,
         where nothing is near, and where too few pairs are to tell seams from chance.
         """
+        if self.near_pairs(_NEAR) < FEWEST_NEAR_PAIRS:
+            return 0
         counts = self.borders[: WIDEST_MEASURED + 1]
         # Small objects face nothing that is far.
         by_chance = float(max(np.median(self.borders[_BY_CHANCE]), np.median(self.borders)))
