@@ -81,8 +81,10 @@ def make_general_model(settings: GeneralModelSettings, output: Path, folder: Pat
     cfg.TEST.EXPECTED_RESULTS = []
 
     def learn(stage: Path) -> str:
-        cfg.OUTPUT_DIR = str(stage)
-        train("the general network learns", stage, cfg, settings.num_gpus)
+        # Training freezes its config.
+        own = cfg.clone()
+        own.OUTPUT_DIR = str(stage)
+        train("the general network learns", stage, own, settings.num_gpus)
         return "model_final.pth"
 
     stage = store.run(
