@@ -108,12 +108,17 @@ def coco_of_images(paths: Sequence[Path], ids: Sequence[int]) -> dict[str, Any]:
     """The images of a list, and their annotations, out of COCO annotation files.
 
     Raises:
-        UserError: an image is in none of them.
+        UserError: a file of another kind, or an image that is in none of them.
     """
     wanted = set(ids)
     images, annotations, categories = {}, {}, None
     for path in paths:
         content = read_json_file(path)
+        lists = ("images", "annotations", "categories")
+        if not isinstance(content, dict) or any(type(content.get(k)) is not list for k in lists):
+            raise UserError(
+                f"{path}: it holds no lists {', '.join(lists)}; name COCO's annotations"
+            )
         categories = categories or content["categories"]
         images |= {i["id"]: i for i in content["images"] if i["id"] in wanted}
         annotations |= {a["id"]: a for a in content["annotations"] if a["image_id"] in wanted}

@@ -137,3 +137,6 @@ def test_the_photos_are_those_of_the_list(tmp_path):
     assert [a["id"] for a in found["annotations"]] == [40, 41, 90, 91]
     with pytest.raises(UserError, match=r"1 of 2 images are in none of them, such as 8"):
         coco_of_images(files, [4, 8])
+    (tmp_path / "results.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"results.json: it holds no lists images, annotations"):
+        coco_of_images([tmp_path / "results.json"], [4])
