@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
+from deocclusion_d2.cli.maker_arguments import add_maker_arguments
 from deocclusion_d2.errors import INTERRUPTED, one_line_errors
 from deocclusion_d2.synthesis.shapes import GenericShapesConfig, write_splits
 from deocclusion_d2.synthesis.statistics import split_statistics
@@ -32,42 +31,18 @@ examples:
 """
 
 
-def _default_output() -> Path:
-    return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "generic_shapes"
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=_default_output(),
-        metavar="DIR",
-        help="folder of the JSON files (default: $DETECTRON2_DATASETS/generic_shapes, with "
-        "datasets/ where the variable is not set)",
-    )
-    parser.add_argument(
-        "--train",
-        type=int,
-        default=1500,
-        metavar="N",
-        help="training scenes; 0 for none (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--val",
-        type=int,
-        default=200,
-        metavar="N",
-        help="validation scenes; 0 for none (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--height", type=int, default=480, metavar="PX", help="image height (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--width", type=int, default=640, metavar="PX", help="image width (default: %(default)s)"
+    add_maker_arguments(
+        parser,
+        folder="generic_shapes",
+        what="folder of the JSON files",
+        unit="scenes",
+        counts=(1500, 200),
+        size=(480, 640),
     )
     parser.add_argument(
         "--scattered-share",
@@ -76,12 +51,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="S",
         help="share of the scenes, 0 to 1, in which no object touches another one "
         "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="another seed gives another data set (default: %(default)s)",
     )
     parser.add_argument(
         "--num-workers",

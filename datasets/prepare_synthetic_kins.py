@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 
+from deocclusion_d2.cli.maker_arguments import add_maker_arguments
 from deocclusion_d2.errors import INTERRUPTED, one_line_errors
 from deocclusion_d2.synthesis.statistics import split_statistics
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
@@ -33,48 +33,18 @@ examples:
 """
 
 
-def _default_output() -> Path:
-    return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")) / "synthetic_KINS"
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=_default_output(),
-        metavar="DIR",
-        help="folder that plays the part of KINS/ (default: $DETECTRON2_DATASETS/synthetic_KINS, "
-        "with datasets/ where the variable is not set)",
-    )
-    parser.add_argument(
-        "--train",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="training images; 0 for none (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--val",
-        type=int,
-        default=200,
-        metavar="N",
-        help="validation images; 0 for none (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--height", type=int, default=375, metavar="PX", help="image height (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--width", type=int, default=1242, metavar="PX", help="image width (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="another seed gives another data set (default: %(default)s)",
+    add_maker_arguments(
+        parser,
+        folder="synthetic_KINS",
+        what="folder that plays the part of KINS/",
+        unit="images",
+        counts=(1000, 200),
+        size=(375, 1242),
     )
     parser.add_argument(
         "--num-workers",
