@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .config import default_of, fingerprint, load_config, own_keys, rule_config
+from .chosen_steps import ChosenStep, Runners, refuse_ignored_keys
+from .config import rule_config
 from .errors import UserError
-from .files import file_sha256
 from .inference.calibration import (
     ENOUGH_PAIRS,
     RequestCalibration,
@@ -33,9 +32,10 @@ from .inference.steps import (
     owns_pixels,
     require_categories,
 )
+from .methods import method_config, rule_methods
 from .pretrained import DEFAULT, find_pretrained
 from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, GapCensus, Scene
-from .systems import Step, System, find_step, known_steps, step_names, system_of
+from .systems import find_step
 from .workers import map_in_order
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from detectron2.config import CfgNode
     from detectron2.structures import Instances
 
-    from .inference.content import ContentFiller
     from .inference.network_runner import NetworkRunner
     from .inference.network_server import NetworkServer
     from .structures import Ownership
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
 _RULE_ORDER = "convex"
 # Scenes that share the network's batches when a request is measured.
 _SCENES_AT_ONCE = 8
-# "YAML@WEIGHTS", or "NAME@WEIGHTS" with a config's name, which has no folder.
-_SOURCE = re.compile(r"(?P<config>.+?\.ya?ml|[^@/\\]+)@(?P<weights>.+)")
 
 
 class Deoccluder:
@@ -119,9 +116,9 @@ class Deoccluder:
         gap_of(cfg)
         if (options.DILATION and options.DILATION % 2 == 0) or options.DILATION < 0:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
-        chosen = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
-        _refuse_ignored_keys(cfg, chosen)
-        runners = _Runners(cfg, model)
+        chosen = [ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
+        refuse_ignored_keys(cfg, chosen)
+        runners = Runners(cfg, model)
         ordering, completion = (step.build(runners) for step in chosen)
         description = {
             "ordering": chosen[0].name,
@@ -418,134 +415,6 @@ def _describe_gap(cfg: CfgNode) -> dict[str, Any]:
     return RequestCalibration(gap).describe() if gap else {}
 
 
-# -------------------------------------------------------------------- content
-
-
-def build_content(cfg: CfgNode, model: torch.nn.Module | None = None) -> ContentFiller:
-    """What fills hidden pixels with colours, as ``DEOCCLUSION.CONTENT`` says.
-
-    Args:
-        model: the config's own trained network; see ``Deoccluder.from_config``.
-
-    Raises:
-        UserError: see ``Deoccluder.from_config``.
-    """
-    step = _ChosenStep.of(cfg, "content")
-    return step.build(_Runners(cfg, model))
-
-
-def content_source(cfg: CfgNode) -> tuple[str, CfgNode | None]:
-    """Name of the content step, and the config of its network; None without one."""
-    step = _ChosenStep.of(cfg, "content")
-    return step.name, step.cfg if step.step.uses_network else None
-
-
-# -------------------------------------------------------------------- methods of the tools
-
-
-def method_names() -> list[str]:
-    """The completions by their names as methods of the tools, those with a network first."""
-    found = sorted(known_steps("completion"), key=lambda found: not found[1].uses_network)
-    return [step.method or name for name, step, _ in found]
-
-
-def accepted_methods() -> list[str]:
-    """Every name that tools take as a method: ``method_names``, and the names of the steps."""
-    return list(dict.fromkeys([*method_names(), *step_names("completion")]))
-
-
-def rule_methods() -> list[str]:
-    """The completions without a network."""
-    return [name for name, step, _ in known_steps("completion") if not step.uses_network]
-
-
-def method_name(completion: str) -> str:
-    """A completion's name as a method; see ``method_names``."""
-    name, step, _ = find_step("completion", completion)
-    return step.method or name
-
-
-def uses_network(method: str) -> bool:
-    """Whether a method runs a network.
-
-    Raises:
-        UserError: there is no such method.
-    """
-    if method not in accepted_methods():
-        raise UserError(f"unknown method {method!r}: use {', '.join(method_names())}")
-    return find_step("completion", method)[1].uses_network
-
-
-def uses_default_network(method: str | None, config_file: str | None, weights: str | None) -> bool:
-    """Whether ``method_config`` takes the network that comes with the package.
-
-    Raises:
-        UserError: there is no such method.
-    """
-    if config_file or weights not in (None, "", DEFAULT):
-        return False
-    return method is None or uses_network(method)
-
-
-def method_config(
-    method: str | None, config_file: str | None, weights: str | None, opts: Sequence[str] = ()
-) -> CfgNode:
-    """The config of a method, with method and weights in it.
-
-    Args:
-        method: see ``accepted_methods``; None for the config's own completion.
-        config_file: YAML file, or a config's name; None for that of the weights.
-        weights: checkpoint; None or "" for the config's ``MODEL.WEIGHTS``. Without ``config_file``
-            what ``find_pretrained`` takes, and None for the network that comes along.
-        opts: alternating config keys and values.
-
-    Raises:
-        UserError: naming the option or key.
-    """
-    if len(opts) % 2:
-        raise UserError(f"config overrides are KEY VALUE pairs, {' '.join(opts)!r} is not")
-    if config_file:
-        chosen = ["MODEL.WEIGHTS", weights] if weights else []
-        cfg = load_config(config_file, [*opts, *chosen])
-    else:
-        cfg = find_pretrained(weights or DEFAULT).load_config(opts)
-    if method is not None:
-        name = find_step("completion", method, "--method")[0]
-        cfg = with_steps(cfg, completion=name, keep=opts[::2])
-    return cfg
-
-
-def with_steps(
-    cfg: CfgNode,
-    ordering: str | None = None,
-    completion: str | None = None,
-    keep: Sequence[str] = (),
-) -> CfgNode:
-    """A config with other steps, without what it says for the steps that it had.
-
-    Args:
-        ordering, completion: names of steps; None for the config's.
-        keep: full names of keys that stay as they are, whether a step honours them or not.
-    """
-    cfg = cfg.clone()
-    cfg.defrost()
-    options = cfg.DEOCCLUSION
-    honoured: set[str] = set()
-    for key, name in (("ORDERING", ordering), ("COMPLETION", completion)):
-        _, before, owner_before = find_step(key.lower(), options[key])
-        options[key] = name or options[key]
-        _, step, owner = find_step(key.lower(), options[key])
-        honoured |= set(step.keys)
-        # The network of a step that it had, or of none.
-        gone = not step.uses_network or (before.uses_network and owner is not owner_before)
-        if gone and f"DEOCCLUSION.{key}_CONFIG" not in keep:
-            options[f"{key}_CONFIG"] = ""
-    for key in _step_keys() - honoured:
-        if f"DEOCCLUSION.{key}" not in keep:
-            options[key] = default_of(f"DEOCCLUSION.{key}")
-    return cfg
-
-
 def build_deoccluder(
     method: str | None = None,
     config_file: str | None = None,
@@ -560,183 +429,3 @@ def build_deoccluder(
     if method in rule_methods() and not config_file:
         return Deoccluder.baseline(method)
     return Deoccluder.from_config(method_config(method, config_file, weights, opts))
-
-
-def images_needed(cfg: CfgNode) -> bool:
-    """Whether scenes need their image for what a config's system is evaluated by."""
-    network = system_of(cfg).network
-    if network.needs_images(cfg):
-        return True
-    if network.predictor is not None or network.test_loader is not None:
-        return False
-    steps = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
-    return any(s.step.uses_network and s.system.network.needs_images(s.cfg) for s in steps)
-
-
-def uses_own_network(cfg: CfgNode) -> bool:
-    """Whether a step of a config runs the config's own network, so that it needs weights."""
-    steps = [_ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
-    return any(step.step.uses_network and not step.is_foreign for step in steps)
-
-
-def use_fingerprint(cfg: CfgNode) -> str:
-    """A hash of all that a config says about what its de-occlusion gives, but for the weights."""
-    parts = [fingerprint(cfg, system_of(cfg), "use")]
-    for kind in ("ordering", "completion"):
-        step = _ChosenStep.of(cfg, kind)
-        if step.is_foreign or step.system is not system_of(cfg):
-            parts.append(fingerprint(step.cfg, step.system, "use"))
-        if step.is_foreign:
-            parts.append(step.weights_sha256())
-    return parts[0] if len(parts) == 1 else "+".join(parts)
-
-
-# -------------------------------------------------------------------- steps of a config
-
-
-@dataclass(frozen=True)
-class _ChosenStep:
-    """A step that a config names.
-
-    Attributes:
-        kind: "ordering", "completion" or "content".
-        cfg: what it is built of: the config, or that of its ``*_CONFIG``.
-        is_foreign: whether it is the latter.
-    """
-
-    kind: str
-    name: str
-    step: Step
-    system: System
-    cfg: CfgNode
-    is_foreign: bool
-
-    @classmethod
-    def of(cls, cfg: CfgNode, kind: str) -> _ChosenStep:
-        key = kind.upper()
-        wanted = cfg.DEOCCLUSION[key] or _default_content(cfg)
-        name, step, owner = find_step(kind, wanted)
-        source = cfg.DEOCCLUSION[f"{key}_CONFIG"]
-        if not step.uses_network:
-            if source:
-                raise UserError(
-                    f"DEOCCLUSION.{key}_CONFIG = {source!r}: {name!r} runs no network; leave it ''"
-                )
-            return cls(kind, name, step, owner, cfg, False)
-        if source:
-            return cls(kind, name, step, owner, _foreign_config(cfg, key, source, owner), True)
-        if system_of(cfg) is not owner:
-            needed = owner.network.meta_architecture
-            raise UserError(
-                f"DEOCCLUSION.{key} = {wanted!r} runs {needed}, but MODEL.META_ARCHITECTURE is "
-                f"{cfg.MODEL.META_ARCHITECTURE!r}; use a config of {needed}, another {key}, or "
-                f"name a config of {needed} in DEOCCLUSION.{key}_CONFIG"
-            )
-        return cls(kind, name, step, owner, cfg, False)
-
-    def build(self, runners: _Runners) -> Any:
-        return self.step.build(self.cfg, runners.of(self) if self.step.uses_network else None)
-
-    def weights_sha256(self) -> str:
-        from detectron2.utils.file_io import PathManager
-
-        return file_sha256(Path(PathManager.get_local_path(self.cfg.MODEL.WEIGHTS)))
-
-    def describe_source(self) -> dict[str, Any]:
-        """The weights of a network that is not the config's own, for JSON."""
-        if not self.is_foreign:
-            return {}
-        return {
-            f"{self.kind}_weights": Path(self.cfg.MODEL.WEIGHTS).name,
-            f"{self.kind}_weights_sha256": self.weights_sha256(),
-        }
-
-
-class _Runners:
-    """What runs the networks of a config's steps, each once."""
-
-    def __init__(self, cfg: CfgNode, model: torch.nn.Module | None) -> None:
-        self._cfg, self._model = cfg, model
-        # Where a network comes from, "" for the config's own -> what runs it.
-        self._built: dict[str, NetworkRunner] = {}
-
-    def of(self, step: _ChosenStep) -> NetworkRunner:
-        key = step.kind.upper()
-        source = self._cfg.DEOCCLUSION[f"{key}_CONFIG"]
-        if source not in self._built:
-            try:
-                model = None if source else self._model
-                self._built[source] = _build_runner(step.system, step.cfg, model)
-            except UserError as error:
-                if not source:
-                    raise
-                raise UserError(f"{_where(self._cfg, key)}: {error}") from error
-        return self._built[source]
-
-
-def _build_runner(declared: System, cfg: CfgNode, model: torch.nn.Module | None) -> NetworkRunner:
-    if declared.network.runner is not None:
-        return declared.network.runner(cfg, model)
-    from .inference.network_runner import NetworkRunner
-
-    return NetworkRunner.from_config(cfg, model)
-
-
-def _where(cfg: CfgNode, key: str) -> str:
-    """How messages name what says where a step's own network comes from."""
-    return f"DEOCCLUSION.{key}_CONFIG = {cfg.DEOCCLUSION[f'{key}_CONFIG']!r}"
-
-
-def _foreign_config(cfg: CfgNode, key: str, source: str, owner: System) -> CfgNode:
-    """The config of a step's own network, used as the config says.
-
-    What is said about the whole method (``DILATION``, ``PAPER_PROTOCOL`` and so on) is the
-    config's; of the step's own keys those that the config sets.
-    """
-    match = None if Path(source).is_file() else _SOURCE.fullmatch(source)
-    file, weights = (match["config"], match["weights"]) if match else (source, "")
-    where = _where(cfg, key)
-    try:
-        other = load_config(file, ["MODEL.WEIGHTS", weights] if weights else [])
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    if not other.MODEL.WEIGHTS:
-        raise UserError(f"{where}: it names no weights; write YAML@WEIGHTS")
-    if "://" not in other.MODEL.WEIGHTS and not Path(other.MODEL.WEIGHTS).is_file():
-        raise UserError(f"{where}: file {other.MODEL.WEIGHTS!r} does not exist")
-    if system_of(other) is not owner:
-        raise UserError(
-            f"{where}: it is a config of {other.MODEL.META_ARCHITECTURE}, but "
-            f"DEOCCLUSION.{key} = {cfg.DEOCCLUSION[key]!r} runs {owner.network.meta_architecture}"
-        )
-    of_systems = {k for s in (owner, system_of(cfg)) for k in own_keys(s)}
-    for name, value in cfg.DEOCCLUSION.items():
-        full = f"DEOCCLUSION.{name}"
-        if full not in of_systems or value != default_of(full):
-            other.DEOCCLUSION[name] = value
-    other.MODEL.DEVICE = cfg.MODEL.DEVICE
-    return other
-
-
-def _default_content(cfg: CfgNode) -> str:
-    """The content of the config's own system, or the first rule."""
-    own = list(system_of(cfg).contents)
-    rules = [name for name, step, _ in known_steps("content") if not step.uses_network]
-    return (own or rules)[0]
-
-
-def _refuse_ignored_keys(cfg: CfgNode, chosen: Sequence[_ChosenStep]) -> None:
-    honoured = {key for step in chosen for key in step.step.keys}
-    for key in sorted(_step_keys() - honoured):
-        value, default = cfg.DEOCCLUSION[key], default_of(f"DEOCCLUSION.{key}")
-        if value != default:
-            raise UserError(
-                f"DEOCCLUSION.{key} = {value!r}: neither {chosen[0].name!r} nor "
-                f"{chosen[1].name!r} can honour it; leave it {default!r}, or name other steps"
-            )
-
-
-def _step_keys() -> set[str]:
-    """The keys of ``DEOCCLUSION`` that only some steps honour."""
-    kinds = ("ordering", "completion")
-    return {key for kind in kinds for _, step, _ in known_steps(kind) for key in step.keys}

@@ -12,19 +12,14 @@ import yaml
 from detectron2.modeling import build_model
 
 from deocclusion_d2 import Deoccluder, load_config
+from deocclusion_d2.chosen_steps import build_content, images_needed, use_fingerprint
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
 from deocclusion_d2.config import find_config, fingerprint
-from deocclusion_d2.deoccluder import (
-    build_content,
-    images_needed,
-    method_config,
-    use_fingerprint,
-    with_steps,
-)
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.files import file_sha256
 from deocclusion_d2.inference.content import SmoothFiller, TeleaFiller
 from deocclusion_d2.inference.weights import load_model
+from deocclusion_d2.methods import method_config, with_steps
 from deocclusion_d2.modeling import UNet
 from deocclusion_d2.systems import system_of
 from deocclusion_d2.systems.amodal_unet.network import AmodalUNet

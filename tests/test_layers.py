@@ -47,6 +47,8 @@ LAYERS = (
     "systems",
     "config",
     "pretrained",
+    "chosen_steps",
+    "methods",
     "deoccluder",
     "engine",
     "conversion",

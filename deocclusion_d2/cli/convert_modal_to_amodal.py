@@ -13,8 +13,8 @@ from pathlib import Path
 from ..conversion import ConversionJob
 from ..conversion.job import SEGMENTATIONS
 from ..conversion.launch import run_conversion
-from ..deoccluder import accepted_methods, method_names
 from ..errors import one_line_errors
+from ..methods import accepted_methods, method_names
 from ..systems import known_steps
 from .input_arguments import add_input_arguments
 from .worker_arguments import add_num_workers

@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import Any
 
 from ..decomposition import DecompositionJob, JobResult, decompose_photos, load_layered_scene
-from ..deoccluder import accepted_methods, method_names
 from ..editing import check_scene_pages, write_scene_page
 from ..errors import one_line_errors
 from ..json_files import json_on_stdout
+from ..methods import accepted_methods, method_names
 from .worker_arguments import add_num_workers
 
 

@@ -23,14 +23,9 @@ from tqdm import tqdm
 from ..data.datasets import DatasetName, ensure_registered, read_json
 from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
 from ..data.datasets.told_format import tell_format
-from ..deoccluder import (
-    Deoccluder,
-    accepted_methods,
-    build_deoccluder,
-    method_name,
-    method_names,
-)
+from ..deoccluder import Deoccluder, build_deoccluder
 from ..errors import UserError, one_line_errors
+from ..methods import accepted_methods, method_name, method_names
 from ..visualization import as_converted, by_deoccluder, render_records, select_records
 
 

@@ -6,17 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..deoccluder import (
-    Deoccluder,
-    method_config,
-    method_name,
-    use_fingerprint,
-    uses_default_network,
-    uses_network,
-    uses_own_network,
-)
+from ..chosen_steps import use_fingerprint, uses_own_network
+from ..deoccluder import Deoccluder
 from ..errors import UserError
 from ..files import file_sha256
+from ..methods import method_config, method_name, uses_default_network, uses_network
 from ..outputs import Inputs, check_output_file
 from ..structures import DEFAULT_MIN_SCORE
 from ..workers import worker_count

@@ -11,21 +11,14 @@ from typing import Any
 
 from fvcore.common.config import CfgNode
 
+from ..chosen_steps import build_content, content_source, uses_own_network
 from ..config import default_of, flatten, load_config
-from ..deoccluder import (
-    Deoccluder,
-    build_content,
-    content_source,
-    method_config,
-    method_name,
-    uses_default_network,
-    uses_network,
-    uses_own_network,
-)
+from ..deoccluder import Deoccluder
 from ..errors import UserError
 from ..files import file_sha256, hash_of
 from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
+from ..methods import method_config, method_name, uses_default_network, uses_network
 from ..outputs import Inputs, files_in_name
 from ..pretrained import DEFAULT
 from ..progress import Progress, counting

@@ -12,9 +12,10 @@ from detectron2.utils import comm
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ..chosen_steps import images_needed
 from ..data.datasets import ensure_registered
 from ..data.loaders import SceneDataset, build_scene_test_loader
-from ..deoccluder import Deoccluder, images_needed
+from ..deoccluder import Deoccluder
 from ..evaluation import build_evaluators
 from ..inference.calibration import RequestCalibration
 from ..inference.loader_work import work_in_workers

@@ -8,10 +8,10 @@ from detectron2.utils import comm
 from tabulate import tabulate
 
 from ..data.loaders import build_scene_test_loader
-from ..deoccluder import with_steps
 from ..engine.evaluate import Metrics, evaluate_deocclusion
 from ..errors import UserError
 from ..inference.weights import load_model
+from ..methods import with_steps
 from ..systems import Row, rows, system_of, trainings
 
 

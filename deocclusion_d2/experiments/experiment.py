@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from detectron2.data import MetadataCatalog
 
+from ..chosen_steps import use_fingerprint
 from ..conversion import ConversionJob, convert
 from ..data.datasets import DatasetName
 from ..data.datasets.formats.pseudo_amodal import PseudoAmodal
-from ..deoccluder import method_name, use_fingerprint, with_steps
 from ..engine.evaluate import Metrics, evaluation_folder
 from ..evaluation.label_quality import label_quality
+from ..methods import method_name, with_steps
 from ..systems import BESIDE_WEIGHTS, Calibration, rows, system_of, trainings
 from .compare_methods import evaluate_row, reference_training
 from .data import ExperimentData, num_classes

@@ -22,15 +22,10 @@ from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from torch import nn
 
 import deocclusion_d2
+from deocclusion_d2.chosen_steps import build_content, images_needed
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
 from deocclusion_d2.config import CONFIG_FOLDERS, flatten, load_config, own_keys
-from deocclusion_d2.deoccluder import (
-    Deoccluder,
-    build_content,
-    images_needed,
-    method_name,
-    with_steps,
-)
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.engine.train import train
 from deocclusion_d2.engine.trainer import Trainer
 from deocclusion_d2.experiments.data import ExperimentData
@@ -39,6 +34,7 @@ from deocclusion_d2.experiments.stages import StageStore
 from deocclusion_d2.experiments.trainings import PRESETS, Trainings
 from deocclusion_d2.files import file_sha256
 from deocclusion_d2.inference.content import Hole, background_holes, object_hole
+from deocclusion_d2.methods import method_name, with_steps
 from deocclusion_d2.structures import Deocclusion, Scene, WindowMask
 from deocclusion_d2.structures.window_mask import union
 from deocclusion_d2.systems import (

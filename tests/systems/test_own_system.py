@@ -16,17 +16,18 @@ import torch
 import deocclusion_d2
 from deocclusion_d2 import Deoccluder, config, load_config
 from deocclusion_d2 import systems as registry
+from deocclusion_d2.chosen_steps import use_fingerprint
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
 from deocclusion_d2.config import find_config, fingerprint
 from deocclusion_d2.conversion.older import config_hash_of_0_1
 from deocclusion_d2.data.loaders import build_scene_test_loader
 from deocclusion_d2.decomposition import DecompositionJob, decompose_photos, load_layered_scene
-from deocclusion_d2.deoccluder import method_names, use_fingerprint
 from deocclusion_d2.engine.train import train
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.experiments import ExperimentSettings, run_experiment
 from deocclusion_d2.experiments.paper_tables import published_figures
 from deocclusion_d2.files import file_sha256
+from deocclusion_d2.methods import method_names
 from deocclusion_d2.systems import Row, Step, System, Training, system_of, systems
 from tests.helpers import random_model
 from tests.systems.own_system import SYSTEM
