@@ -10,22 +10,17 @@ an interrupted run continues from there. The JSON file appears at the very end, 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from ...errors import UserError
+from ...files import whole_text_file
 from ...structures import WindowMask
+from ...workers import map_in_order
+from ..image_parts import ImageParts, check_image_format, write_image
 from .categories import kins_categories
 from .render import RenderedObject, RenderedScene, render_scene
 
@@ -65,10 +60,7 @@ class SyntheticKinsConfig:
             )
         if self.seed < 0:
             raise UserError(f"seed must not be negative, got {self.seed}")
-        if self.image_format not in ("jpg", "png"):
-            raise UserError(f"image_format must be jpg or png, got {self.image_format!r}")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise UserError(f"jpeg_quality must lie in 1 ... 100, got {self.jpeg_quality}")
+        check_image_format(self.image_format, self.jpeg_quality)
 
 
 def split_paths(output: Path, split: str) -> tuple[Path, Path]:
@@ -109,61 +101,30 @@ def annotations_of(scene: RenderedScene, image_id: int) -> list[dict]:
     return [_annotation(item, image_id, layer) for layer, item in enumerate(scene.objects)]
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
-    partial_path = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial_path.write_bytes(data)
-    partial_path.replace(path)
+@dataclass(frozen=True)
+class _Images:
+    """What a worker does: renders an image and writes it, and then its annotations."""
+
+    output: Path
+    split: str
+    config: SyntheticKinsConfig
+
+    def __call__(self, index: int) -> None:
+        parts = _parts_of(self.output, self.split)
+        folder, _ = split_paths(self.output, self.split)
+        path = folder / f"{index:06d}.{self.config.image_format}"
+        if parts.has(index) and path.exists():
+            return
+        scene = scene_of(self.config, self.split, index)
+        write_image(path, scene.image, self.config.jpeg_quality)
+        parts.write(index, annotations_of(scene, index))
+
+    def enter_worker(self, number: int) -> None:
+        """Nothing to prepare."""
 
 
-def _make_image(output: Path, split: str, config: SyntheticKinsConfig, index: int) -> int:
-    """Renders one image and writes it, and then its annotations; returns its index."""
-    cv2.setNumThreads(1)
-    part = output / f".parts_{split}" / f"{index:06d}.json"
-    image_path = split_paths(output, split)[0] / f"{index:06d}.{config.image_format}"
-    if part.exists() and image_path.exists():
-        return index
-    scene = scene_of(config, split, index)
-    options = (
-        [cv2.IMWRITE_JPEG_QUALITY, config.jpeg_quality] if config.image_format == "jpg" else []
-    )
-    done, data = cv2.imencode(f".{config.image_format}", scene.image, options)
-    if not done:
-        raise UserError(f"cannot encode {image_path}")
-    _write_atomically(image_path, data.tobytes())
-    _write_atomically(part, json.dumps(annotations_of(scene, index)).encode())
-    return index
-
-
-def _prepare_parts(output: Path, split: str, config: SyntheticKinsConfig, overwrite: bool) -> Path:
-    """Folder for the annotations of finished images, with the settings they were made with."""
-    parts = output / f".parts_{split}"
-    settings = {"recipe": _RECIPE, **asdict(config)}
-    note = parts / "settings.json"
-    if parts.exists() and (not note.exists() or json.loads(note.read_text()) != settings):
-        if not overwrite:
-            raise UserError(
-                f"{parts} holds an unfinished run with other settings; --overwrite discards it"
-            )
-        shutil.rmtree(parts)
-    parts.mkdir(parents=True, exist_ok=True)
-    _write_atomically(note, json.dumps(settings).encode())
-    return parts
-
-
-def _map_images(task: partial, count: int, processes: int) -> Iterator[int]:
-    """Runs a task for every index, in this process or in several."""
-    if processes <= 1 or count <= 1:
-        yield from map(task, range(count))
-        return
-    # A fork server imports this module once, and needs no thread-safe fork of the caller.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([__name__])
-    with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(min(processes, count), mp_context=context))
-        stack.callback(pool.shutdown, cancel_futures=True)
-        yield from pool.map(task, range(count))
+def _parts_of(output: Path, split: str) -> ImageParts:
+    return ImageParts(output / f".parts_{split}")
 
 
 def _check(output: Path, split: str, count: int, overwrite: bool) -> None:
@@ -243,17 +204,17 @@ def write_split(
     """
     _check(output, split, count, overwrite)
     images, target = split_paths(output, split)
-    parts = _prepare_parts(output, split, config, overwrite)
+    parts = _parts_of(output, split)
+    parts.open({"recipe": _RECIPE, **asdict(config)}, overwrite, images)
     target.unlink(missing_ok=True)
-    images.mkdir(parents=True, exist_ok=True)
-    task = partial(_make_image, output, split, config)
-    done = _map_images(task, count, processes)
+    work = _Images(output, split, config)
+    done = map_in_order(work, range(count), processes if min(processes, count) > 1 else 0)
     for _ in tqdm(done, total=count, desc=split, unit="image", disable=not progress):
         pass
 
     annotations: list[dict] = []
     for index in range(count):
-        annotations += json.loads((parts / f"{index:06d}.json").read_text())
+        annotations += parts.read(index)
     data = {
         "info": {
             "description": "Synthetic street scenes with exact amodal masks, in the format of KINS",
@@ -273,6 +234,7 @@ def write_split(
         ],
         "annotations": annotations,
     }
-    _write_atomically(target, json.dumps(data).encode())
-    shutil.rmtree(parts)
+    with whole_text_file(target) as file:
+        json.dump(data, file)
+    parts.remove()
     return target
