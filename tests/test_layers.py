@@ -38,8 +38,8 @@ BELOW_ALL = (
 LAYERS = (
     "structures",
     "modeling",
-    "synthesis",
     "data",
+    "synthesis",
     "adapters",
     "inference",
     "evaluation",

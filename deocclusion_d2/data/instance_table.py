@@ -29,8 +29,9 @@ class InstanceTable:
         image_index: (N,) int32, row of ``file_names``.
         file_names: image files; they need not exist unless colours are used.
         image_sizes: (height, width) of each, in pixels, as the annotations say.
-        crowds, empty, small: numbers of instances left out: crowd regions, those without a visible
-            pixel, and squares under the minimum.
+        crowds, empty, small, unknown: numbers of instances left out: crowd regions, those without a
+            visible pixel, squares under the minimum, and, where amodal masks are kept, those whose
+            labels do not know the whole object (``amodal_exact``).
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class InstanceTable:
         image_index: list[int] = []
         self.file_names: list[str] = []
         self.image_sizes: list[tuple[int, int]] = []
-        self.crowds = self.empty = self.small = 0
+        self.crowds = self.empty = self.small = self.unknown = 0
         for record in records:
             self.file_names.append(record["file_name"])
             self.image_sizes.append((record["height"], record["width"]))
@@ -66,6 +67,9 @@ class InstanceTable:
             for annotation in record["annotations"]:
                 if annotation.get("iscrowd", 0):
                     self.crowds += 1
+                    continue
+                if "amodal" in names and annotation.get("amodal_exact") is False:
+                    self.unknown += 1
                     continue
                 masks = [_checked(record, annotation, name) for name in names]
                 _, _, w, h = box_of(masks[0])

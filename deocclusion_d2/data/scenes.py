@@ -41,7 +41,10 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         file_name=record["file_name"],
         scores=known_scores([a.get("score") for a in annotations]),
     )
-    return scene, _truth(record, annotations, {row: i for i, row in enumerate(rows)})
+    truth = _truth(record, annotations, {row: i for i, row in enumerate(rows)})
+    if load_image and record.get("source_image"):
+        truth.image = read_rgb(record["source_image"], (record["height"], record["width"]))
+    return scene, truth
 
 
 def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> Deocclusion:
@@ -141,6 +144,8 @@ def _truth(record: dict, annotations: list[dict], row_of: dict[int, int]) -> Sce
         truth.modal_masks = [_mask(record, a, "true_modal_segmentation") for a in annotations]
     if annotations and all("amodal_segmentation" in a for a in annotations):
         truth.amodal_masks = [_mask(record, a, "amodal_segmentation") for a in annotations]
+        exact = np.array([a.get("amodal_exact", True) is not False for a in annotations])
+        truth.amodal_exact = None if exact.all() else exact
     if any("amodal_bbox" in a for a in annotations):
         boxes = np.full((len(annotations), 4), np.nan)
         for box, annotation in zip(boxes, annotations, strict=True):

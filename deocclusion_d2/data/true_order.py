@@ -17,7 +17,8 @@ def order_from_amodal(scene: Scene, truth: SceneTruth) -> Orders:
     """True order of all neighbours from true amodal masks.
 
     Of two neighbours the one whose visible pixels lie on more of the other's amodal mask is in
-    front. Equal counts, above all two zeros, mean no occlusion.
+    front. Equal counts, above all two zeros, mean no occlusion. Two of which the labels do not know
+    the whole (``SceneTruth.amodal_exact``) have no known order, and are left out.
 
     Args:
         truth: with ``amodal_masks``.
@@ -31,6 +32,7 @@ def order_from_amodal(scene: Scene, truth: SceneTruth) -> Orders:
             np.sign(modal[i].intersection_area(amodal[j]) - modal[j].intersection_area(amodal[i]))
         )
         for i, j in neighbour_pairs(modal)
+        if truth.knows_whole(i) or truth.knows_whole(j)
     }
 
 

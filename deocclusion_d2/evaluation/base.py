@@ -242,6 +242,7 @@ def _check_lengths(scene: Scene, truth: SceneTruth, output: Deocclusion) -> None
         "completed masks": output.amodal_masks,
         "true amodal masks": truth.amodal_masks,
         "true modal masks": truth.modal_masks,
+        "marks of exact amodal masks": truth.amodal_exact,
         "amodal boxes": truth.amodal_boxes,
         "occlusion levels": truth.occlusion_levels,
         "depths": truth.depths,

@@ -59,6 +59,8 @@ class AmodalCompletionEvaluator(SceneEvaluator):
 
     - An instance is truly occluded when its true amodal mask holds a pixel that its modal mask
       does not.
+    - Instances of which the labels do not know the whole (``SceneTruth.amodal_exact``) are left out
+      and counted.
     - Fully hidden instances (empty modal mask; COCOA has some) are left out and counted: a method
       that starts from visible pixels has nothing to complete. So are instances with an empty true
       amodal mask, for which no IoU exists.
@@ -90,15 +92,19 @@ class AmodalCompletionEvaluator(SceneEvaluator):
             if len(scene):
                 self.leave_out("images without true amodal masks")
             return
-        for modal, true_modal, true, predicted in zip(
-            scene.modal_masks,
-            truth.true_modal_masks(scene),
-            truth.amodal_masks,
-            output.amodal_masks,
-            strict=True,
+        for row, (modal, true_modal, true, predicted) in enumerate(
+            zip(
+                scene.modal_masks,
+                truth.true_modal_masks(scene),
+                truth.amodal_masks,
+                output.amodal_masks,
+                strict=True,
+            )
         ):
             reason = nothing_visible(modal, true_modal)
-            if true.is_empty:
+            if not truth.knows_whole(row):
+                self.leave_out("instances of which nobody knows the whole")
+            elif true.is_empty:
                 self.leave_out("instances with an empty true amodal mask")
             elif reason:
                 self.leave_out(reason)

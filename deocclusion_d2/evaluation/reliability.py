@@ -34,14 +34,13 @@ class ReliabilityEvaluator(SceneEvaluator):
     def process_scene(self, scene: Scene, truth: SceneTruth, output: Deocclusion) -> None:
         if truth.amodal_masks is None or output.probabilities is None:
             return
-        for modal, true_modal, true, kept in zip(
-            scene.modal_masks,
-            truth.true_modal_masks(scene),
-            truth.amodal_masks,
-            output.probabilities,
-            strict=True,
+        true_modal_masks = truth.true_modal_masks(scene)
+        for row, (true, kept) in enumerate(
+            zip(truth.amodal_masks, output.probabilities, strict=True)
         ):
-            if kept is not None and not true.is_empty and not nothing_visible(modal, true_modal):
+            if kept is None or true.is_empty or not truth.knows_whole(row):
+                continue
+            if not nothing_visible(scene.modal_masks[row], true_modal_masks[row]):
                 self._add_instance(true, kept)
 
     def _add_instance(self, true: WindowMask, kept: ProbabilityMap) -> None:

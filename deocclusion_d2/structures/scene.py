@@ -109,6 +109,10 @@ class SceneTruth:
         depth_constraints: pairs (i, j): instance i is in front of j (COCOA).
         modal_masks: N true modal masks, where the scene's own are predictions (an empty one of the
             scene is then an instance without a prediction); None where the scene's are the truth.
+        amodal_exact: (N,) bool, False where the amodal mask is no more than what an image showed
+            before something was pasted into it; None where all are the whole objects.
+        image: (H, W, 3) uint8 RGB, the photo before something was pasted into it; None where there
+            is none, or no images are read.
     """
 
     amodal_masks: list[WindowMask] | None = None
@@ -117,6 +121,14 @@ class SceneTruth:
     depths: np.ndarray | None = None
     depth_constraints: list[tuple[int, int]] | None = None
     modal_masks: list[WindowMask] | None = None
+    amodal_exact: np.ndarray | None = None
+    image: np.ndarray | None = None
+
+    def knows_whole(self, row: int) -> bool:
+        """Whether an instance's amodal mask is the whole object."""
+        return self.amodal_masks is not None and (
+            self.amodal_exact is None or bool(self.amodal_exact[row])
+        )
 
     def true_modal_masks(self, scene: Scene) -> list[WindowMask]:
         """The N true modal masks: its own where it has some, else the scene's."""

@@ -113,7 +113,10 @@ def load_dataset_dicts(
     for image, (path, of_name) in zip(images, paths, strict=True):
         assumed.note(of_name, f"image {image.id!r} ({image.file_name})")
         pairs = constraints.get(image.id)
-        dicts.append(_record(image, path, parsed[image.id], pairs, view, contiguous, labels))
+        record = _record(image, path, parsed[image.id], pairs, view, contiguous, labels)
+        if image.source_image:
+            record["source_image"] = _below(image_root, image.source_image)
+        dicts.append(record)
     _log_summary(json_file, dicts, parsed, annotation_format)
     for line in ([doubt] if doubt else []) + [" ".join(row) for row in assumed.rows()]:
         logger.warning("%s: %s", json_file, line)
@@ -143,6 +146,10 @@ def check_view(annotation_format: AnnotationFormat, view: View) -> None:
         raise UserError(
             f"format {annotation_format.name!r} has no amodal masks: take its modal view"
         )
+
+
+def _below(root: str, path: str) -> str:
+    return path if "://" in path else os.path.normpath(os.path.join(root, path))
 
 
 # -------------------------------------------------------------------- reading

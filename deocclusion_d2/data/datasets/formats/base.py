@@ -61,6 +61,8 @@ class ImageInfo:
         id: the file's image id.
         height, width: size in pixels.
         file_name: path below the image root.
+        source_image: path, below the image root, of the photo without what was pasted into this
+            one: it shows what is hidden here. "" where there is none.
         assumed: what had to be assumed to read it, a constant sentence each.
     """
 
@@ -68,6 +70,7 @@ class ImageInfo:
     height: int
     width: int
     file_name: str
+    source_image: str = ""
     assumed: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -220,7 +223,10 @@ class AnnotationFormat(ABC):
             check_pixels(*size)
         except InvalidAnnotation as error:
             raise InvalidAnnotation(f"{where}: {error}") from None
-        return ImageInfo(image_id, *size, file_name, tuple(assumed))
+        source_image = raw_image.get("source_image", "")
+        if not isinstance(source_image, str):
+            raise InvalidAnnotation(f"{where}: 'source_image' is {shown(source_image)}, not a path")
+        return ImageInfo(image_id, *size, file_name, source_image, tuple(assumed))
 
     def is_told_by(self, info: Mapping) -> bool:
         """Whether a document's ``info`` says that it is of this format, whatever its keys show."""

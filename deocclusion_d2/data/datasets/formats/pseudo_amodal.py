@@ -1,4 +1,4 @@
-"""What conversion writes: COCO JSON made amodal by this package."""
+"""COCO JSON made amodal by this package: by conversion, or by pasting objects over others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 @register_format
 class PseudoAmodal(CocoStyleFormat):
     """Amodal under COCO's keys, modal under ``modal_segmentation`` and ``modal_bbox``.
+
+    Where objects were pasted (``synthesis/occlusion_pairs``), ``amodal_exact`` says whether the
+    amodal mask is the whole object, and ``source_image`` of an image is the photo before.
 
     A crowd region that conversion has passed through has only its ``segmentation``. So has an
     annotation that it could not use and left as it was (``--skip-invalid``): those are left out.
@@ -31,6 +34,9 @@ class PseudoAmodal(CocoStyleFormat):
         "mutual_occlusion_ids",
         "hidden_probability",
         "occlusion_rate",
+        "role",
+        "source_id",
+        "amodal_exact",
         "track_id",
         "name",
     )
