@@ -30,6 +30,7 @@ from deocclusion_d2.synthesis.occlusion_pairs import (
     PairSettings,
     PlacementSettings,
     Realised,
+    check_request,
     image_folder,
     json_path,
     write_pairs,
@@ -196,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = BankSettings(
         box_overlap=args.box_overlap, min_area=args.min_area, min_objects=args.min_objects
     )
+    check_request(args.output, args.num_images, args.overwrite)
     name = _data_set(args.input, args.image_root)
     metadata = MetadataCatalog.get(name)
     source = Path(metadata.annotation_json)

@@ -10,7 +10,15 @@ from .bank import Bank, BankSettings, CompleteObject
 from .compose import Composition
 from .draw import Pair, PairSettings, PairSource
 from .placement import MEASURES, PlacementSettings, places
-from .write_pairs import PairsConfig, Realised, image_folder, json_path, picture_of, write_pairs
+from .write_pairs import (
+    PairsConfig,
+    Realised,
+    check_request,
+    image_folder,
+    json_path,
+    picture_of,
+    write_pairs,
+)
 
 __all__ = [
     "MEASURES",
@@ -24,6 +32,7 @@ __all__ = [
     "PairsConfig",
     "PlacementSettings",
     "Realised",
+    "check_request",
     "image_folder",
     "json_path",
     "picture_of",

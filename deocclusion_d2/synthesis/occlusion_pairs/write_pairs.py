@@ -152,6 +152,14 @@ def _path_from(folder: Path, file_name: str) -> str:
     return Path(os.path.relpath(os.path.realpath(file_name), os.path.realpath(folder))).as_posix()
 
 
+def check_request(output: Path, count: int, overwrite: bool) -> None:
+    """What ``write_pairs`` refuses whatever the bank holds. Raises UserError."""
+    if not 1 <= count <= MAX_IMAGES:
+        raise UserError(f"--num-images must be 1 to {MAX_IMAGES}, got {count}")
+    if json_path(output).exists() and not overwrite:
+        raise UserError(f"{json_path(output)} exists; give --overwrite to replace it")
+
+
 def write_pairs(
     output: Path,
     count: int,
@@ -181,15 +189,11 @@ def write_pairs(
         UserError: a count out of range; a JSON, or an unfinished run of other settings, is there
             and ``overwrite`` is False; a pair without a place; or a photo that cannot be read.
     """
-    if not 1 <= count <= MAX_IMAGES:
-        raise UserError(f"--num-images must be 1 to {MAX_IMAGES}, got {count}")
+    check_request(output, count, overwrite)
     crowded = max((len(record["annotations"]) for record in bank.records), default=0)
     if crowded + 1 >= MAX_OBJECTS:
         raise UserError(f"an image has {crowded} annotations; at most {MAX_OBJECTS - 2} are taken")
-    target = json_path(output)
-    if target.exists() and not overwrite:
-        raise UserError(f"{target} exists; give --overwrite to replace it")
-    parts = _parts_of(output)
+    target, parts = json_path(output), _parts_of(output)
     settings = {"recipe": _RECIPE, **asdict(config), **about, "bank": _fingerprint(bank)}
     parts.open(settings, overwrite, image_folder(output))
     target.unlink(missing_ok=True)
