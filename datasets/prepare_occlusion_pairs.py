@@ -277,12 +277,10 @@ def _of_bank(bank: Bank, metadata: object) -> str:
 
 def _of_images(realised: Realised, seconds: float) -> str:
     """What was made: hidden shares, classes, failed placements, speed."""
-    edges = np.linspace(0, 1, 11)
-    counts, _ = np.histogram(realised.hidden, edges)
+    # Upper limits are inclusive, as in --overlap.
+    tenths = np.ceil(realised.hidden * 10 - 1e-6).astype(int)
     rows = [
-        (f"{low:.0%} to {high:.0%}", int(n))
-        for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
-        if n
+        (f"{tenth - 1}0 to {tenth}0%", int((tenths == tenth).sum())) for tenth in np.unique(tenths)
     ]
     lines = [
         tabulate(rows, ["hidden share", "images"], disable_numparse=True),
