@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from deocclusion_d2.cli.maker_arguments import add_maker_arguments
+from deocclusion_d2.cli.maker_arguments import add_maker_arguments, add_run_arguments
 from deocclusion_d2.errors import INTERRUPTED, one_line_errors
 from deocclusion_d2.synthesis.shapes import GenericShapesConfig, write_splits
 from deocclusion_d2.synthesis.statistics import split_statistics
@@ -52,14 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="share of the scenes, 0 to 1, in which no object touches another one "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--num-workers",
-        type=int,
-        metavar="P",
-        help="processes, 0 for this one alone; the result does not depend on it (default: one per "
-        "core)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace existing JSON files")
+    add_run_arguments(parser, "existing JSON files")
     return parser
 
 

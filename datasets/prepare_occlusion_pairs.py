@@ -14,6 +14,7 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from tabulate import tabulate
 
+from deocclusion_d2.cli.maker_arguments import add_picture_arguments, add_run_arguments
 from deocclusion_d2.data.datasets import ensure_registered
 from deocclusion_d2.data.datasets.names import DatasetName
 from deocclusion_d2.data.datasets.told_format import tell_format
@@ -158,27 +159,9 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="mix the colours of the occluder's outermost pixels with the photo's",
     )
-    files.add_argument(
-        "--format", choices=("jpg", "png"), default="jpg", help="of images (default: %(default)s)"
-    )
-    files.add_argument(
-        "--quality",
-        type=int,
-        default=95,
-        metavar="Q",
-        help="JPEG quality, 1 to 100 (default: %(default)s)",
-    )
+    add_picture_arguments(files, 95)
     files.add_argument("--masks-only", action="store_true", help="the JSON alone, without images")
-    files.add_argument(
-        "--num-workers",
-        type=int,
-        metavar="P",
-        help="processes, 0 for this one alone; the result does not depend on it (default: one per "
-        "core)",
-    )
-    files.add_argument(
-        "--overwrite", action="store_true", help="replace an existing JSON and its images"
-    )
+    add_run_arguments(files, "an existing JSON and its images")
     return parser
 
 

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
-from deocclusion_d2.cli.maker_arguments import add_maker_arguments
+from deocclusion_d2.cli.maker_arguments import (
+    add_maker_arguments,
+    add_picture_arguments,
+    add_run_arguments,
+)
 from deocclusion_d2.errors import INTERRUPTED, one_line_errors
 from deocclusion_d2.synthesis.statistics import split_statistics
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
@@ -46,26 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
         counts=(1000, 200),
         size=(375, 1242),
     )
-    parser.add_argument(
-        "--num-workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="P",
-        help="processes; the result does not depend on it (default: %(default)s, all cores)",
-    )
-    parser.add_argument(
-        "--format", choices=("jpg", "png"), default="jpg", help="image files (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--quality",
-        type=int,
-        default=90,
-        metavar="Q",
-        help="JPEG quality, 1 to 100 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace existing JSON files and images"
-    )
+    add_run_arguments(parser, "existing JSON files and images")
+    add_picture_arguments(parser, 90)
     return parser
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -120,6 +122,14 @@ def step_config(tmp_path, text: str):
     return load_config(
         str(path), [v for pair in zip(keys, text.split(), strict=True) for v in pair]
     )
+
+
+def program_of(path: Path) -> ModuleType:
+    """A program that lies in no package, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def leave_over(path: Path) -> Path:

@@ -56,3 +56,37 @@ def add_maker_arguments(
         default=0,
         help="another seed gives another data set (default: %(default)s)",
     )
+
+
+def add_picture_arguments(parser: argparse._ActionsContainer, quality: int) -> None:
+    """Add --format and --quality.
+
+    Args:
+        quality: default of JPEG's.
+    """
+    parser.add_argument(
+        "--format", choices=("jpg", "png"), default="jpg", help="image files (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=quality,
+        metavar="Q",
+        help="JPEG quality, 1 to 100 (default: %(default)s)",
+    )
+
+
+def add_run_arguments(parser: argparse._ActionsContainer, what: str) -> None:
+    """Add --num-workers and --overwrite.
+
+    Args:
+        what: is replaced by the latter, for the help.
+    """
+    parser.add_argument(
+        "--num-workers",
+        type=int,
+        metavar="P",
+        help="processes, 0 for this one alone; the result does not depend on it (default: one per "
+        "core)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")

@@ -6,7 +6,6 @@ from several label sources, and pictures.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -155,7 +154,7 @@ def _make_data(settings: DemoSettings, output: Path) -> Path:
 
     def work(folder: Path) -> None:
         with step(title, folder):
-            write_splits(folder, counts, config, os.cpu_count() or 1)
+            write_splits(folder, counts, config, None)
 
     inputs = {**counts, "height": settings.height, "width": settings.width, "seed": settings.seed}
     return StageStore(output / "stages").run("synthetic_kins", inputs, work).folder

@@ -7,7 +7,6 @@ package's own; no photo is looked at, and nobody's amodal mask.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +139,6 @@ def _make_data(
     settings: GeneralModelSettings, store: StageStore, ids: Sequence[int]
 ) -> dict[str, str]:
     """Name in the config -> name of the data set that is made here."""
-    workers = os.cpu_count() or 1
 
     def photos(stage: Path) -> None:
         with (
@@ -151,11 +149,11 @@ def _make_data(
 
     def streets(stage: Path) -> None:
         with step(f"streets: {settings.street_images} scenes", stage):
-            write_streets(stage, {"train": settings.street_images}, SyntheticKinsConfig(), workers)
+            write_streets(stage, {"train": settings.street_images}, SyntheticKinsConfig(), None)
 
     def shapes(stage: Path) -> None:
         with step(f"shapes: {settings.shape_scenes} scenes", stage):
-            write_shapes(stage, {"train": settings.shape_scenes}, GenericShapesConfig(), workers)
+            write_shapes(stage, {"train": settings.shape_scenes}, GenericShapesConfig(), None)
 
     made = {
         "coco_general": ("coco:{}/instances.json", {"ids": list(ids)}, photos),

@@ -1,6 +1,5 @@
 """The tool as a user meets it: its arguments, messages, exit codes, processes."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from detectron2.modeling import build_model
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.structures import WindowMask
+from tests.helpers import program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "convert_modal_to_amodal.py"
@@ -19,10 +19,7 @@ TINY = ["MODEL.PCNET_M.WIDTH", "0.25", "INPUT.INSTANCE_CROP.SIZE", "32"]
 
 @pytest.fixture(scope="module")
 def main():
-    spec = importlib.util.spec_from_file_location("convert_modal_to_amodal", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return program_of(TOOL).main
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from PIL import Image
 from deocclusion_d2.decomposition import job, load_layered_scene, open_masks
 from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.structures import WindowMask
-from tests.helpers import leave_over
+from tests.helpers import leave_over, program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 40, 60
@@ -22,10 +21,7 @@ CONFIG = str(ROOT / "configs" / "quick_schedules" / "pcnet_m_kitti_mots_quick.ya
 
 @pytest.fixture(scope="module")
 def deocclude():
-    spec = importlib.util.spec_from_file_location("deocclude", ROOT / "tools" / "deocclude.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return program_of(ROOT / "tools" / "deocclude.py").main
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The tool as a user meets it: arguments, messages, exit codes, files."""
 
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -14,17 +13,14 @@ from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.editing.html_page import scene_page
 from deocclusion_d2.files import file_sha256
 from tests.editing.scenes import row_of_cars
-from tests.helpers import leave_over
+from tests.helpers import leave_over, program_of
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "edit_scene.py"
 
 
 @pytest.fixture(scope="module")
 def main():
-    spec = importlib.util.spec_from_file_location("edit_scene", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return program_of(TOOL).main
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from deocclusion_d2.conversion import ConversionJob, convert
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.systems.pcnet_m import prior_fitting
 from deocclusion_d2.systems.pcnet_m.ordering_prior import OrderingPrior
-from tests.helpers import box_mask, rule_model
+from tests.helpers import box_mask, program_of, rule_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs/pcnet_m_kins.yaml"
@@ -29,10 +28,7 @@ H, W, COUNT = 40, 60, 30
 @pytest.fixture(scope="module")
 def tool():
     path = ROOT / "tools" / "fit_ordering_prior.py"
-    spec = importlib.util.spec_from_file_location("fit_ordering_prior", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return program_of(path).main
 
 
 @pytest.fixture

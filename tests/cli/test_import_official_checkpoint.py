@@ -1,6 +1,5 @@
 """The tool as a user meets it: files in both layouts, what is printed, what is refused."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from deocclusion_d2.config import load_config
 from deocclusion_d2.inference import load_model
 from deocclusion_d2.modeling.released import Module, NetworkShape, ReleasedLayout
 from deocclusion_d2.systems import Network, System, systems
-from tests.helpers import random_model
+from tests.helpers import program_of, random_model
 from tests.released import to_official
 from tests.systems.pcnet_c.test_partial_conv_unet import small_network
 
@@ -22,10 +21,7 @@ TOOL = ROOT / "tools" / "import_official_checkpoint.py"
 
 @pytest.fixture(scope="module")
 def main():
-    spec = importlib.util.spec_from_file_location("import_official_checkpoint", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return program_of(TOOL).main
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -22,6 +21,7 @@ from deocclusion_d2.cli import (
     visualize_training_samples,
 )
 from deocclusion_d2.errors import READER_GONE
+from tests.helpers import program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ROOT / "configs" / "quick_schedules"
@@ -99,9 +99,7 @@ SAID = {"full disk": (1, "error: No space left on device\n"), "no reader": (READ
 def test_every_tool_is_guarded_from_its_first_line_to_its_last(where, capsys):
     tools = [cli, *(importlib.import_module(f"{cli.__name__}.{m}") for m, _ in COMMANDS.values())]
     for path in sorted((ROOT / "datasets").glob("*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        tools.append(importlib.util.module_from_spec(spec))
-        spec.loader.exec_module(tools[-1])
+        tools.append(program_of(path))
     for tool in tools:
         # Help is printed before anything else is done. The guard's function is around all of it.
         ended = (ends(tool.main, ["--help"], where), capsys.readouterr().err)

@@ -1,6 +1,5 @@
 """The two drawing tools, run in this process on a small data set."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.visualization.scene import title_height
+from tests.helpers import program_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH = 60, 160
@@ -17,10 +17,7 @@ SMALL = ("--scale", "2")
 
 
 def load_tool(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program_of(ROOT / "tools" / f"{name}.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pycocotools import mask as mask_util
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.engine.train import train
+from tests.helpers import program_of
 from tests.systems.tiny import train_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,10 +36,7 @@ def test_what_is_logged_and_evaluated(config, tasks, trained):
 def predict_modal_masks(arguments: list[str]) -> None:
     """Run the tool in this process."""
     path = ROOT / "tools" / "predict_modal_masks.py"
-    spec = importlib.util.spec_from_file_location("predict_modal_masks", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(arguments)
+    program_of(path).main(arguments)
 
 
 @pytest.mark.parametrize("logit", [4.0, -4.0])

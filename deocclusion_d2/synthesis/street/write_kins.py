@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ...errors import UserError
 from ...files import whole_text_file
 from ...structures import WindowMask
-from ...workers import map_in_order
+from ...workers import map_in_order, worker_count
 from ..image_parts import ImageParts, check_image_format, write_image
 from .categories import kins_categories
 from .render import RenderedObject, RenderedScene, render_scene
@@ -142,7 +142,7 @@ def write_splits(
     output: Path,
     counts: dict[str, int],
     config: SyntheticKinsConfig,
-    processes: int = 1,
+    num_workers: int | None = 0,
     overwrite: bool = False,
     progress: bool = True,
 ) -> list[Path]:
@@ -152,7 +152,7 @@ def write_splits(
         output: see `write_split`.
         counts: split to number of images, at least one split.
         config: see `write_split`.
-        processes: see `write_split`, at least 1.
+        num_workers: see `write_split`.
         overwrite: see `write_split`.
         progress: see `write_split`.
 
@@ -160,16 +160,15 @@ def write_splits(
         Paths of the JSON files.
 
     Raises:
-        UserError: as `write_split`, or there is no split, or ``processes`` is under 1.
+        UserError: as `write_split`, or there is no split, or ``num_workers`` is below 0.
     """
     if not counts:
         raise UserError("nothing to do: no split has an image")
-    if processes < 1:
-        raise UserError(f"at least 1 process is needed, got {processes}")
+    worker_count(num_workers)
     for split, count in counts.items():
         _check(output, split, count, overwrite)
     return [
-        write_split(output, split, count, config, processes, overwrite, progress)
+        write_split(output, split, count, config, num_workers, overwrite, progress)
         for split, count in counts.items()
     ]
 
@@ -179,7 +178,7 @@ def write_split(
     split: str,
     count: int,
     config: SyntheticKinsConfig,
-    processes: int = 1,
+    num_workers: int | None = 0,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
@@ -190,7 +189,8 @@ def write_split(
         split: ``train`` or ``val``.
         count: number of images, at least 1.
         config: what to make.
-        processes: how many processes render; the result does not depend on it.
+        num_workers: processes that render, 0 for this one; the result does not depend on it. None:
+            one per core.
         overwrite: whether an existing JSON file, or an unfinished run with other settings, is
             replaced.
         progress: whether to show a progress bar.
@@ -208,7 +208,7 @@ def write_split(
     parts.open({"recipe": _RECIPE, **asdict(config)}, overwrite, images)
     target.unlink(missing_ok=True)
     work = _Images(output, split, config)
-    done = map_in_order(work, range(count), processes if min(processes, count) > 1 else 0)
+    done = map_in_order(work, range(count), worker_count(num_workers, parts=count))
     for _ in tqdm(done, total=count, desc=split, unit="image", disable=not progress):
         pass
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections import Counter
@@ -32,6 +31,7 @@ from deocclusion_d2.synthesis.occlusion_pairs import (
     write_pairs,
 )
 from deocclusion_d2.synthesis.occlusion_pairs.draw import Pair
+from tests.helpers import program_of
 
 H, W = 90, 120
 PROGRAM = Path(__file__).parents[3] / "datasets" / "prepare_occlusion_pairs.py"
@@ -41,10 +41,7 @@ CATEGORIES = [{"id": 1, "name": "box"}, {"id": 2, "name": "disc"}, {"id": 3, "na
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_occlusion_pairs", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program_of(PROGRAM)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ from deocclusion_d2.synthesis.shapes import (
     split_path,
     write_splits,
 )
+from tests.helpers import program_of
 
 SMALL = GenericShapesConfig(96, 128, seed=1)
 PROGRAM = Path(__file__).parents[3] / "datasets" / "prepare_generic_shapes.py"
@@ -26,10 +26,7 @@ PROGRAM = Path(__file__).parents[3] / "datasets" / "prepare_generic_shapes.py"
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_generic_shapes", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program_of(PROGRAM)
 
 
 def test_masks_and_layers_are_those_of_the_scenes(tmp_path: Path) -> None:

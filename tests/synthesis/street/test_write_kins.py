@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +19,7 @@ from deocclusion_d2.synthesis.street import (
     write_splits,
 )
 from deocclusion_d2.synthesis.street import write_kins as writer
+from tests.helpers import program_of
 
 SMALL = SyntheticKinsConfig(64, 208, seed=1)
 PROGRAM = Path(__file__).parents[3] / "datasets" / "prepare_synthetic_kins.py"
@@ -35,10 +35,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prepare_synthetic_kins", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program_of(PROGRAM)
 
 
 def test_layout_and_schema_are_those_of_kins(tmp_path: Path) -> None:
@@ -76,8 +73,8 @@ def test_layout_and_schema_are_those_of_kins(tmp_path: Path) -> None:
 
 
 def test_same_bytes_for_one_and_two_processes(tmp_path: Path) -> None:
-    write_split(tmp_path / "one", "train", 4, SMALL, processes=1, progress=False)
-    write_split(tmp_path / "two", "train", 4, SMALL, processes=2, progress=False)
+    write_split(tmp_path / "one", "train", 4, SMALL, num_workers=0, progress=False)
+    write_split(tmp_path / "two", "train", 4, SMALL, num_workers=2, progress=False)
     assert _files(tmp_path / "one") == _files(tmp_path / "two")
 
 
@@ -180,7 +177,7 @@ def test_program_writes_and_sums_up(
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--train", "-1"], ["--train", "0", "--val", "0"], ["--num-workers", "0"]]
+    "wrong", [["--train", "-1"], ["--train", "0", "--val", "0"], ["--num-workers", "-1"]]
 )
 def test_program_explains_wrong_arguments_in_one_line(
     tmp_path: Path, program: ModuleType, capsys: pytest.CaptureFixture[str], wrong: list[str]
