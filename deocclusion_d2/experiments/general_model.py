@@ -52,7 +52,7 @@ class GeneralModelSettings:
 
     coco: tuple[Path, ...]
     street_images: int = 1000
-    shape_scenes: int = 400
+    shape_scenes: int = 800
     seed: int = 0
     opts: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
