@@ -1,0 +1,67 @@
+"""Amodal-VAE: "Variational Amodal Object Completion" (Ling et al., NeurIPS 2020).
+
+It learns from modal masks what whole objects look like, and completes a mask without knowing what
+hides it. Its result is a distribution: wide where much is hidden.
+
+| paper | here |
+|---|---|
+| encoders, decoder (supplement, Sec. 3.2) | ``network.py`` |
+| spatial transformer | ``transformer.py`` |
+| the annealed weight of the KL term (Sec. 3.1), the losses | ``losses.py`` |
+| a training sample | ``mapper.py`` |
+| completion: the mode, thresholded (Sec. 1) | ``steps.py`` |
+
+No code was released, and the channel widths stand in a figure: where the text is silent, the
+docstrings say what was chosen. Three stages follow each other, each with a config of its own:
+``full`` (an autoencoder of whole masks), ``partial`` (an encoder of masks that are partly hidden,
+for the same decoder), ``joint`` (decoder, that encoder, and the box of the whole object).
+"""
+
+from ..base import Network, Step, System, Training, lazily
+
+_ = lazily(__name__)
+
+_KEYS = ("CONSTRAIN", "AMODAL_THRESHOLD", "KEEP_PROBABILITY")
+
+SYSTEM = System(
+    name="amodal_vae",
+    add_config=_("config.add_config"),
+    network=Network(
+        meta_architecture="AmodalVAE",
+        model=_("network.AmodalVAE"),
+        labels="modal",
+        train_loader=_("mapper.build_train_loader"),
+    ),
+    completions={
+        "amodal_vae": Step(
+            _("steps.build_completion"),
+            keys=_KEYS,
+            text="Amodal-VAE, whatever hides the object",
+        ),
+        "amodal_vae_og": Step(
+            _("steps.build_grounded_completion"),
+            keys=_KEYS,
+            text="Amodal-VAE, inside of what the order puts in front",
+        ),
+    },
+    trainings=(
+        Training("amodal_vae_full", config="amodal_vae_full_{family}", labels="modal"),
+        Training(
+            "amodal_vae_partial",
+            config="amodal_vae_partial_{family}",
+            labels="modal",
+            starts_from="amodal_vae_full",
+        ),
+        Training(
+            "amodal_vae_joint",
+            config="amodal_vae_joint_{family}",
+            labels="modal",
+            starts_from="amodal_vae_partial",
+        ),
+    ),
+    exports={
+        "AmodalVAE": _("network.AmodalVAE"),
+        "AmodalVAEMapper": _("mapper.AmodalVAEMapper"),
+        "AmodalVAECompletion": _("steps.AmodalVAECompletion"),
+    },
+)
