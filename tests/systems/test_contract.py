@@ -210,6 +210,7 @@ def test_frozen_parts_keep_their_statistics():
 def test_crops_of_a_side_that_halves_thrice(config, tiny_kins, tmp_path, capsys):
     """They are learned from, or refused by the key."""
     odd = ("INPUT.INSTANCE_CROP.SIZE", "40", "SOLVER.MAX_ITER", "1", "DATASETS.TEST", "()")
+    odd += ("MODEL.WEIGHTS", "")  # a later stage has a former one's
     try:
         train(train_arguments(config, tiny_kins, tmp_path, *odd))
     except SystemExit:

@@ -1,0 +1,157 @@
+"""Amodal-VAE's network and its samples: sizes, stages, draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deocclusion_d2 import load_config
+from deocclusion_d2.data.instance_table import InstanceTable
+from deocclusion_d2.data.samplers import ErasingSettings
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.structures import WindowMask
+from deocclusion_d2.systems.amodal_vae.mapper import AmodalVAEMapper
+from deocclusion_d2.systems.amodal_vae.network import AmodalVAE, active_latents
+from deocclusion_d2.systems.amodal_vae.transformer import box_from
+
+
+def batch_of(count: int = 3, size: int = 8) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    masks = (torch.rand(count, size, size, generator=generator) < 0.5).to(torch.uint8)
+    return {
+        "partial": masks * 255,
+        "full": masks,
+        "box": torch.zeros(count, 4),
+        "framed": masks.repeat_interleave(2, 1).repeat_interleave(2, 2),
+    }
+
+
+def small(stage: str, **options) -> AmodalVAE:
+    torch.manual_seed(0)
+    return AmodalVAE(stage=stage, size=8, latent=6, width=0.25, **options)
+
+
+def test_the_paper_s_size():
+    """Multiply-adds and parameters of the fact sheet's table: encoder 2.3 M, 64 numbers of code."""
+    model = AmodalVAE()
+    assert sum(p.numel() for p in model.full_encoder.parameters()) == pytest.approx(2.3e6, rel=0.03)
+    found = model.eval()({"partial": torch.zeros(2, 28, 28, dtype=torch.uint8)})
+    assert found["probability"].shape == (2, 28, 28) and found["box"].shape == (2, 4)
+
+
+def test_the_weight_follows_the_steps_and_lies_in_the_checkpoint():
+    model = small("full", kl=(0.0, 1.0, 0.5, 1)).train()
+    losses = [model(batch_of())["loss_kl"].item() for _ in range(3)]
+    assert losses[0] == losses[1] == 0 and losses[2] > 0  # 1 - 0.5 ** max(0, t - 1)
+    again = small("full")
+    again.load_state_dict(model.state_dict())
+    assert int(again.steps) == 3
+
+
+@pytest.mark.parametrize(
+    ("stage", "learnt"),
+    [
+        ("full", {"full_encoder", "decoder"}),
+        ("partial", {"partial_encoder"}),
+        ("joint", {"partial_encoder", "decoder", "transformer"}),
+    ],
+)
+def test_a_stage_changes_its_parts_alone(stage: str, learnt: set[str]):
+    """Parameters and statistics of batch norms; every part that learns has a gradient."""
+    model = small(stage).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    losses = model(batch_of())
+    sum(losses.values()).backward()
+    parts = {n.split(".")[0] for n, p in model.named_parameters() if p.grad is not None}
+    assert parts == learnt
+    moved = {
+        n.split(".")[0] for n, v in model.state_dict().items() if not torch.equal(v, before[n])
+    }
+    assert moved - {"steps"} <= learnt
+
+
+def test_samples_spread_as_the_posterior_says():
+    """Without noise they are the mode; the same noise for all, so neighbours do not matter."""
+    model = small("joint").eval()
+    batch = batch_of()
+    mode = model(batch)["probability"]
+    still = model.samples(batch, torch.zeros(2, 6))
+    assert still.shape == (3, 2, 8, 8)
+    assert torch.allclose(still, mode[:, None].expand_as(still), atol=1e-6)
+    noise = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    drawn = model.samples(batch, noise)
+    alone = model.samples({"partial": batch["partial"][1:2]}, noise)
+    assert torch.allclose(drawn[1:2], alone, atol=1e-5)
+    assert (drawn[:, 0] - drawn[:, 1]).abs().max() > 1e-3
+
+
+def test_active_latents():
+    deviation = torch.tensor([[0.1, 0.89, 0.91, 1.0]])
+    assert active_latents(2 * deviation.log()) == 2
+
+
+def mapper_of(masks: list[WindowMask], height: int = 60, width: int = 80, **options):
+    annotations = [
+        {
+            "id": row,
+            "dataset_category_id": 1,
+            "modal_segmentation": mask.to_rle(height, width),
+        }
+        for row, mask in enumerate(masks)
+    ]
+    record = {"file_name": "a", "image_id": 1, "height": height, "width": width}
+    table = InstanceTable([{**record, "annotations": annotations}])
+    settings = ErasingSettings(patch_size=64)
+    return AmodalVAEMapper(instances=table, settings=settings, seed=0, size=16, **options)
+
+
+def test_samples_of_whole_objects_alone():
+    """Two that touch are erasers, not targets."""
+    alone = WindowMask.filled((5, 5, 25, 20))
+    pair = [WindowMask.filled((40, 5, 50, 20)), WindowMask.filled((50, 5, 60, 20))]
+    mapper = mapper_of([pair[0], alone, pair[1]])
+    assert len(mapper) == 1
+    with pytest.raises(UserError, match="every instance touches another one"):
+        mapper_of(pair)
+
+
+def test_a_sample_of_which_nothing_is_hidden():
+    sample = mapper_of([WindowMask.filled((5, 5, 25, 20))], unhidden_share=1.0)(
+        {"item": 0, "draw": 0}
+    )
+    assert sample["partial"].min() == 255 and sample["full"].all()
+    assert np.array_equal(sample["box"], np.zeros(4))
+    # The middle third of a frame of 32 px.
+    assert sample["framed"].shape == (32, 32)
+    assert sample["framed"].sum() == pytest.approx(32 * 32 / 9, rel=0.15)
+
+
+def test_samples_of_which_a_part_is_hidden():
+    """The whole box holds the modal one, and visible pixels lie in the whole mask."""
+    masks = [WindowMask.filled((5, 5, 25, 45)), WindowMask.filled((40, 10, 70, 30))]
+    mapper = mapper_of(masks, unhidden_share=0.0)
+    larger = 0
+    for draw in range(40):
+        sample = mapper({"item": draw % 2, "draw": draw})
+        x0, y0, x1, y1 = box_from((0, 0, 1, 1), sample["box"])
+        assert x0 <= 1e-5 and y0 <= 1e-5 and x1 >= 1 - 1e-5 and y1 >= 1 - 1e-5
+        larger += x1 - x0 > 1.02 or y1 - y0 > 1.02
+        assert set(np.unique(sample["full"])) <= {0, 1} and sample["full"].any()
+    assert larger > 5
+    one, two = (mapper({"item": 0, "draw": 7}) for _ in range(2))
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("STAGE", "all", "MODEL.AMODAL_VAE.STAGE = 'all': use one of full, partial, joint"),
+        ("PARTIAL_KL", "both", "MODEL.AMODAL_VAE.PARTIAL_KL = 'both'"),
+        ("SIZE", "30", "MODEL.AMODAL_VAE.SIZE = 30: use a multiple of 4"),
+    ],
+)
+def test_keys_that_make_no_sense(key: str, value: str, message: str):
+    cfg = load_config("amodal_vae_full_kins_quick", [f"MODEL.AMODAL_VAE.{key}", value])
+    with pytest.raises(UserError, match=message):
+        AmodalVAE.from_config(cfg)
