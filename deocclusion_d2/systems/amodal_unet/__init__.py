@@ -17,6 +17,9 @@ SYSTEM = System(
         labels="amodal",
         train_loader=_("mapper.build_train_loader"),
     ),
+    orderings={
+        "amodal_unet": Step(_("steps.build_ordering"), text="which AmodalUNet's masks grow less")
+    },
     completions={
         "amodal_unet": Step(
             _("steps.build_completion"),

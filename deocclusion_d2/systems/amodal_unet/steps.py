@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ...inference.completion_ordering import CompletionOrdering
 from ...inference.network_runner import NetworkRunner, Sample
-from ...inference.steps import NetworkStep, constrains, describe_network, patch_arguments
+from ...inference.steps import NetworkStep, constrains, describe_network, dilation, patch_arguments
 from ...structures import Deocclusion, OcclusionGraph, Scene, SquareCrop
 
 # Probability above which a pixel belongs to an amodal mask.
@@ -73,6 +74,11 @@ class SupervisedCompletion(NetworkStep):
                     "modal_mask": square.resize_bilinear(mask, self.patch_size),
                     "category_id": np.asarray(scene.category_ids[i], dtype=np.int64),
                 }
+
+
+def build_ordering(cfg, runner: NetworkRunner) -> CompletionOrdering:
+    """The ordering "amodal_unet"."""
+    return CompletionOrdering(build_completion(cfg, runner), dilation=dilation(cfg))
 
 
 def build_completion(cfg, runner: NetworkRunner) -> SupervisedCompletion:

@@ -32,6 +32,13 @@ SYSTEM = System(
         labels="modal",
         train_loader=_("mapper.build_train_loader"),
     ),
+    orderings={
+        "amodal_vae": Step(
+            _("steps.build_ordering"),
+            keys=("AMODAL_THRESHOLD",),
+            text="which of Amodal-VAE's masks grow less",
+        )
+    },
     completions={
         "amodal_vae": Step(
             _("steps.build_completion"),

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import torch
 
+from ...inference.completion_ordering import CompletionOrdering
 from ...inference.network_runner import NetworkRunner, Sample
-from ...inference.steps import NetworkStep, constrains
+from ...inference.steps import NetworkStep, constrains, dilation
 from ...structures import Deocclusion, OcclusionGraph, ProbabilityMap, Scene, WindowMask
 from ...structures.window_mask import union
 from .mapper import soft_crop
@@ -145,6 +146,11 @@ def build_completion(cfg, runner: NetworkRunner) -> AmodalVAECompletion:
 def build_grounded_completion(cfg, runner: NetworkRunner) -> AmodalVAECompletion:
     """The completion "amodal_vae_og"."""
     return _build(cfg, runner, grounded=True)
+
+
+def build_ordering(cfg, runner: NetworkRunner) -> CompletionOrdering:
+    """The ordering "amodal_vae"."""
+    return CompletionOrdering(_build(cfg, runner, grounded=False), dilation=dilation(cfg))
 
 
 def _build(cfg, runner: NetworkRunner, grounded: bool) -> AmodalVAECompletion:
