@@ -65,30 +65,31 @@ class _Views:
     Attributes:
         box: (x0, y0, x1, y1) around the views; it may go beyond the image.
         total: (h, w) float32, their sum.
-        count: (h, w) float32, how many views hold a pixel.
+        count: how many views there are.
     """
 
     box: Box
     total: np.ndarray
-    count: np.ndarray
+    count: int
 
     @classmethod
     def of(cls, square: SquareCrop, patch: np.ndarray) -> _Views:
         """One view."""
-        total = square.paste_values(patch)
-        return cls(square.box, total, np.ones_like(total))
+        return cls(square.box, square.paste_values(patch), 1)
 
     def __add__(self, other: _Views) -> _Views:
         box = box_around([self.box, other.box])
-        total, count = (
-            sum(crop_window(getattr(v, name), v.box[0], v.box[1], box) for v in (self, other))
-            for name in ("total", "count")
-        )
-        return _Views(box, total, count)
+        total = sum(crop_window(v.total, v.box[0], v.box[1], box) for v in (self, other))
+        return _Views(box, total, self.count + other.count)
 
     def mean(self) -> np.ndarray:
-        """(h, w) float32: the mean of the views that hold a pixel, 0 where none does."""
-        return self.total / np.maximum(self.count, 1)
+        """(h, w) float32: the mean of the views; one that does not hold a pixel says 0 there.
+
+        So an object grows beyond its first view only where later ones are sure: a mean over the
+        views that hold a pixel, as well as the last view alone, adds too much to objects of which
+        little is hidden.
+        """
+        return self.total / self.count
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ class PCNetCompletion(NetworkStep):
         recentre: how often an object whose completion has left the middle of its view is completed
             again, in the square of the completion. The network learns with views around whole
             objects; that of a modal box shows little of what is mostly hidden.
-        average_views: True: probabilities of the views are averaged, pixel by pixel of the image,
-            over the views that hold it. False: the last view decides.
+        average_views: True: probabilities of the views are averaged, pixel by pixel of the image;
+            a view that does not hold a pixel says 0 there. False: the last view decides.
         keep_probability: also give the probabilities under the erasers.
         beyond_image: 0, or the margin outside the image into which objects may grow that reach its
             border, as a share of the longer side of their box. Amodal masks stay inside; the whole

@@ -48,27 +48,29 @@ def test_each_view_reaches_to_the_border_of_its_square():
 
 
 def test_views_are_averaged_where_they_lie():
-    """0.1 in columns 2 to 6, 0.5 in columns 4 to 12: 0.3 where both are."""
+    """0.1 in columns 2 to 6, 0.5 in columns 4 to 12, 0 elsewhere: 0.3 where both are."""
     views = [
         _Views.of(SquareCrop(x, 0, side), np.full((4, 4), value, np.float32))
         for x, side, value in ((2, 4, 0.1), (4, 8, 0.5))
     ]
     both = views[0] + views[1]
     assert both.box == (2, 0, 12, 8)
-    assert np.allclose(both.mean()[0], [0.1] * 2 + [0.3] * 2 + [0.5] * 6)
-    assert np.allclose(both.mean()[5], [0] * 2 + [0.5] * 8)
+    assert np.allclose(both.mean()[0], [0.05] * 2 + [0.3] * 2 + [0.25] * 6)
+    assert np.allclose(both.mean()[5], [0] * 2 + [0.25] * 8)
     # A third one counts as much as either.
     assert np.allclose((both + views[1]).mean()[0, 2:4], (0.1 + 0.5 + 0.5) / 3)
 
 
-def test_averaged_views_reach_as_far():
-    """All of them are sure, so that the mean is; no former view denies what it does not hold."""
+def test_averaged_views_need_more_of_them_to_be_sure():
+    """Columns that one of n views holds have 1 / n: of two views the second's are above 0.4, of
+    three the third's are not; and the fourth view would be that of the first two."""
     scene, graph = long_scene()
-    last, mean = (
-        completion(3, average_views=average)([scene], [graph])[0].amodal_masks
-        for average in (False, True)
-    )
-    assert [m.to_rle(H, W) for m in mean] == [m.to_rle(H, W) for m in last]
+
+    def reaches(recentre: int) -> int:
+        complete = completion(recentre, average_views=True, threshold=0.4)
+        return complete([scene], [graph])[0].amodal_masks[0].box[2]
+
+    assert [reaches(n) for n in (0, 1, 2)] == [53, 67, 67]
 
 
 def test_a_view_alone_is_not_averaged():
