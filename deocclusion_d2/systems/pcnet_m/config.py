@@ -38,6 +38,3 @@ def add_config(cfg: CN) -> None:
     # How often an object whose completion has left the middle of its view is completed again, in
     # the square of the completion. 0: as in the paper.
     cfg.DEOCCLUSION.RECENTRE = 0
-    # What several views of an object make of it: "last", the completion of the last one, or "mean",
-    # the mean of their probabilities, where a view says 0 beyond its square.
-    cfg.DEOCCLUSION.VIEWS = "last"
