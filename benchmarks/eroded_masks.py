@@ -8,7 +8,7 @@ is not eroded.
 
   benchmarks/eroded_masks.py --datasets generic_shapes_val kins:photos.json --erosions 0 1 2
   benchmarks/eroded_masks.py --config-file configs/pcnet_m_kins.yaml --weights model_final.pth \\
-      --datasets kins_val DEOCCLUSION.GAP auto
+      --datasets kins_val --opts DEOCCLUSION.GAP auto
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--config-file", metavar="YAML", help="(default: that of the weights)")
     parser.add_argument("--weights", help="(default: the network that comes with the package)")
     parser.add_argument("--method", help="a completion (default: the config's)")
-    parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE")
+    parser.add_argument(
+        "--opts", nargs=argparse.REMAINDER, default=[], metavar="KEY VALUE", help="overrides, last"
+    )
     args = parser.parse_args(argv)
     if min(args.erosions) < 0:
         raise UserError(f"--erosions {min(args.erosions)}: use 0 or more")

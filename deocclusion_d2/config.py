@@ -180,6 +180,9 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     cfg.DEOCCLUSION.CONSTRAIN = True
     # Keep how probable each pixel of a hidden region is, beside the completed masks.
     cfg.DEOCCLUSION.KEEP_PROBABILITY = False
+    # What several views of an object make of it: "last", the completion of the last one, or "mean",
+    # the mean of their probabilities, where a view says 0 beyond its square.
+    cfg.DEOCCLUSION.VIEWS = "last"
     # How far objects that reach the image's border may grow outside, as if hidden there: a margin
     # around their box, as a share of its longer side. Amodal masks stay in the image; the whole
     # objects' boxes are given beside them. 0: nothing lies outside, as in the paper.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,9 @@ class MergedShards:
                 elif index.entry_images[image] is None:
                     continue
                 else:
-                    record = asdict(index.entry_images[image])
-                    del record["assumed"]
+                    info = index.entry_images[image]
+                    keys = ("id", "height", "width", "file_name")
+                    record = {key: getattr(info, key) for key in keys}
                 if image in entries:
                     entry = index.read_annotation(file, entries[image])
                     record.update(index.format.about_image(entry))

@@ -186,7 +186,7 @@ class _Look:
                 survey.note("duplicates", locate(image.info, scene.instance_ids[row]))
                 survey.duplicate_pixels += masks[row].area
         survey.touching_instances += len(set(chain.from_iterable(neighbour_pairs(masks))))
-        survey.census += GapCensus.of_scene(masks)
+        survey.census += GapCensus.of_scene(masks, scene.scores is not None)
         if self.with_example:
             found = _example(image)
             if found and (survey.example is None or found.contact > survey.example.contact):

@@ -67,7 +67,10 @@ class RequestCalibration:
 
 def gap_census(scenes: Iterable[Scene]) -> GapCensus:
     """What lies between the modal masks of scenes, as they were given."""
-    return sum((GapCensus.of_scene(scene.modal_masks) for scene in scenes), GapCensus.empty())
+    return sum(
+        (GapCensus.of_scene(s.modal_masks, s.scores is not None) for s in scenes),
+        GapCensus.empty(),
+    )
 
 
 def chosen_scenes(count: int) -> list[int]:

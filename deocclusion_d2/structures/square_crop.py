@@ -158,6 +158,19 @@ class SquareCrop:
         """As ``paste``, with the pixels outside the image."""
         return WindowMask.from_array(_resize_cut(patch, self.side), self.x0, self.y0)
 
+    def paste_values(self, patch: np.ndarray) -> np.ndarray:
+        """A patch at the pixels of its square, also of those outside the image, bilinearly.
+
+        Args:
+            patch: (S, S) float32.
+
+        Returns:
+            (side, side) float32; at the top left is pixel (x0, y0) of the image.
+        """
+        if patch.shape == (self.side, self.side):
+            return patch
+        return cv2.resize(patch, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+
     def paste_probability(
         self, patch: np.ndarray, height: int, width: int, where: WindowMask
     ) -> ProbabilityMap:
@@ -171,9 +184,7 @@ class SquareCrop:
         x0, y0, x1, y1 = self._inside(height, width)
         if x0 >= x1 or y0 >= y1:
             return ProbabilityMap.from_array(np.zeros((0, 0), np.float32))
-        square = patch
-        if patch.shape != (self.side, self.side):
-            square = cv2.resize(patch, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
+        square = self.paste_values(patch)
         window = square[y0 - self.y0 : y1 - self.y0, x0 - self.x0 : x1 - self.x0]
         return ProbabilityMap.from_array(window * where.crop((x0, y0, x1, y1)), x0, y0)
 

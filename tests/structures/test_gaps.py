@@ -198,3 +198,15 @@ def test_censuses_add_up_and_survive_json():
 def test_the_order_of_masks_does_not_matter():
     masks = [WindowMask.from_array(box_mask(60, 90, x, 4, x + 14, 30)) for x in (0, 16, 33, 50)]
     assert GapCensus.of_scene(masks) == GapCensus.of_scene(masks[::-1])
+
+
+def test_predicted_masks_are_two_pixels_apart_at_least():
+    """Whatever is measured; not where annotated ones are among them."""
+    pair = [WindowMask.filled((0, 0, 10, 10)), WindowMask.filled((10, 0, 20, 10))]
+    predicted, drawn = GapCensus.of_scene(pair, predicted=True), GapCensus.of_scene(pair)
+    assert (predicted.closing(), drawn.closing()) == (2, 0)
+    assert (predicted + predicted).closing() == 2 and (predicted + drawn).closing() == 0
+    assert GapCensus.empty().closing() == 0
+    assert GapCensus.from_json(predicted.to_json()).closing() == 2
+    older = {k: v for k, v in predicted.to_json().items() if k != "predicted"}
+    assert GapCensus.from_json(older).closing() == 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,28 +17,12 @@ from ...data.samplers import ErasingSettings
 from ...data.samplers.erasing import place_eraser
 from ...structures import Scene, SquareCrop, WindowMask
 from ...structures.square_crop import adaptive_side
-
-
-@dataclass(frozen=True, eq=False)
-class ErasedRegion:
-    """A part of an instance that is erased. Everything is in pixels of the image.
-
-    Attributes:
-        row: the instance's row in the scene.
-        square: the square around the instance, not shifted or scaled, as in inference.
-        visible: the instance's pixels that are left.
-        hole: its erased pixels, at least one.
-    """
-
-    row: int
-    square: SquareCrop
-    visible: WindowMask
-    hole: WindowMask
+from .regions import HiddenRegion
 
 
 def draw_erased_regions(
     scene: Scene, settings: ErasingSettings, *, min_square: float = 5.0, seed: int = 0
-) -> tuple[list[ErasedRegion], Counter[str]]:
+) -> tuple[list[HiddenRegion], Counter[str]]:
     """Erase a part of every usable instance of an image.
 
     An instance B of the same image, A itself included, is laid over A: B is scaled and mirrored as
@@ -76,7 +59,7 @@ def draw_erased_regions(
             left_out["instances that no placement erases as wanted"] += 1
             continue
         square = SquareCrop.around(mask.box, settings.enlarge)
-        regions.append(ErasedRegion(row, square, mask - hole, hole))
+        regions.append(HiddenRegion(row, square, mask - hole, hole))
     return regions, left_out
 
 

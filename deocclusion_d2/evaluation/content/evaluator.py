@@ -1,4 +1,4 @@
-"""Content completion: how near are the colours filled into erased regions to the true ones?"""
+"""Content completion: how near are the colours filled into hidden regions to the true ones?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from tabulate import tabulate
 
-from ...structures import Scene, WindowMask
+from ...structures import SceneTruth, WindowMask
 from ..base import ALL, SumEvaluator, Sums
 from .filling import NETWORK, FilledRegion, FilledScene
 
@@ -23,7 +23,10 @@ METRICS = ("L1", "L2", "PSNR", "PSNR_mean", "SSIM")
 
 
 class ContentEvaluator(SumEvaluator):
-    """Judges a ``FilledScene`` by the true pixels of its image, over the holes' pixels alone.
+    """Judges a ``FilledScene`` by the true pixels, over the holes' pixels alone.
+
+    The true pixels are the image's; where it was pasted into (``SceneTruth.image``), those of the
+    photo before.
 
     Results under ``content``, of each method; values of pixels are in [0, 1], RGB:
 
@@ -31,13 +34,13 @@ class ContentEvaluator(SumEvaluator):
     - ``PSNR``: 10 log10(1 / L2) in dB; without a key where ``L2`` is 0;
     - ``PSNR_mean``: mean over holes of each hole's own PSNR, 60 dB at most;
     - ``SSIM``: structural similarity (7 x 7 px windows, uniform weights; the mean of the three
-      channels) of the image with the hole filled to the image, mean over all pixels of all holes.
+      channels) of the photo with the hole filled to the photo, mean over all pixels of all holes.
 
     ``L1`` is the network's, ``L1-smooth``, ``L1-telea``, ``L1-navier_stokes`` and
     ``L1-mean_colour`` those of the fills without training, whichever the results hold. ``holes``
     and ``hole_pixels`` count.
 
-    Each also by the share of the instance's pixels that was erased: up to 10 %
+    Each also by the share of the instance's pixels that is hidden: up to 10 %
     (``L1-hole0-10``, ``L1-telea-hole0-10``, ...), above that up to 30 % (``-hole10-30``), and above
     30 % (``-hole30-100``).
 
@@ -57,23 +60,27 @@ class ContentEvaluator(SumEvaluator):
         """Add the images of a batch.
 
         Args:
-            inputs: dicts with ``scene`` (:class:`Scene`), which holds its image.
+            inputs: dicts with ``scene`` (:class:`Scene`), which holds its image, and ``truth``
+                (:class:`SceneTruth`) where there is one.
             outputs: one :class:`FilledScene` per input.
         """
         for record, output in zip(inputs, outputs, strict=True):
             for reason, count in output.left_out.items():
                 self.leave_out(reason, count)
+            truth: SceneTruth | None = record.get("truth")
+            has_photo = truth is not None and truth.image is not None
+            photo = truth.image if has_photo else record["scene"].image
             for filled in output.regions:
-                self._add_region(record["scene"], filled)
+                self._add_region(photo, filled)
 
-    def _add_region(self, scene: Scene, filled: FilledRegion) -> None:
+    def _add_region(self, photo: np.ndarray, filled: FilledRegion) -> None:
         all_counts, all_sums = self.parts
         hole = filled.region.hole
         pixels = hole.area
         group = hole_group(pixels, pixels + filled.region.visible.area)
-        has_ssim = min(scene.height, scene.width) >= SSIM_WINDOW
+        has_ssim = min(photo.shape[:2]) >= SSIM_WINDOW
         counts = {"holes": 1, "pixels": pixels, "ssim_pixels": pixels if has_ssim else 0}
-        true = scene.image[hole.y0 : hole.box[3], hole.x0 : hole.box[2]][hole.array]
+        true = photo[hole.y0 : hole.box[3], hole.x0 : hole.box[2]][hole.array]
         for key in (ALL, group):
             for name, count in counts.items():
                 all_counts[key, name] += count
@@ -85,7 +92,7 @@ class ContentEvaluator(SumEvaluator):
                 "PSNR_mean": min(psnr(squared), MAX_PSNR),
             }
             if has_ssim:
-                sums["SSIM"] = hole_similarity(scene.image, hole, fill) * pixels
+                sums["SSIM"] = hole_similarity(photo, hole, fill) * pixels
             for key in (ALL, group):
                 for name, value in sums.items():
                     all_sums[key, method, name] += value
@@ -118,16 +125,16 @@ class ContentEvaluator(SumEvaluator):
         return results, f"\n{text}"
 
 
-def hole_group(erased: int, total: int) -> str:
+def hole_group(hidden: int, total: int) -> str:
     """Group of a hole: ``hole0-10`` (0, 0.1], ``hole10-30`` (0.1, 0.3] or ``hole30-100``.
 
     Args:
-        erased: pixels of the hole.
+        hidden: pixels of the hole.
         total: pixels of the instance, the hole among them.
     """
-    if 10 * erased <= total:
+    if 10 * hidden <= total:
         return GROUPS[0]
-    return GROUPS[1] if 10 * erased <= 3 * total else GROUPS[2]
+    return GROUPS[1] if 10 * hidden <= 3 * total else GROUPS[2]
 
 
 def hole_errors(fill: np.ndarray, true: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Fills held-out erased regions, by a network and by fills that need no training, to be measured.
+"""Fills hidden regions, by a network and by fills that need no training, to be measured.
 
 Shape shorthand: n: pixels of a hole, row by row.
 """
@@ -17,9 +17,11 @@ from ...inference.content.holes import Hole
 from ...inference.content.opencv import FILLS
 from ...inference.content.smooth import SmoothFiller
 from ...inference.steps import require_categories, require_image
-from ...structures import Scene, WindowMask
+from ...structures import Scene, SceneTruth
 from ...structures.window_mask import intersect_boxes
-from .erased_regions import ErasedRegion, draw_erased_regions
+from .erased_regions import draw_erased_regions
+from .hidden_regions import find_hidden_regions
+from .regions import HiddenRegion
 
 # Name of the network's fill beside those of the baselines.
 NETWORK = "network"
@@ -30,20 +32,20 @@ BASELINES = (SMOOTH, *FILLS)
 
 @dataclass(frozen=True, eq=False)
 class FilledRegion:
-    """An erased region and what every method fills in.
+    """A hidden region and what every method fills in.
 
     Attributes:
-        region: what was erased.
+        region: what is filled.
         fills: method -> (n, 3) uint8 RGB, the colours of ``region.hole``'s pixels, row by row.
     """
 
-    region: ErasedRegion
+    region: HiddenRegion
     fills: dict[str, np.ndarray]
 
 
 @dataclass
 class FilledScene:
-    """The erased regions of one image, filled.
+    """The hidden regions of one image, filled.
 
     Attributes:
         regions: one for every instance that has one, in the scene's order.
@@ -55,15 +57,17 @@ class FilledScene:
 
 
 class HoleFiller:
-    """Erases a part of every instance and fills it again; see ``draw_erased_regions``.
+    """Hides a part of instances, or finds what is hidden of them, and fills it.
 
-    All methods see the same pixels: those of the image inside the instance's square that are not in
-    the hole. Results do not depend on how scenes are grouped into calls.
+    Where the photo before a paste is known (``SceneTruth.image``), the regions are those of
+    ``find_hidden_regions``, else those of ``draw_erased_regions``. All methods see the same pixels:
+    those of the image inside the instance's square that are neither in the hole nor ``taken`` by
+    another object. Results do not depend on how scenes are grouped into calls.
 
     Args:
         content: what decompositions fill holes with. None: only fills without training.
         settings: numbers of the sampler.
-        min_square, seed: see ``draw_erased_regions``.
+        min_square, seed: see ``draw_erased_regions``; hidden regions use ``min_square`` alone.
         baselines: fills beside ``content``'s, of ``BASELINES``.
     """
 
@@ -86,29 +90,28 @@ class HoleFiller:
         self.baselines = tuple(baselines)
 
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[FilledScene]:
-        """Erase and fill. All scenes share the network's batches.
+        """Hide and fill. All scenes share the network's batches.
 
         Args:
             scenes: scenes with images, or the dicts of ``SceneMapper``, so that this can stand
-                where Detectron2's evaluation loop expects a model.
+                where Detectron2's evaluation loop expects a model. Only dicts know a photo before a
+                paste (``truth``).
 
         Raises:
             UserError: a scene has no image, or a category id that the network cannot take.
         """
+        truths = [s.get("truth") if isinstance(s, dict) else None for s in scenes]
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
         require_categories(scenes, self.steps)
-        drawn = [
-            draw_erased_regions(scene, self.settings, min_square=self.min_square, seed=self.seed)
-            for scene in scenes
-        ]
+        found = [self._regions(*one) for one in zip(scenes, truths, strict=True)]
         holes = [
             _hole(scene, region)
-            for scene, (regions, _) in zip(scenes, drawn, strict=True)
+            for scene, (regions, _) in zip(scenes, found, strict=True)
             for region in regions
         ]
         windows = iter([] if self.content is None else self.content.fill(holes))
         filled = []
-        for scene, (regions, left_out) in zip(scenes, drawn, strict=True):
+        for scene, (regions, left_out) in zip(scenes, found, strict=True):
             filled_regions = []
             for region in regions:
                 fills = {}
@@ -119,31 +122,44 @@ class HoleFiller:
             filled.append(FilledScene(filled_regions, left_out))
         return filled
 
-    def _baseline_fills(self, scene: Scene, region: ErasedRegion) -> dict[str, np.ndarray]:
+    def _regions(
+        self, scene: Scene, truth: SceneTruth | None
+    ) -> tuple[list[HiddenRegion], Counter[str]]:
+        """What is filled, and why the other instances have nothing to fill."""
+        if truth is None or truth.image is None:
+            return draw_erased_regions(
+                scene, self.settings, min_square=self.min_square, seed=self.seed
+            )
+        return find_hidden_regions(
+            scene, truth, enlarge=self.settings.enlarge, min_square=self.min_square
+        )
+
+    def _baseline_fills(self, scene: Scene, region: HiddenRegion) -> dict[str, np.ndarray]:
         box = intersect_boxes(region.square.box, (0, 0, scene.width, scene.height))
         x0, y0, x1, y1 = box
+        whole = _hole(scene, region)
+        seen, visible = whole.sources(box)
         hole = region.hole.crop(box)
-        erased = require_image(scene)[y0:y1, x0:x1].copy()
-        erased[hole] = 0
-        visible = region.visible.crop(box)
+        known = whole.image[y0:y1, x0:x1].copy()
+        known[~seen] = 0
         fills = {}
         for name in self.baselines:
             if name == SMOOTH:
-                # What was erased ends sharply: the colours at its border are the object's own.
-                (window,) = SmoothFiller(inset=0).fill([_hole(scene, region)])
+                # Erased or pasted, it ends sharply: the colours at its border are the object's own.
+                (window,) = SmoothFiller(inset=0).fill([whole])
                 fills[name] = window[region.hole.array]
             else:
-                fills[name] = FILLS[name](erased, hole, visible)[hole]
+                fills[name] = FILLS[name](known, ~seen, visible)[hole]
         return fills
 
 
-def _hole(scene: Scene, region: ErasedRegion) -> Hole:
-    """An erased region as content completion takes it: all around it may be looked at."""
+def _hole(scene: Scene, region: HiddenRegion) -> Hole:
+    """A hidden region as content completion takes it."""
     return Hole(
         require_image(scene),
         missing=region.hole,
         visible=region.visible,
-        taken=WindowMask.empty(),
+        taken=region.taken,
         square=region.square,
         category_id=int(scene.category_ids[region.row]),
     )

@@ -49,7 +49,8 @@ class BankSettings:
         fill: least share of its box that it fills.
         apart: pixels of other masks that are so near, or nearer, are not allowed, in pixels.
         min_objects: classes with fewer complete objects are left out: uniform classes would use
-            one object thousands of times.
+            one object thousands of times. So are those with all of them in one photo: none could be
+            pasted over another.
     """
 
     box_overlap: float = 0.05
@@ -136,13 +137,17 @@ class Bank:
             left_out += reasons
             for found in objects:
                 by_class.setdefault(found.category_id, []).append(found)
-        small = [key for key, of in by_class.items() if len(of) < settings.min_objects]
+        small = [
+            key
+            for key, of in by_class.items()
+            if len(of) < settings.min_objects or len({o.record for o in of}) < 2
+        ]
         for key in small:
             left_out["class too small"] += len(by_class.pop(key))
         if not by_class:
             told = ", ".join(f"{count} {reason}" for reason, count in left_out.most_common())
             raise UserError(
-                f"no class has {settings.min_objects} complete objects (left out: "
+                f"no class has {settings.min_objects} complete objects in two photos (left out: "
                 f"{told or 'nothing, for there is no annotation'})"
             )
         ordered = {reason: left_out[reason] for reason in REASONS if left_out[reason]}

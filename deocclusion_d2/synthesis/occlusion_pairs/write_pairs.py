@@ -29,6 +29,8 @@ from .compose import MAX_OBJECTS, Composition, paste
 from .draw import PairSettings, PairSource
 
 MAX_IMAGES = 10_000_000
+_DESCRIPTION = "Pasted pairs of complete objects with exact amodal masks"
+_HEAD = 200  # bytes of a JSON in which its description lies
 _RECIPE = 1  # changes when the same seed gives other images
 
 
@@ -156,8 +158,15 @@ def check_request(output: Path, count: int, overwrite: bool) -> None:
     """What ``write_pairs`` refuses whatever the bank holds. Raises UserError."""
     if not 1 <= count <= MAX_IMAGES:
         raise UserError(f"--num-images must be 1 to {MAX_IMAGES}, got {count}")
-    if json_path(output).exists() and not overwrite:
-        raise UserError(f"{json_path(output)} exists; give --overwrite to replace it")
+    target = json_path(output)
+    if not target.exists():
+        return
+    if not overwrite:
+        raise UserError(f"{target} exists; give --overwrite to replace it")
+    # Somebody's annotations may have that name too.
+    with target.open("rb") as file:
+        if _DESCRIPTION.encode() not in file.read(_HEAD):
+            raise UserError(f"{target} holds no pasted pairs: name another folder as --output")
 
 
 def write_pairs(
@@ -202,7 +211,7 @@ def write_pairs(
     for _ in tqdm(done, total=count, desc="pairs", unit="image", disable=not progress):
         pass
     info = {
-        "description": "Pasted pairs of complete objects with exact amodal masks",
+        "description": _DESCRIPTION,
         **asdict(config),
         **about,
     }

@@ -1,4 +1,4 @@
-"""PCNet-C's content completion (Sec. 3.4, eq. 5), and its measure on held-out erased regions."""
+"""PCNet-C's content completion (Sec. 3.4, eq. 5), and its measure on erased and hidden regions."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def build_content(cfg, runner: NetworkRunner) -> ContentCompletion:
 
 
 def build_hole_filler(cfg, model: InstanceNetwork | None = None) -> HoleFiller:
-    """What fills erased holes with a config's PCNet-C; see ``ContentCompletion.from_config``."""
+    """What fills holes to be judged by a PCNet-C; see ``ContentCompletion.from_config``."""
     return HoleFiller(
         ContentCompletion.from_config(cfg, model),
         ErasingSettings.from_config(cfg),

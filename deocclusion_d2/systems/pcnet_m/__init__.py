@@ -29,6 +29,7 @@ _ = lazily(__name__)
 _COMPLETION_KEYS = (
     "AMODAL_THRESHOLD",
     "RECENTRE",
+    "VIEWS",
     "KEEP_PROBABILITY",
     "CONSTRAIN",
     "BEYOND_IMAGE",

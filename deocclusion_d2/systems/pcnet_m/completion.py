@@ -18,7 +18,7 @@ from ...structures import (
     SquareCrop,
     WindowMask,
 )
-from ...structures.window_mask import union
+from ...structures.window_mask import Box, box_around, crop_window, union
 from .patch_completer import Completed, Patch, PatchCompleter, Unreduced
 
 # A view whose centre or side is farther from the completed object's own square than this, in sides,
@@ -58,6 +58,40 @@ def region_beyond(
     return beyond if touched else WindowMask.empty()
 
 
+@dataclass(frozen=True, eq=False)
+class _Views:
+    """Probabilities of one or several views of an object, at the pixels of the image.
+
+    Attributes:
+        box: (x0, y0, x1, y1) around the views; it may go beyond the image.
+        total: (h, w) float32, their sum.
+        count: how many views there are.
+    """
+
+    box: Box
+    total: np.ndarray
+    count: int
+
+    @classmethod
+    def of(cls, square: SquareCrop, patch: np.ndarray) -> _Views:
+        """One view."""
+        return cls(square.box, square.paste_values(patch), 1)
+
+    def __add__(self, other: _Views) -> _Views:
+        box = box_around([self.box, other.box])
+        total = sum(crop_window(v.total, v.box[0], v.box[1], box) for v in (self, other))
+        return _Views(box, total, self.count + other.count)
+
+    def mean(self) -> np.ndarray:
+        """(h, w) float32: the mean of the views; one that does not hold a pixel says 0 there.
+
+        So an object grows beyond its first view only where later ones are sure: a mean over the
+        views that hold a pixel, as well as the last view alone, adds too much to objects of which
+        little is hidden.
+        """
+        return self.total / self.count
+
+
 @dataclass(frozen=True)
 class _Job:
     """An instance to complete: its scene and row, the view, and what may hide it.
@@ -66,6 +100,7 @@ class _Job:
         eraser: other instances, and the region beyond the image.
         beyond: the latter alone.
         is_hidden: whether there are other instances.
+        before: what former views have shown, where views are averaged.
     """
 
     scene: int
@@ -74,6 +109,7 @@ class _Job:
     eraser: WindowMask
     beyond: WindowMask
     is_hidden: bool
+    before: _Views | None = None
 
 
 class PCNetCompletion(NetworkStep):
@@ -92,6 +128,8 @@ class PCNetCompletion(NetworkStep):
         recentre: how often an object whose completion has left the middle of its view is completed
             again, in the square of the completion. The network learns with views around whole
             objects; that of a modal box shows little of what is mostly hidden.
+        average_views: True: probabilities of the views are averaged, pixel by pixel of the image;
+            a view that does not hold a pixel says 0 there. False: the last view decides.
         keep_probability: also give the probabilities under the erasers.
         beyond_image: 0, or the margin outside the image into which objects may grow that reach its
             border, as a share of the longer side of their box. Amodal masks stay inside; the whole
@@ -110,6 +148,7 @@ class PCNetCompletion(NetworkStep):
         dilation: int = 0,
         constrain: bool = True,
         recentre: int = 0,
+        average_views: bool = False,
         keep_probability: bool = False,
         beyond_image: float = 0.0,
         description: Mapping[str, Any] | None = None,
@@ -122,6 +161,7 @@ class PCNetCompletion(NetworkStep):
         self.dilation = dilation
         self.constrain = constrain
         self.recentre = recentre
+        self.average_views = average_views and recentre > 0
         self.keep_probability = keep_probability
         self.beyond_image = beyond_image
 
@@ -144,7 +184,7 @@ class PCNetCompletion(NetworkStep):
         jobs: Iterable[_Job] = self._first_views(scenes, graphs)
         for views_left in range(self.recentre, -1, -1):
             again: list[_Job] = []
-            for job, whole, probability in self._complete(scenes, jobs):
+            for job, whole, probability, seen in self._complete(scenes, jobs):
                 result = results[job.scene]
                 result.amodal_masks[job.row] = self._inside(scenes[job.scene], job, whole)
                 if result.probabilities is not None:
@@ -153,7 +193,7 @@ class PCNetCompletion(NetworkStep):
                     result.unclipped_boxes[job.row] = whole.box
                 square = SquareCrop.around(whole.box, self.enlarge)
                 if views_left and not _nearly_same(job.square, square):
-                    again.append(replace(job, square=square))
+                    again.append(replace(job, square=square, before=seen))
             jobs = again
         return results
 
@@ -178,8 +218,8 @@ class PCNetCompletion(NetworkStep):
 
     def _complete(
         self, scenes: Sequence[Scene], jobs: Iterable[_Job]
-    ) -> Iterator[tuple[_Job, WindowMask, ProbabilityMap | None]]:
-        """Each job with its amodal mask, and its probabilities where they are kept.
+    ) -> Iterator[tuple[_Job, WindowMask, ProbabilityMap | None, _Views | None]]:
+        """Each job with its amodal mask, its probabilities where they are kept, and its views.
 
         The mask goes on outside the image where the job's eraser does.
         """
@@ -191,23 +231,43 @@ class PCNetCompletion(NetworkStep):
                 under_way.append(job)
                 yield self._patch(scenes[job.scene], job)
 
-        reduce = Unreduced() if self.keep_probability else Completed(self.threshold)
+        whole_patch = self.keep_probability or self.average_views
+        reduce = Unreduced() if whole_patch else Completed(self.threshold)
         for patch in self.runner.run(patches(), reduce, under_eraser_only=self.constrain):
             job = under_way.popleft()
             scene = scenes[job.scene]
             size = (scene.height, scene.width)
-            probability = None
-            if self.keep_probability:
-                if job.is_hidden:
+            seen = _Views.of(job.square, patch) if self.average_views else None
+            if job.before is not None:
+                seen = job.before + seen
+                amodal, probability = self._of_views(scene, job, seen)
+            else:
+                probability = None
+                if self.keep_probability and job.is_hidden:
                     probability = job.square.paste_probability(patch, *size, job.eraser)
-                # As torch compares: in the network's precision.
-                patch = patch > np.float32(self.threshold)
-            amodal = job.square.paste(patch, *size)
-            if not job.beyond.is_empty:
-                amodal = amodal | (job.square.paste_whole(patch) & job.beyond)
+                if whole_patch:
+                    # As torch compares: in the network's precision.
+                    patch = patch > np.float32(self.threshold)
+                amodal = job.square.paste(patch, *size)
+                if not job.beyond.is_empty:
+                    amodal = amodal | (job.square.paste_whole(patch) & job.beyond)
             if self.constrain:
                 amodal = scene.modal_masks[job.row] | (amodal & job.eraser)
-            yield job, amodal, probability
+            yield job, amodal, probability, seen
+
+    def _of_views(
+        self, scene: Scene, job: _Job, seen: _Views
+    ) -> tuple[WindowMask, ProbabilityMap | None]:
+        """Completion and probabilities of an object that was looked at several times."""
+        mean = seen.mean()
+        x0, y0, _, _ = seen.box
+        inside = WindowMask.filled((0, 0, scene.width, scene.height))
+        allowed = inside if job.beyond.is_empty else inside | job.beyond
+        amodal = WindowMask.from_array(mean > np.float32(self.threshold), x0, y0) & allowed
+        if not (self.keep_probability and job.is_hidden):
+            return amodal, None
+        where = (job.eraser & inside).crop(seen.box)
+        return amodal, ProbabilityMap.from_array(mean * where, x0, y0)
 
     def _inside(self, scene: Scene, job: _Job, whole: WindowMask) -> WindowMask:
         """What of a completed object lies in the image."""

@@ -14,6 +14,8 @@ from .patch_completer import PatchCompleter
 
 # Farther out the view of an object shows nothing of it.
 _LARGEST_MARGIN = 2.0
+# ``DEOCCLUSION.VIEWS``.
+_LAST, _MEAN = "last", "mean"
 
 
 def build_dual_completion(cfg, runner: PatchCompleter) -> DualCompletion:
@@ -59,6 +61,7 @@ def _completion(cfg, runner: PatchCompleter, grounded: bool) -> PCNetCompletion:
         dilation=dilation(cfg),
         constrain=constrains(cfg),
         recentre=recentre(cfg),
+        average_views=averages_views(cfg),
         keep_probability=cfg.DEOCCLUSION.KEEP_PROBABILITY,
         beyond_image=beyond_image(cfg),
         description=describe(cfg, runner),
@@ -69,7 +72,7 @@ def _completion(cfg, runner: PatchCompleter, grounded: bool) -> PCNetCompletion:
 def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
     """What decides the result of either step; one description, as they share the network.
 
-    Without a prior, or growth beyond the image, it is as before there were any.
+    Without a prior, averaged views or growth beyond the image, it is as before there were any.
     """
     beyond = beyond_image(cfg)
     prior = ordering_prior(cfg)
@@ -80,6 +83,7 @@ def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
         "order_threshold": cfg.DEOCCLUSION.ORDER_THRESHOLD,
         "amodal_threshold": cfg.DEOCCLUSION.AMODAL_THRESHOLD,
         "recentre": recentre(cfg),
+        **({"views": _MEAN} if averages_views(cfg) else {}),
         "mutual_share": cfg.DEOCCLUSION.MUTUAL_SHARE,
         "mutual_difference": cfg.DEOCCLUSION.MUTUAL_DIFFERENCE,
         **({"ordering_prior": described} if described else {}),
@@ -91,6 +95,17 @@ def describe(cfg, runner: PatchCompleter) -> dict[str, Any]:
 def recentre(cfg) -> int:
     """Further views of an object; the paper's protocol has one view."""
     return 0 if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.RECENTRE
+
+
+def averages_views(cfg) -> bool:
+    """Whether several views of an object are averaged.
+
+    Raises:
+        UserError: DEOCCLUSION.VIEWS is neither "last" nor "mean".
+    """
+    if cfg.DEOCCLUSION.VIEWS not in (_LAST, _MEAN):
+        raise UserError(f"DEOCCLUSION.VIEWS = {cfg.DEOCCLUSION.VIEWS!r}: use {_LAST} or {_MEAN}")
+    return cfg.DEOCCLUSION.VIEWS == _MEAN and recentre(cfg) > 0
 
 
 def beyond_image(cfg) -> float:

@@ -18,9 +18,9 @@ from deocclusion_d2.evaluation.content import (
     ContentEvaluator,
     FilledRegion,
     FilledScene,
+    HiddenRegion,
     HoleFiller,
 )
-from deocclusion_d2.evaluation.content.erased_regions import ErasedRegion
 from deocclusion_d2.evaluation.content.evaluator import GROUPS, hole_group, hole_similarity
 from deocclusion_d2.structures import SquareCrop, WindowMask
 from tests.helpers import box_mask, scene_of
@@ -33,7 +33,7 @@ def rect(x0, y0, x1, y1):
 
 
 def region(hole, visible):
-    return ErasedRegion(0, SquareCrop(0, 0, W), visible, hole)
+    return HiddenRegion(0, SquareCrop(0, 0, W), visible, hole)
 
 
 def record(image):

@@ -133,9 +133,24 @@ def test_the_bank():
     assert next(complete_objects(records[0], settings, {100}))[1] == "rejected by id"
 
 
+def test_classes_of_one_photo():
+    """Its objects could hide none of their own class: they are in the host."""
+    one = record_of(filled(10, 10, 80, 80), filled(150, 10, 220, 80))
+    other = record_of(filled(10, 10, 80, 80))
+    settings = BankSettings(min_objects=1)
+    for annotation in one["annotations"]:
+        annotation["dataset_category_id"] = 7
+    with pytest.raises(UserError, match="left out: 3 class too small"):
+        Bank.build([one, other], settings)
+    bank = Bank.build([one, other, other], settings)
+    assert list(bank.by_class) == [1] and bank.left_out == {"class too small": 2}
+
+
 def test_refusals():
     records = [record_of(filled(10, 10, 80, 80))]
-    with pytest.raises(UserError, match="no class has 5 complete objects .left out: 1 class too"):
+    with pytest.raises(
+        UserError, match="no class has 5 complete objects in two photos .left out: 1"
+    ):
         Bank.build(records, SETTINGS)
     with pytest.raises(UserError, match="left out: nothing, for there is no annotation"):
         Bank.build([record_of()], SETTINGS)

@@ -237,6 +237,19 @@ def test_bytes_do_not_depend_on_workers_count_or_an_interruption(
         make(tmp_path / "killed", bank)
 
 
+def test_only_pairs_are_overwritten(tmp_path: Path, bank: Bank):
+    """``instances.json`` is a name that annotations of photos have too."""
+    config = PairsConfig(PairSettings(PlacementSettings(grid=2)), image_format=None)
+    theirs = tmp_path / "instances.json"
+    theirs.write_text('{"images": []}')
+    with pytest.raises(UserError, match="instances.json holds no pasted pairs: name another"):
+        write_pairs(tmp_path, 2, bank, config, {}, CATEGORIES, overwrite=True, progress=False)
+    assert theirs.read_text() == '{"images": []}'
+    theirs.unlink()
+    for _ in range(2):
+        write_pairs(tmp_path, 2, bank, config, {}, CATEGORIES, overwrite=True, progress=False)
+
+
 def test_an_unfinished_run_of_other_settings_is_not_gone_on_with(
     tmp_path: Path, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ):

@@ -48,12 +48,12 @@ def test_only_what_may_be_hidden_has_a_probability():
     assert np.all(kept.array == round(0.15 * 255))
 
 
-@pytest.mark.parametrize("recentre", [0, 2])
-def test_keeping_it_changes_no_mask(recentre):
+@pytest.mark.parametrize(("recentre", "average"), [(0, False), (2, False), (2, True)])
+def test_keeping_it_changes_no_mask(recentre, average):
     rng = np.random.default_rng(0)
     noise = torch.from_numpy(rng.random((32, 32)).astype(np.float32))
     scene, graph = hidden_scene()
-    options = {"threshold": 0.45, "recentre": recentre}
+    options = {"threshold": 0.45, "recentre": recentre, "average_views": average}
     without, kept = (completion(k, noise, **options)([scene], [graph])[0] for k in (False, True))
     assert without.probabilities is None
     assert kept.amodal_masks == without.amodal_masks and kept.amodal_masks[0].area > 16 * 24

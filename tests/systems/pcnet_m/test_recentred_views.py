@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deocclusion_d2.structures import OcclusionGraph, SquareCrop
-from deocclusion_d2.systems.pcnet_m.completion import PCNetCompletion, _nearly_same
+from deocclusion_d2.systems.pcnet_m.completion import PCNetCompletion, _nearly_same, _Views
 from deocclusion_d2.systems.pcnet_m.patch_completer import PatchCompleter
 from tests.helpers import box_mask, rule_model, scene_of
 
@@ -45,6 +45,43 @@ def test_each_view_reaches_to_the_border_of_its_square():
     # 80, then 91. Around x 20..91 lies the square from 9 with side 92; the last view, from 7 with
     # side 84, is near enough: 6 of 9.2 px off.
     assert reach(3) == reach(20) == 91
+
+
+def test_views_are_averaged_where_they_lie():
+    """0.1 in columns 2 to 6, 0.5 in columns 4 to 12, 0 elsewhere: 0.3 where both are."""
+    views = [
+        _Views.of(SquareCrop(x, 0, side), np.full((4, 4), value, np.float32))
+        for x, side, value in ((2, 4, 0.1), (4, 8, 0.5))
+    ]
+    both = views[0] + views[1]
+    assert both.box == (2, 0, 12, 8)
+    assert np.allclose(both.mean()[0], [0.05] * 2 + [0.3] * 2 + [0.25] * 6)
+    assert np.allclose(both.mean()[5], [0] * 2 + [0.25] * 8)
+    # A third one counts as much as either.
+    assert np.allclose((both + views[1]).mean()[0, 2:4], (0.1 + 0.5 + 0.5) / 3)
+
+
+def test_averaged_views_need_more_of_them_to_be_sure():
+    """Columns that one of n views holds have 1 / n: of two views the second's are above 0.4, of
+    three the third's are not; and the fourth view would be that of the first two."""
+    scene, graph = long_scene()
+
+    def reaches(recentre: int) -> int:
+        complete = completion(recentre, average_views=True, threshold=0.4)
+        return complete([scene], [graph])[0].amodal_masks[0].box[2]
+
+    assert [reaches(n) for n in (0, 1, 2)] == [53, 67, 67]
+
+
+def test_a_view_alone_is_not_averaged():
+    """To the bit: its completion is cut in the patch, not in the image."""
+    assert not completion(0, average_views=True).average_views
+    scene, graph = long_scene()
+    alone, averaged = (
+        completion(0, average_views=average, threshold=0.3)([scene], [graph])[0].amodal_masks
+        for average in (False, True)
+    )
+    assert alone == averaged
 
 
 def test_a_view_that_fits_is_kept():
