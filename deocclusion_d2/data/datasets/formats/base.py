@@ -223,10 +223,7 @@ class AnnotationFormat(ABC):
             check_pixels(*size)
         except InvalidAnnotation as error:
             raise InvalidAnnotation(f"{where}: {error}") from None
-        source_image = raw_image.get("source_image", "")
-        if not isinstance(source_image, str):
-            raise InvalidAnnotation(f"{where}: 'source_image' is {shown(source_image)}, not a path")
-        return ImageInfo(image_id, *size, file_name, source_image, tuple(assumed))
+        return ImageInfo(image_id, *size, file_name, assumed=tuple(assumed))
 
     def is_told_by(self, info: Mapping) -> bool:
         """Whether a document's ``info`` says that it is of this format, whatever its keys show."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
+from ..segmentation import InvalidAnnotation, shown
 from .base import CocoStyleFormat, ImageInfo, register_format
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,16 @@ class PseudoAmodal(CocoStyleFormat):
 
     def is_told_by(self, info: Mapping) -> bool:
         return isinstance(info.get("deocclusion"), Mapping)
+
+    def images_of(self, raw_image: Mapping) -> ImageInfo:
+        image = super().images_of(raw_image)
+        source = raw_image.get("source_image")
+        if source is not None and not isinstance(source, str):
+            raise InvalidAnnotation(
+                f"image {shown(image.id)} ({image.file_name}): 'source_image' is {shown(source)}, "
+                "not a path"
+            )
+        return replace(image, source_image=source or "")
 
     def open_document(
         self, document: object, image_root: str, json_file: str
