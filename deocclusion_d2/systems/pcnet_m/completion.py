@@ -18,7 +18,7 @@ from ...structures import (
     SquareCrop,
     WindowMask,
 )
-from ...structures.window_mask import Box, box_around, crop_window, union
+from ...structures.window_mask import Box, box_around, union
 from .patch_completer import Completed, Patch, PatchCompleter, Unreduced
 
 # A view whose centre or side is farther from the completed object's own square than this, in sides,
@@ -59,37 +59,34 @@ def region_beyond(
 
 
 @dataclass(frozen=True, eq=False)
-class _Views:
-    """Probabilities of one or several views of an object, at the pixels of the image.
+class _View:
+    """What a view of an object has shown.
 
     Attributes:
-        box: (x0, y0, x1, y1) around the views; it may go beyond the image.
-        total: (h, w) float32, their sum.
-        count: how many views there are.
+        square: of the view.
+        patch: (S, S) float32, its probabilities.
     """
 
-    box: Box
-    total: np.ndarray
-    count: int
+    square: SquareCrop
+    patch: np.ndarray
 
-    @classmethod
-    def of(cls, square: SquareCrop, patch: np.ndarray) -> _Views:
-        """One view."""
-        return cls(square.box, square.paste_values(patch), 1)
 
-    def __add__(self, other: _Views) -> _Views:
-        box = box_around([self.box, other.box])
-        total = sum(crop_window(v.total, v.box[0], v.box[1], box) for v in (self, other))
-        return _Views(box, total, self.count + other.count)
+def mean_of_views(views: Sequence[_View]) -> tuple[Box, np.ndarray]:
+    """The mean of views at the pixels of the image; one that does not hold a pixel says 0 there.
 
-    def mean(self) -> np.ndarray:
-        """(h, w) float32: the mean of the views; one that does not hold a pixel says 0 there.
+    So an object grows beyond its first view only where later ones are sure: a mean over the views
+    that hold a pixel, as well as the last view alone, adds too much to objects of which little is
+    hidden.
 
-        So an object grows beyond its first view only where later ones are sure: a mean over the
-        views that hold a pixel, as well as the last view alone, adds too much to objects of which
-        little is hidden.
-        """
-        return self.total / self.count
+    Returns:
+        The box around all views, which may go beyond the image, and (h, w) float32 in it.
+    """
+    box = box_around(view.square.box for view in views)
+    total = np.zeros((box[3] - box[1], box[2] - box[0]), dtype=np.float32)
+    for view in views:
+        x, y, side = view.square.x0 - box[0], view.square.y0 - box[1], view.square.side
+        total[y : y + side, x : x + side] += view.square.paste_values(view.patch)
+    return box, total / len(views)
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class _Job:
         eraser: other instances, and the region beyond the image.
         beyond: the latter alone.
         is_hidden: whether there are other instances.
-        before: what former views have shown, where views are averaged.
+        before: the former views, where views are averaged.
     """
 
     scene: int
@@ -109,7 +106,7 @@ class _Job:
     eraser: WindowMask
     beyond: WindowMask
     is_hidden: bool
-    before: _Views | None = None
+    before: tuple[_View, ...] = ()
 
 
 class PCNetCompletion(NetworkStep):
@@ -184,7 +181,7 @@ class PCNetCompletion(NetworkStep):
         jobs: Iterable[_Job] = self._first_views(scenes, graphs)
         for views_left in range(self.recentre, -1, -1):
             again: list[_Job] = []
-            for job, whole, probability, seen in self._complete(scenes, jobs):
+            for job, whole, probability, views in self._complete(scenes, jobs):
                 result = results[job.scene]
                 result.amodal_masks[job.row] = self._inside(scenes[job.scene], job, whole)
                 if result.probabilities is not None:
@@ -193,7 +190,7 @@ class PCNetCompletion(NetworkStep):
                     result.unclipped_boxes[job.row] = whole.box
                 square = SquareCrop.around(whole.box, self.enlarge)
                 if views_left and not _nearly_same(job.square, square):
-                    again.append(replace(job, square=square, before=seen))
+                    again.append(replace(job, square=square, before=views))
             jobs = again
         return results
 
@@ -218,7 +215,7 @@ class PCNetCompletion(NetworkStep):
 
     def _complete(
         self, scenes: Sequence[Scene], jobs: Iterable[_Job]
-    ) -> Iterator[tuple[_Job, WindowMask, ProbabilityMap | None, _Views | None]]:
+    ) -> Iterator[tuple[_Job, WindowMask, ProbabilityMap | None, tuple[_View, ...]]]:
         """Each job with its amodal mask, its probabilities where they are kept, and its views.
 
         The mask goes on outside the image where the job's eraser does.
@@ -237,10 +234,9 @@ class PCNetCompletion(NetworkStep):
             job = under_way.popleft()
             scene = scenes[job.scene]
             size = (scene.height, scene.width)
-            seen = _Views.of(job.square, patch) if self.average_views else None
-            if job.before is not None:
-                seen = job.before + seen
-                amodal, probability = self._of_views(scene, job, seen)
+            views = (*job.before, _View(job.square, patch)) if self.average_views else ()
+            if job.before:
+                amodal, probability = self._of_views(scene, job, views)
             else:
                 probability = None
                 if self.keep_probability and job.is_hidden:
@@ -253,20 +249,20 @@ class PCNetCompletion(NetworkStep):
                     amodal = amodal | (job.square.paste_whole(patch) & job.beyond)
             if self.constrain:
                 amodal = scene.modal_masks[job.row] | (amodal & job.eraser)
-            yield job, amodal, probability, seen
+            yield job, amodal, probability, views
 
     def _of_views(
-        self, scene: Scene, job: _Job, seen: _Views
+        self, scene: Scene, job: _Job, views: Sequence[_View]
     ) -> tuple[WindowMask, ProbabilityMap | None]:
         """Completion and probabilities of an object that was looked at several times."""
-        mean = seen.mean()
-        x0, y0, _, _ = seen.box
+        box, mean = mean_of_views(views)
+        x0, y0, _, _ = box
         inside = WindowMask.filled((0, 0, scene.width, scene.height))
         allowed = inside if job.beyond.is_empty else inside | job.beyond
         amodal = WindowMask.from_array(mean > np.float32(self.threshold), x0, y0) & allowed
         if not (self.keep_probability and job.is_hidden):
             return amodal, None
-        where = (job.eraser & inside).crop(seen.box)
+        where = (job.eraser & inside).crop(box)
         return amodal, ProbabilityMap.from_array(mean * where, x0, y0)
 
     def _inside(self, scene: Scene, job: _Job, whole: WindowMask) -> WindowMask:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from deocclusion_d2.structures import OcclusionGraph, SquareCrop
-from deocclusion_d2.systems.pcnet_m.completion import PCNetCompletion, _nearly_same, _Views
+from deocclusion_d2.systems.pcnet_m.completion import (
+    PCNetCompletion,
+    _nearly_same,
+    _View,
+    mean_of_views,
+)
 from deocclusion_d2.systems.pcnet_m.patch_completer import PatchCompleter
 from tests.helpers import box_mask, rule_model, scene_of
 
@@ -50,15 +55,15 @@ def test_each_view_reaches_to_the_border_of_its_square():
 def test_views_are_averaged_where_they_lie():
     """0.1 in columns 2 to 6, 0.5 in columns 4 to 12, 0 elsewhere: 0.3 where both are."""
     views = [
-        _Views.of(SquareCrop(x, 0, side), np.full((4, 4), value, np.float32))
+        _View(SquareCrop(x, 0, side), np.full((4, 4), value, np.float32))
         for x, side, value in ((2, 4, 0.1), (4, 8, 0.5))
     ]
-    both = views[0] + views[1]
-    assert both.box == (2, 0, 12, 8)
-    assert np.allclose(both.mean()[0], [0.05] * 2 + [0.3] * 2 + [0.25] * 6)
-    assert np.allclose(both.mean()[5], [0] * 2 + [0.25] * 8)
+    box, mean = mean_of_views(views)
+    assert box == (2, 0, 12, 8)
+    assert np.allclose(mean[0], [0.05] * 2 + [0.3] * 2 + [0.25] * 6)
+    assert np.allclose(mean[5], [0] * 2 + [0.25] * 8)
     # A third one counts as much as either.
-    assert np.allclose((both + views[1]).mean()[0, 2:4], (0.1 + 0.5 + 0.5) / 3)
+    assert np.allclose(mean_of_views([*views, views[1]])[1][0, 2:4], (0.1 + 0.5 + 0.5) / 3)
 
 
 def test_averaged_views_need_more_of_them_to_be_sure():
