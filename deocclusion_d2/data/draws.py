@@ -12,6 +12,7 @@ from detectron2.config import configurable
 from detectron2.utils import comm
 from torch.utils.data import Dataset, Sampler
 
+from ..errors import UserError
 from .images import read_rgb
 from .instance_table import InstanceTable
 from .samplers import CropSettings
@@ -105,6 +106,19 @@ class InstanceDrawMapper(ABC):
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    def _take_isolated(self, otherwise: str) -> None:
+        """Only instances that touch no other are targets.
+
+        Args:
+            otherwise: the message where there is none.
+
+        Raises:
+            UserError: there is none.
+        """
+        self._targets = np.flatnonzero(self.instances.isolated())
+        if not len(self._targets):
+            raise UserError(otherwise)
 
     def __call__(self, dataset_dict: dict) -> dict:
         """See ``draw``."""

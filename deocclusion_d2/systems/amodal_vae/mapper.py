@@ -11,7 +11,6 @@ from ...data.instance_table import InstanceTable
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_instances
 from ...data.samplers import ErasingSettings, draw_crop
 from ...data.samplers.erasing import draw_other, place_eraser
-from ...errors import UserError
 from ...structures.window_mask import Box, tight_box
 from .transformer import box_between
 
@@ -61,12 +60,10 @@ class AmodalVAEMapper(InstanceDrawMapper):
         """
         super().__init__(instances=instances, settings=settings, seed=seed)
         self.size, self.frame, self.unhidden_share = size, frame, unhidden_share
-        self._targets = np.flatnonzero(instances.isolated())
-        if not len(self._targets):
-            raise UserError(
-                "DATASETS.TRAIN: every instance touches another one, so that none is known to be "
-                "whole; add data with objects that stand alone, such as generic_shapes_train_modal"
-            )
+        self._take_isolated(
+            "DATASETS.TRAIN: every instance touches another one, so that none is known to be "
+            "whole; add data with objects that stand alone, such as generic_shapes_train_modal"
+        )
 
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int) -> dict:

@@ -66,15 +66,13 @@ class AmodalVAECompletion(NetworkStep):
         results = [list(scene.modal_masks) for scene in scenes]
         maps: list[list[ProbabilityMap | None]] = [[None] * len(scene) for scene in scenes]
         side = self.runner.model.size
-        for k, row in enumerate(self.runner.results(self._samples(scenes, jobs), _Mode())):
+        for k, row in enumerate(self.runner.results(self._samples(scenes, graphs, jobs), _Mode())):
             s, i = jobs[k]
             scene = scenes[s]
             probability = row[:-4].reshape(side, side)
             modal = scene.modal_masks[i]
             if self.grounded:
                 allowed = union(scene.modal_masks[j] for j in graphs[s].ancestors(i))
-                if allowed.is_empty:
-                    continue
             pasted, x0, y0 = paste(
                 probability, box_from(modal.box, row[-4:]), scene.height, scene.width
             )
@@ -91,10 +89,15 @@ class AmodalVAECompletion(NetworkStep):
             for g, masks, kept in zip(graphs, results, maps, strict=True)
         ]
 
-    def _samples(self, scenes: Sequence[Scene], jobs: list[tuple[int, int]]) -> Iterator[Sample]:
-        for s, scene in enumerate(scenes):
+    def _samples(
+        self,
+        scenes: Sequence[Scene],
+        graphs: Sequence[OcclusionGraph],
+        jobs: list[tuple[int, int]],
+    ) -> Iterator[Sample]:
+        for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
             for i, mask in enumerate(scene.modal_masks):
-                if mask.is_empty:
+                if mask.is_empty or (self.grounded and not graph.ancestors(i)):
                     continue
                 jobs.append((s, i))
                 h, w = mask.array.shape

@@ -9,7 +9,6 @@ from ...data.draws import InstanceDrawMapper
 from ...data.instance_table import InstanceTable
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_instances
 from ...data.samplers import ErasingSettings, draw_sample
-from ...errors import UserError
 
 
 def build_train_loader(cfg) -> DrawTrainLoader:
@@ -54,12 +53,10 @@ class PartialCompletionMapper(InstanceDrawMapper):
         super().__init__(instances=instances, settings=settings, seed=seed)
         self.load_image = load_image
         if isolated_targets:
-            self._targets = np.flatnonzero(instances.isolated())
-            if not len(self._targets):
-                raise UserError(
-                    "INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS: every instance of DATASETS.TRAIN "
-                    "touches another one; set it to False"
-                )
+            self._take_isolated(
+                "INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS: every instance of DATASETS.TRAIN "
+                "touches another one; set it to False"
+            )
 
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int) -> dict:
