@@ -50,9 +50,12 @@ def eroded(mask: WindowMask, by: int, height: int, width: int) -> WindowMask:
         return mask
     side = 2 * by + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    # OpenCV takes what is outside the image for part of the mask.
-    left = cv2.erode(mask.to_array(height, width).view(np.uint8), kernel).view(bool)
-    return WindowMask.from_array(left) if left.any() else mask
+    x0, y0, x1, y1 = mask.box
+    x0, y0 = max(x0 - by, 0), max(y0 - by, 0)
+    window = mask.crop((x0, y0, min(x1 + by, width), min(y1 + by, height)))
+    # OpenCV takes what is outside for part of the mask: that is so at the border of the image.
+    left = WindowMask.from_array(cv2.erode(window.view(np.uint8), kernel), x0, y0)
+    return mask if left.is_empty else left
 
 
 def results_of(records: Sequence[Mapping], by: int) -> list[dict]:

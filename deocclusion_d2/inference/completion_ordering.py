@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,24 +20,17 @@ class CompletionOrdering(NetworkStep):
     Args:
         completion: completes every instance, whatever the graph.
         dilation: see ``Scene.neighbour_pairs``.
-        description: what ``describe`` says.
     """
 
-    def __init__(
-        self,
-        completion: Completion | NetworkStep,
-        *,
-        dilation: int = 0,
-        description: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(completion.runner, {**completion.describe(), **(description or {})})
+    def __init__(self, completion: Completion | NetworkStep, *, dilation: int = 0) -> None:
+        super().__init__(completion.runner, completion.describe())
         self.completion = completion
         self.dilation = dilation
 
     def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
         """The occlusion graph of every scene."""
         pairs = [scene.neighbour_pairs(self.dilation) for scene in scenes]
-        # An instance without neighbours needs no completion.
+        # A scene without neighbours needs no completion.
         asked = [row for row, of_scene in enumerate(pairs) if of_scene]
         nothing = [OcclusionGraph(len(scenes[row])) for row in asked]
         results = dict(

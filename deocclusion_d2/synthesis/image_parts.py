@@ -32,13 +32,13 @@ class ImageParts:
 
     folder: Path
 
-    def open(self, settings: dict[str, Any], overwrite: bool, images: Path) -> None:
+    def open(self, settings: dict[str, Any], overwrite: bool, images: Path | None) -> None:
         """Go on with what an interrupted run has left, or start.
 
         Args:
             settings: all that decides what is made, for JSON.
             overwrite: whether what was made with other settings is thrown away.
-            images: folder of the pictures.
+            images: folder of the pictures; None where there are none.
 
         Raises:
             UserError: the folder holds parts made with other settings, and may not be overwritten.
@@ -52,7 +52,7 @@ class ImageParts:
                     "discards it"
                 )
             shutil.rmtree(self.folder)
-        for folder in (self.folder, images):
+        for folder in (self.folder, *([] if images is None else [images])):
             folder.mkdir(parents=True, exist_ok=True)
             clean_leftovers(folder)
         _write(note, json.dumps(settings).encode())

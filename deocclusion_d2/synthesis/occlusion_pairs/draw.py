@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -51,10 +49,6 @@ class PairSettings:
         if self.seed < 0:
             raise UserError(f"seed must not be negative, got {self.seed}")
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, for JSON."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -92,10 +86,6 @@ class PairSource:
     bank: Bank
     settings: PairSettings
 
-    @cached_property
-    def _classes(self) -> list[int]:
-        return list(self.bank.by_class)
-
     def draw(self, index: int) -> Pair:
         """Pair ``index``.
 
@@ -103,9 +93,8 @@ class PairSource:
             UserError: no occluder of the drawn class has a place on an object of the other one.
         """
         rng = np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=(index,)))
-        of_occludee, of_occluder = (
-            self.bank.by_class[self._classes[i]] for i in rng.integers(len(self._classes), size=2)
-        )
+        classes = list(self.bank.by_class.values())
+        of_occludee, of_occluder = (classes[i] for i in rng.integers(len(classes), size=2))
         failed = 0
         for _ in range(_TRIES):
             occludee = of_occludee[rng.integers(len(of_occludee))]
@@ -132,13 +121,14 @@ class PairSource:
         """A pair of two objects; None where there is none."""
         if occluder.record == occludee.record:
             return None
-        size = self._size(occludee, occluder)
+        front = self.bank.mask(occluder).array
+        size = self._size(front.shape, occluder.area / occludee.area)
         flipped = bool(rng.random() < self.settings.flip)
         host = self.bank.records[occludee.record]
         if size is None or size[0] > host["height"] or size[1] > host["width"]:
             return None
         hidden = self.bank.mask(occludee)
-        window = WindowMask.from_array(_resized(self.bank.mask(occluder).array, flipped, size))
+        window = WindowMask.from_array(_resized(front, flipped, size))
         if window.is_empty:
             return None
         found = places(
@@ -154,16 +144,20 @@ class PairSource:
         # A resized mask may end inside of its window.
         return Pair(occludee, occluder, (x - window.x0, y - window.y0), flipped, size, failed)
 
-    def _size(self, occludee: CompleteObject, occluder: CompleteObject) -> tuple[int, int] | None:
-        """(height, width) of the occluder's window; None where it would be enlarged too much."""
-        height, width = self.bank.mask(occluder).array.shape
+    def _size(self, shape: tuple[int, int], area_ratio: float) -> tuple[int, int] | None:
+        """(height, width) of the occluder's window; None where it would be enlarged too much.
+
+        Args:
+            shape: (height, width) that it has.
+            area_ratio: occluder's area / occludee's area.
+        """
         if self.settings.scale == "none":
-            return height, width
-        ratio = np.sqrt(occluder.area / occludee.area)
+            return shape
+        ratio = np.sqrt(area_ratio)
         scale = float(np.clip(ratio, *self.settings.size_ratio) / ratio)
         if scale > _MOST_ENLARGED:
             return None
-        return max(round(height * scale), 1), max(round(width * scale), 1)
+        return max(round(shape[0] * scale), 1), max(round(shape[1] * scale), 1)
 
 
 def _resized(array: np.ndarray, flipped: bool, size: tuple[int, int]) -> np.ndarray:

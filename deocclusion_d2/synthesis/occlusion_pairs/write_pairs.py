@@ -204,7 +204,8 @@ def write_pairs(
         raise UserError(f"an image has {crowded} annotations; at most {MAX_OBJECTS - 2} are taken")
     target, parts = json_path(output), _parts_of(output)
     settings = {"recipe": _RECIPE, **asdict(config), **about, "bank": _fingerprint(bank)}
-    parts.open(settings, overwrite, image_folder(output))
+    images = None if config.image_format is None else image_folder(output)
+    parts.open(settings, overwrite, images)
     target.unlink(missing_ok=True)
     work, workers = _Images(output, bank, config), worker_count(num_workers, parts=count)
     done = map_in_order(work, range(count), workers, ahead=8)
