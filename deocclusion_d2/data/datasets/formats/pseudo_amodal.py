@@ -46,20 +46,11 @@ class PseudoAmodal(CocoStyleFormat):
     def is_told_by(self, info: Mapping) -> bool:
         return isinstance(info.get("deocclusion"), Mapping)
 
-    def images_of(self, raw_image: Mapping) -> ImageInfo:
-        image = super().images_of(raw_image)
-        source = raw_image.get("source_image")
-        if source is not None and not isinstance(source, str):
-            raise InvalidAnnotation(
-                f"image {shown(image.id)} ({image.file_name}): 'source_image' is {shown(source)}, "
-                "not a path"
-            )
-        return replace(image, source_image=source or "")
-
     def open_document(
         self, document: object, image_root: str, json_file: str
     ) -> tuple[list[ImageInfo], list[Mapping]]:
         images, items = super().open_document(document, image_root, json_file)
+        images = [_with_source(*pair) for pair in zip(images, document["images"], strict=True)]
         used = [
             item
             for item in items
@@ -77,3 +68,14 @@ class PseudoAmodal(CocoStyleFormat):
                 len(items) - len(used),
             )
         return images, used
+
+
+def _with_source(image: ImageInfo, raw_image: Mapping) -> ImageInfo:
+    """An image with the photo that it was pasted into, if it says one."""
+    source = raw_image.get("source_image")
+    if source is not None and not isinstance(source, str):
+        raise InvalidAnnotation(
+            f"image {shown(image.id)} ({image.file_name}): 'source_image' is {shown(source)}, not "
+            "a path"
+        )
+    return replace(image, source_image=source or "")
