@@ -30,16 +30,22 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
     """
     rows = [i for i, a in enumerate(record["annotations"]) if not a.get("iscrowd", 0)]
     annotations = [record["annotations"][i] for i in rows]
+    modal_masks = [_mask(record, a, "modal_segmentation") for a in annotations]
+    # What was not predicted has no score, and needs none.
+    scores = [
+        a.get("score", 0.0 if mask.is_empty else None)
+        for a, mask in zip(annotations, modal_masks, strict=True)
+    ]
     scene = Scene(
         height=record["height"],
         width=record["width"],
-        modal_masks=[_mask(record, a, "modal_segmentation") for a in annotations],
+        modal_masks=modal_masks,
         category_ids=np.array([a["dataset_category_id"] for a in annotations], dtype=np.int64),
         instance_ids=[a["id"] for a in annotations],
         image=_pixels(record) if load_image else None,
         image_id=record["image_id"],
         file_name=record["file_name"],
-        scores=known_scores([a.get("score") for a in annotations]),
+        scores=known_scores(scores) if any("score" in a for a in annotations) else None,
     )
     truth = _truth(record, annotations, {row: i for i, row in enumerate(rows)})
     if load_image and record.get("source_image"):

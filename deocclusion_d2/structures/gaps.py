@@ -217,7 +217,7 @@ class GapCensus:
     Attributes:
         scenes: how many were looked at.
         masks: how many of their masks are not empty.
-        predicted: how many scenes hold masks that a network predicted.
+        predicted: how many scenes hold no masks but those that a network predicted.
         pairs: (G,) int64, pairs of masks by gap in pixels, rounded up; 0: they touch. Pairs that
             share pixels are not among them.
         overlaps: (10,) int64, pairs that share pixels, by the share of the smaller mask that is
@@ -257,7 +257,9 @@ class GapCensus:
                 found.overlaps[math.ceil(_SHARES * shared / masks[i].area) - 1] += 1
             elif len(gaps):
                 found.pairs[gaps.min()] += 1
-        return cls(1, len(masks), int(predicted), found.pairs, found.overlaps, found.borders)
+        return cls(
+            1, len(masks), int(predicted or not masks), found.pairs, found.overlaps, found.borders
+        )
 
     def __add__(self, other: GapCensus) -> GapCensus:
         return GapCensus(
@@ -286,7 +288,7 @@ class GapCensus:
         masks it is ``PREDICTED_GAP`` at least: the borders of two that touch are as often a pixel
         or two apart, here more and there less, which no count of gaps tells from chance.
         """
-        least = PREDICTED_GAP if 0 < self.scenes == self.predicted else 0
+        least = PREDICTED_GAP if self.masks and self.predicted == self.scenes else 0
         return max(self._measured_closing(), least)
 
     def _measured_closing(self) -> int:

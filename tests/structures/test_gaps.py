@@ -206,6 +206,8 @@ def test_predicted_masks_are_two_pixels_apart_at_least():
     predicted, drawn = GapCensus.of_scene(pair, predicted=True), GapCensus.of_scene(pair)
     assert (predicted.closing(), drawn.closing()) == (2, 0)
     assert (predicted + predicted).closing() == 2 and (predicted + drawn).closing() == 0
+    # An image without predictions says nothing.
+    assert (predicted + GapCensus.of_scene([])).closing() == 2
     assert GapCensus.empty().closing() == 0
     assert GapCensus.from_json(predicted.to_json()).closing() == 2
     older = {k: v for k, v in predicted.to_json().items() if k != "predicted"}
