@@ -34,7 +34,14 @@ from .inference.steps import (
 )
 from .methods import method_config, rule_methods
 from .pretrained import DEFAULT, find_pretrained
-from .structures import DEFAULT_MIN_SCORE, OVERLAP_RULES, Deocclusion, GapCensus, Scene
+from .structures import (
+    DEFAULT_MIN_SCORE,
+    OVERLAP_RULES,
+    Deocclusion,
+    GapCensus,
+    OcclusionGraph,
+    Scene,
+)
 from .systems import find_step
 from .workers import map_in_order
 
@@ -269,17 +276,29 @@ class Deoccluder:
         results = self._deocclude(given)
         return [replace(r, scene=s) for r, s in zip(results, given, strict=True)]
 
+    def order(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
+        """Who hides whom in scenes; nothing is completed.
+
+        Raises:
+            UserError: see ``__call__``.
+        """
+        scenes, ownerships = self._seen(scenes)
+        return self._ordered(scenes, ownerships)
+
     def _deocclude(self, scenes: Sequence[Scene]) -> list[Deocclusion]:
         scenes, ownerships = self._seen(scenes)
-        if not self.owns_pixels:
-            return self._completion(scenes, self._ordering(scenes))
-        graphs = [
-            graph if ownership is None else ownership.ordered(graph)
-            for graph, ownership in zip(self._ordering(scenes), ownerships, strict=True)
-        ]
+        results = self._completion(scenes, self._ordered(scenes, ownerships))
         return [
             result if ownership is None else result.of_given_masks(ownership)
-            for result, ownership in zip(self._completion(scenes, graphs), ownerships, strict=True)
+            for result, ownership in zip(results, ownerships, strict=True)
+        ]
+
+    def _ordered(
+        self, scenes: Sequence[Scene], ownerships: Sequence[Ownership | None]
+    ) -> list[OcclusionGraph]:
+        return [
+            graph if ownership is None else ownership.ordered(graph)
+            for graph, ownership in zip(self._ordering(scenes), ownerships, strict=True)
         ]
 
     def _seen(self, scenes: Sequence[Scene]) -> tuple[list[Scene], list[Ownership | None]]:
@@ -316,6 +335,7 @@ class Deoccluder:
         category_ids: Sequence[int] | None = None,
         image: np.ndarray | None = None,
         contiguous_ids: Mapping[int, int] | None = None,
+        amodal_boxes: np.ndarray | Sequence[Sequence[float]] | None = None,
     ) -> Deocclusion:
         """De-occlude one image.
 
@@ -344,6 +364,9 @@ class Deoccluder:
             image: (H, W, 3) uint8 RGB, or a picture of Pillow; only for models that use colours.
             contiguous_ids: category id of the data set -> class number of the detector, as in
                 ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
+            amodal_boxes: (N, 4) boxes (x0, y0, x1, y1) of the whole objects in pixels, which may
+                leave the image; rows of NaN for those without. They count with
+                ``DEOCCLUSION.BOXES`` "given".
 
         Returns:
             The M <= N instances that took part; ``rows`` says which of the N each one is.
@@ -362,6 +385,7 @@ class Deoccluder:
             min_score=self.min_score,
             contiguous_ids=contiguous_ids,
             needs_category=self.uses_category,
+            amodal_boxes=amodal_boxes,
         )
         return replace(self([scene])[0], rows=rows)
 

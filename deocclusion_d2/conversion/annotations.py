@@ -20,6 +20,7 @@ from ..data.datasets.formats import (
 from ..data.datasets.image_files import ImageFinder
 from ..data.datasets.segmentation import are_polygons_of, looks_normalised
 from ..data.images import read_rgb
+from ..data.scenes import corner_boxes
 from ..errors import UserError
 from ..json_files import dump_json, is_number
 from ..structures import Deocclusion, Scene, WindowMask, known_scores, polygons_of
@@ -32,6 +33,7 @@ _NOT_ALWAYS = (
     "occluder_confidences",
     "mutual_occlusion_ids",
     "hidden_probability",
+    "samples",
     "amodal_bbox_unclipped",
 )
 # Likewise in ``attributes``.
@@ -136,6 +138,7 @@ class ShardReader:
             image_id=info.id,
             file_name=info.file_name,
             scores=known_scores([p.raw.get("score") for p in instances]),
+            amodal_boxes=corner_boxes([p.given_amodal_bbox for p in instances]),
         )
         return SourceImage(info, scene, instances, parts)
 
@@ -366,4 +369,7 @@ def _certainty(scene: Scene, result: Deocclusion, row: int, occluders: list[int]
         said["mutual_occlusion_ids"] = [scene.instance_ids[k] for k in partners]
     if result.probabilities is not None and result.probabilities[row] is not None:
         said["hidden_probability"] = result.probabilities[row].to_json()
+    if result.samples is not None and result.samples[row]:
+        size = (scene.height, scene.width)
+        said["samples"] = [sample.to_json(*size) for sample in result.samples[row]]
     return said

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..errors import UserError
 from ..structures import (
     Deocclusion,
+    MaskSample,
     OcclusionGraph,
     ProbabilityMap,
     Scene,
@@ -46,6 +49,7 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         image_id=record["image_id"],
         file_name=record["file_name"],
         scores=known_scores(scores) if any("score" in a for a in annotations) else None,
+        amodal_boxes=corner_boxes([a.get("given_amodal_bbox") for a in annotations]),
     )
     truth = _truth(record, annotations, {row: i for i, row in enumerate(rows)})
     if load_image and record.get("source_image"):
@@ -56,8 +60,8 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
 def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> Deocclusion:
     """The result that a converted JSON holds for one image.
 
-    Its masks, ``occluder_ids`` as graph with their confidences, and ``hidden_probability`` where
-    there are any.
+    Its masks, ``occluder_ids`` as graph with their confidences, and ``hidden_probability`` and
+    ``samples`` where there are any.
 
     Args:
         record: dataset dict of format "pseudo_amodal".
@@ -65,11 +69,12 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
 
     Raises:
         UserError: an occluder is not in the image, is the instance itself, or is hidden by it; a
-            probability that cannot be read.
+            probability or a sample that cannot be read.
     """
     row_of = {instance: row for row, instance in enumerate(scene.instance_ids)}
     graph = OcclusionGraph(len(scene))
     probabilities: list[ProbabilityMap | None] = [None] * len(scene)
+    samples: list[list[MaskSample]] = [[] for _ in scene.modal_masks]
     for annotation in record["annotations"]:
         where = place_of(record, annotation)
         if annotation["id"] not in row_of:
@@ -91,9 +96,32 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
             except (ValueError, TypeError, KeyError) as error:
                 raise UserError(f"{where}: 'hidden_probability': {error}") from None
             probabilities[row_of[annotation["id"]]] = kept
+        if "samples" in annotation:
+            samples[row_of[annotation["id"]]] = _samples(annotation["samples"], where)
     masks = truth.amodal_masks if truth.amodal_masks is not None else scene.modal_masks
     known = any(kept is not None for kept in probabilities)
-    return Deocclusion(graph, masks, probabilities=probabilities if known else None)
+    return Deocclusion(
+        graph,
+        masks,
+        probabilities=probabilities if known else None,
+        samples=samples if any(samples) else None,
+    )
+
+
+def _samples(given: object, where: str) -> list[MaskSample]:
+    """The completions that conversion wrote of an annotation.
+
+    Raises:
+        UserError: they are none, or one cannot be read.
+    """
+    if not isinstance(given, list):
+        raise UserError(f"{where}: 'samples' is not a list of masks with weights")
+    try:
+        return [MaskSample.from_json(entry) for entry in given]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{where}: 'samples': {error}") from None
+    except UserError as error:
+        raise UserError(f"{where}: 'samples': {error}") from None
 
 
 def _confidences(annotation: dict, where: str) -> list[float | None]:
@@ -126,6 +154,19 @@ class SceneMapper:
         scene, truth = scene_from_record(dataset_dict, self.load_image)
         kept = ("image_id", "file_name", "height", "width")
         return {**{k: dataset_dict[k] for k in kept}, "scene": scene, "truth": truth}
+
+
+def corner_boxes(boxes: Sequence[Sequence[float] | None]) -> np.ndarray | None:
+    """``Scene.amodal_boxes`` of N boxes [x, y, w, h]; None where there is none."""
+    if not any(box is not None for box in boxes):
+        return None
+    corners = np.full((len(boxes), 4), np.nan)
+    for row, box in zip(corners, boxes, strict=True):
+        # One without an area says nothing.
+        if box is not None and min(box[2:]) > 0:
+            x, y, w, h = box
+            row[:] = x, y, x + w, y + h
+    return corners
 
 
 def place_of(record: dict, annotation: dict) -> str:

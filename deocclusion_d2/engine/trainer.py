@@ -33,6 +33,7 @@ from .evaluate import (
 )
 from .hooks import FINAL_WEIGHTS, CalibrationFit, TrainingPictures
 from .optimizer import build_optimizer
+from .training_order import TrainingOrder
 
 
 class Trainer(DefaultTrainer):
@@ -55,7 +56,10 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_train_loader(cls, cfg) -> Iterable:
-        return system_of(cfg).network.train_loader(cfg)
+        network = system_of(cfg).network
+        if network.wants_order(cfg):
+            return network.train_loader(cfg, TrainingOrder(cfg))
+        return network.train_loader(cfg)
 
     @classmethod
     def build_test_loader(cls, cfg, dataset_name: str) -> Iterable:

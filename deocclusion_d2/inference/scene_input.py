@@ -58,6 +58,7 @@ def scene_from_masks(
     min_score: float = DEFAULT_MIN_SCORE,
     contiguous_ids: Mapping[int, int] | None = None,
     needs_category: bool = False,
+    amodal_boxes: np.ndarray | Sequence[Sequence[float]] | None = None,
 ) -> tuple[Scene, list[int]]:
     """Build a scene; see ``Deoccluder.predict`` for the other arguments.
 
@@ -96,7 +97,32 @@ def scene_from_masks(
         windows = resolve_overlaps(windows, given.scores[rows])
     categories = np.asarray(category_ids, dtype=np.int64)[rows]
     scores = None if given.scores is None else given.scores[rows].tolist()
-    return Scene(*size, windows, categories, image=image, scores=scores), rows
+    scene = Scene(*size, windows, categories, image=image, scores=scores)
+    if amodal_boxes is not None:
+        scene.amodal_boxes = _as_boxes(amodal_boxes, given.count)[rows]
+    return scene, rows
+
+
+def _as_boxes(given: Any, count: int) -> np.ndarray:
+    """(N, 4) float64 boxes (x0, y0, x1, y1) of N masks, NaN rows where there is none."""
+    try:
+        boxes = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        boxes = np.zeros(0)
+    if boxes.shape != (count, 4):
+        raise UserError(
+            f"amodal_boxes: give one box (x0, y0, x1, y1) for each of {count} masks, with NaN for "
+            "those that have none"
+        )
+    known = np.isfinite(boxes).all(axis=1)
+    wrong = np.flatnonzero(known & (boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
+    if len(wrong):
+        raise UserError(
+            f"amodal_boxes: row {wrong[0]} is {boxes[wrong[0]].tolist()}, but x1 and y1 must be "
+            "above x0 and y0"
+        )
+    boxes[~known] = np.nan
+    return boxes
 
 
 def binary_mask(values: object, where: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from .gaps import GapCensus, Seams, seam
 from .layered_scene import LayeredScene, ObjectLayer
+from .mask_sample import MaskSample
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
 from .outlines import polygons_of
@@ -28,6 +29,7 @@ __all__ = [
     "Deocclusion",
     "GapCensus",
     "LayeredScene",
+    "MaskSample",
     "ObjectLayer",
     "OcclusionGraph",
     "Overlap",

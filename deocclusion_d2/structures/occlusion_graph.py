@@ -223,6 +223,10 @@ class OcclusionGraph:
         """
         return sorted(nx.ancestors(self.graph, instance) - {instance})
 
+    def descendants(self, instance: int) -> list[int]:
+        """All instances to which a path of occlusions leads from here; see ``ancestors``."""
+        return sorted(nx.descendants(self.graph, instance) - {instance})
+
     def cycles(self) -> list[list[int]]:
         """Groups of instances that hide each other in a circle (strongly connected, >= 2)."""
         components = nx.strongly_connected_components(self.graph)

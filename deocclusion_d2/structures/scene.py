@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .gaps import Seams
+from .mask_sample import MaskSample, with_pixels
 from .neighbours import neighbour_pairs
 from .occlusion_graph import OcclusionGraph
 from .ownership import Ownership, own_pixels
@@ -36,6 +37,8 @@ class Scene:
         scores: N finite numbers, where the masks were predicted and have some; else None.
         gap: the widest gap between masks that is closed, in pixels, see ``gaps.py``; a
             ``Deoccluder`` says it.
+        amodal_boxes: (N, 4) float, (x0, y0, x1, y1) in pixels: boxes of whole objects that somebody
+            has given, NaN rows where nobody has; None where none is.
     """
 
     height: int
@@ -48,6 +51,7 @@ class Scene:
     file_name: str = ""
     scores: Sequence[float] | None = None
     gap: int = 0
+    amodal_boxes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.category_ids = np.asarray(self.category_ids, dtype=np.int64)
@@ -152,6 +156,9 @@ class Deocclusion:
         unclipped_boxes: N boxes (x0, y0, x1, y1) in pixels of the completed objects, which may
             leave the image, where masks end at its border; None unless objects may grow beyond it
             (``DEOCCLUSION.BEYOND_IMAGE``).
+        samples: N lists of completions that were drawn, the weights of each adding up to 1, empty
+            for instances of which nothing may be hidden; None altogether unless asked for
+            (``DEOCCLUSION.SAMPLES``).
         scene: what this is the result of, as it was given to a ``Deoccluder``.
     """
 
@@ -162,6 +169,7 @@ class Deocclusion:
     ownership: Ownership | None = None
     scene: Scene | None = field(default=None, repr=False, compare=False)
     unclipped_boxes: list[Box] | None = None
+    samples: list[list[MaskSample]] | None = None
 
     def to_supervision(self, class_ids: Sequence[int] | None = None) -> supervision.Detections:
         """As ``supervision.Detections`` of N instances, for its annotators and trackers.
@@ -207,7 +215,7 @@ class Deocclusion:
         Amodal masks hold what the annotator has said, and so the pixels that others own.
         """
         lost, probabilities = ownership.lost, self.probabilities
-        boxes = self.unclipped_boxes
+        boxes, samples = self.unclipped_boxes, self.samples
         if boxes is not None:
             boxes = [box_around([box, mask.box]) for box, mask in zip(boxes, lost, strict=True)]
         if probabilities is not None:
@@ -215,6 +223,8 @@ class Deocclusion:
                 kept if kept is None else kept.with_certain(mask)
                 for kept, mask in zip(probabilities, lost, strict=True)
             ]
+        if samples is not None:
+            samples = [with_pixels(drawn, mask) for drawn, mask in zip(samples, lost, strict=True)]
         return replace(
             self,
             amodal_masks=[
@@ -224,6 +234,7 @@ class Deocclusion:
             probabilities=probabilities,
             ownership=ownership,
             unclipped_boxes=boxes,
+            samples=samples,
         )
 
     def visible_masks(self, scene: Scene) -> list[WindowMask]:

@@ -146,7 +146,8 @@ class Network:
         model: the class, or whatever else registers it when its module is imported.
         labels: what it learns from: "modal", "amodal" or "order" labels, or "appearance" (modal
             masks and images).
-        train_loader: config -> batches.
+        train_loader: config -> batches; with ``wants_order`` also (config, order), see
+            ``data/hidden_instances.py``.
         test_loader: (config, data set's name) -> batches of evaluation. None: scenes.
         evaluators: (config, data set's name, output folder) -> what judges the results. None: by
             the data set's ``evaluator_type``.
@@ -158,6 +159,8 @@ class Network:
         picture: (batch, the model's result, or None) -> (H, W, 3) uint8, samples of training as
             TensorBoard and ``visualize_training_samples`` show them; None: it draws none.
         needs_images: config -> whether scenes need their image.
+        wants_order: config -> whether training wants to know who hides whom in its scenes, as
+            ``DEOCCLUSION.ORDERING`` says.
         masks: (config, data set's name, COCO results JSON to write) -> number of modal masks that
             it has predicted for the data set; None: it predicts none.
         hooks: config -> further hooks of training; they run before evaluations.
@@ -179,6 +182,7 @@ class Network:
     runner: Callable[[CfgNode, torch.nn.Module | None], NetworkRunner] | None = None
     picture: Callable[[Mapping, Mapping | None], np.ndarray] | None = None
     needs_images: Callable[[CfgNode], bool] = _no
+    wants_order: Callable[[CfgNode], bool] = _no
     masks: Callable[[CfgNode, str, str], int] | None = None
     hooks: Callable[[CfgNode], Sequence[HookBase]] = _none
     calibration: Calibration | None = None

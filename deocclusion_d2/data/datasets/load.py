@@ -68,8 +68,9 @@ def load_dataset_dicts(
         view leaves out, if any. An annotation has ``id``, ``category_id`` (contiguous,
         from 0), ``dataset_category_id`` (the file's), ``iscrowd`` (0 or 1), ``bbox`` [x, y, w, h]
         in pixels, ``bbox_mode``, ``segmentation``, ``modal_segmentation``, ``amodal_segmentation``
-        (only where the format knows it), the format's extras, and from the labels ``amodal_bbox``
-        [x, y, w, h], ``occlusion_level``, ``truncated`` and ``depth`` (m). Masks are compressed
+        (only where the format knows it), the format's extras, ``given_amodal_bbox`` [x, y, w, h]
+        where the file says an ``amodal_bbox``, and from the labels ``amodal_bbox`` [x, y, w, h],
+        ``occlusion_level``, ``truncated`` and ``depth`` (m). Masks are compressed
         RLE of the image's size with ``counts`` as str.
 
     Raises:
@@ -309,6 +310,8 @@ def _annotation(
     )
     if annotation.amodal is not None:
         result["amodal_segmentation"] = annotation.amodal
+    if annotation.given_amodal_bbox is not None:
+        result["given_amodal_bbox"] = annotation.given_amodal_bbox
     if "score" in annotation.raw:
         result["score"] = annotation.raw["score"]
     result.update(labels.get(annotation.id, {}))

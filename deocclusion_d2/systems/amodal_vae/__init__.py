@@ -21,7 +21,14 @@ from ..base import Network, Step, System, Training, lazily
 
 _ = lazily(__name__)
 
-_KEYS = ("CONSTRAIN", "AMODAL_THRESHOLD", "KEEP_PROBABILITY")
+_KEYS = (
+    "CONSTRAIN",
+    "AMODAL_THRESHOLD",
+    "KEEP_PROBABILITY",
+    "SAMPLES",
+    "SAMPLES_SEED",
+    "BOXES",
+)
 
 SYSTEM = System(
     name="amodal_vae",
@@ -31,24 +38,30 @@ SYSTEM = System(
         model=_("network.AmodalVAE"),
         labels="modal",
         train_loader=_("mapper.build_train_loader"),
+        wants_order=_("mapper.wants_order"),
     ),
     orderings={
         "amodal_vae": Step(
             _("steps.build_ordering"),
-            keys=("AMODAL_THRESHOLD",),
+            keys=("AMODAL_THRESHOLD", "BOXES"),
             text="which of Amodal-VAE's masks grow less",
         )
     },
     completions={
         "amodal_vae": Step(
-            _("steps.build_completion"),
+            _("steps.build_completion", "anywhere"),
             keys=_KEYS,
             text="Amodal-VAE, whatever hides the object",
         ),
         "amodal_vae_og": Step(
-            _("steps.build_grounded_completion"),
-            keys=_KEYS,
+            _("steps.build_completion", "in_front"),
+            keys=(*_KEYS, "GAP"),
             text="Amodal-VAE, inside of what the order puts in front",
+        ),
+        "amodal_vae_nb": Step(
+            _("steps.build_completion", "not_behind"),
+            keys=_KEYS,
+            text="Amodal-VAE, not over what the order puts behind",
         ),
     },
     trainings=(

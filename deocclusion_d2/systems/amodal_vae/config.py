@@ -7,6 +7,13 @@ from detectron2.config import CfgNode as CN
 
 def add_config(cfg: CN) -> None:
     """Add Amodal-VAE's keys, in place."""
+    # Completions that are drawn for every object, beside the most probable one; their draws follow
+    # from SAMPLES_SEED, and the first ones are the same whatever their number.
+    cfg.DEOCCLUSION.SAMPLES = 0
+    cfg.DEOCCLUSION.SAMPLES_SEED = 0
+    # Where the boxes of whole objects come from: "predicted" by the network, or "given": those of
+    # Scene.amodal_boxes (annotations' "amodal_bbox" [x, y, w, h]), where an object has one.
+    cfg.DEOCCLUSION.BOXES = "predicted"
     cfg.MODEL.AMODAL_VAE = CN()
     # What is learnt: "full", "partial" or "joint", in this order, each from the weights of the one
     # before (MODEL.WEIGHTS).
@@ -28,9 +35,21 @@ def add_config(cfg: CN) -> None:
     # other way; "prior", a standard normal distribution. And the weight of that.
     cfg.MODEL.AMODAL_VAE.PARTIAL_KL = "full"
     cfg.MODEL.AMODAL_VAE.PARTIAL_KL_WEIGHT = 1.0
-    # Weight of the box in the last stage.
-    cfg.MODEL.AMODAL_VAE.BOX_WEIGHT = 1.0
+    # What that code is drawn to in the last stage: "prior" (with the weight KL_FINAL), or "full" as
+    # above; masks that are really hidden have "prior" always.
+    cfg.MODEL.AMODAL_VAE.JOINT_KL = "prior"
+    # Whether the network is told the proportions of the boxes that masks are cropped to.
+    cfg.MODEL.AMODAL_VAE.USE_ASPECT = False
+    # Weight of the box in the last stage; its loss is about 1 where boxes are not moved at all.
+    cfg.MODEL.AMODAL_VAE.BOX_WEIGHT = 20.0
     # Sides of the frame in which the last stage compares masks, as multiples of the modal box.
     cfg.MODEL.AMODAL_VAE.FRAME = 3.0
     # Share of training samples of which nothing is hidden.
     cfg.MODEL.AMODAL_VAE.UNHIDDEN_SHARE = 0.2
+    # Objects that their neighbours may really hide, in the last stage. Their visible pixels are
+    # known, and so are those of the background; those of what hides them are not learnt from.
+    # Share of training samples that show one; 0: none.
+    cfg.MODEL.AMODAL_VAE.HIDDEN_SHARE = 0.0
+    # True: what hides them is what DEOCCLUSION.ORDERING (and ORDERING_CONFIG) puts in front of
+    # them. False: any neighbour may.
+    cfg.MODEL.AMODAL_VAE.HIDDEN_ORDERED = False

@@ -1,4 +1,8 @@
-"""From an instance to a training sample of Amodal-VAE: a whole mask, and what an eraser leaves."""
+"""From an instance to a training sample of Amodal-VAE.
+
+A whole mask, and what an eraser leaves of it; or, in the last stage, an object that others really
+hide: of it only the visible pixels are known, and those that are not hidden.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import numpy as np
 from detectron2.config import configurable
 
 from ...data.draws import InstanceDrawMapper
+from ...data.hidden_instances import HiddenInstances, OrderOf
 from ...data.instance_table import InstanceTable
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_instances
 from ...data.samplers import ErasingSettings, draw_crop
 from ...data.samplers.erasing import draw_other, place_eraser
-from ...structures.window_mask import Box, tight_box
+from ...structures.window_mask import Box, WindowMask, tight_box, union
+from .losses import UNKNOWN
 from .transformer import box_between
 
 # Sides of the frame in pixels, as multiples of those of the masks.
@@ -20,19 +26,36 @@ _FRAME_PIXELS = 2
 _LEAST_SIDE = 3
 
 
-def build_train_loader(cfg) -> DrawTrainLoader:
+def build_train_loader(cfg, order: OrderOf | None = None) -> DrawTrainLoader:
     """Batches for Amodal-VAE: partial and whole masks, from modal ones.
+
+    Args:
+        order: who hides whom in the training scenes; None: nobody knows.
 
     Raises:
         UserError: the data sets hold no usable instance, or none that is whole.
     """
-    return build_draw_loader(cfg, AmodalVAEMapper(cfg, train_instances(cfg), run_seed(cfg)))
+    instances = train_instances(cfg)
+    hidden = HiddenInstances(instances, order) if learns_from_hidden(cfg) else None
+    return build_draw_loader(cfg, AmodalVAEMapper(cfg, instances, run_seed(cfg), hidden))
+
+
+def learns_from_hidden(cfg) -> bool:
+    """Whether the config's stage learns from objects that others really hide."""
+    options = cfg.MODEL.AMODAL_VAE
+    return options.STAGE == "joint" and options.HIDDEN_SHARE > 0
+
+
+def wants_order(cfg) -> bool:
+    """Whether it also wants to know which of their neighbours do."""
+    return learns_from_hidden(cfg) and cfg.MODEL.AMODAL_VAE.HIDDEN_ORDERED
 
 
 class AmodalVAEMapper(InstanceDrawMapper):
     """Draws an instance with a part of it erased by another one.
 
-    Whole masks are those of instances that touch no other.
+    Whole masks are those of instances that touch no other. The others can be learnt from as far as
+    they are known, see ``HIDDEN`` of the config.
     """
 
     settings_class = ErasingSettings
@@ -47,6 +70,8 @@ class AmodalVAEMapper(InstanceDrawMapper):
         size: int = 28,
         frame: float = 3.0,
         unhidden_share: float = 0.2,
+        hidden: HiddenInstances | None = None,
+        hidden_share: float = 0.0,
     ) -> None:
         """
         Args:
@@ -54,29 +79,40 @@ class AmodalVAEMapper(InstanceDrawMapper):
             size: M, side of the masks in pixels.
             frame: sides of the frame, as multiples of those of the modal box.
             unhidden_share: probability that nothing is erased.
+            hidden: instances that others may hide; None: they are not learnt from.
+            hidden_share: of samples that are one of those, where there are some.
 
         Raises:
             UserError: no instance is whole.
         """
         super().__init__(instances=instances, settings=settings, seed=seed)
         self.size, self.frame, self.unhidden_share = size, frame, unhidden_share
+        self.hidden = hidden
+        self.hidden_share = hidden_share if hidden is not None and len(hidden) else 0.0
         self._take_isolated(
             "DATASETS.TRAIN: every instance touches another one, so that none is known to be "
             "whole; add data with objects that stand alone, such as generic_shapes_train_modal"
         )
 
     @classmethod
-    def from_config(cls, cfg, instances: InstanceTable, seed: int) -> dict:
+    def from_config(
+        cls, cfg, instances: InstanceTable, seed: int, hidden: HiddenInstances | None = None
+    ) -> dict:
         options = cfg.MODEL.AMODAL_VAE
         return {
             **super().from_config(cfg, instances, seed),
             "size": options.SIZE,
             "frame": options.FRAME,
             "unhidden_share": options.UNHIDDEN_SHARE,
+            "hidden": hidden,
+            "hidden_share": options.HIDDEN_SHARE,
         }
 
     def draw(self, index: int, rng: np.random.Generator) -> dict:
         """Returns a dict of one sample as ``AmodalVAE`` takes it; T is twice M."""
+        # Without a share nothing is drawn for it.
+        if self.hidden_share and rng.random() < self.hidden_share:
+            return self._hidden_sample(int(rng.integers(len(self.hidden))), rng)
         crop, flip = draw_crop(self.instances.modal_mask(index).box, self.settings, rng)
         patch = self.settings.patch_size
         full = crop.sample(self.instances.modal_mask(index), patch, flip)
@@ -94,11 +130,74 @@ class AmodalVAEMapper(InstanceDrawMapper):
             partial, box = full, full_box
         whole = soft_crop(full, full_box, self.size)
         return {
-            "partial": np.rint(soft_crop(partial, box, self.size) * 255).astype(np.uint8),
+            "partial": in_levels(soft_crop(partial, box, self.size)),
+            "aspect": aspect_of(box),
             "full": (whole >= 0.5).astype(np.uint8),
+            "full_aspect": aspect_of(full_box),
             "box": box_between(box, full_box),
             "framed": in_frame(full, box, self.frame, _FRAME_PIXELS * self.size).view(np.uint8),
+            "is_whole": np.uint8(1),
         }
+
+    def _hidden_sample(self, number: int, rng: np.random.Generator) -> dict:
+        """A sample of an object that others really hide, as far as it is known."""
+        row, occluders = self.hidden[number]
+        modal = self.instances.modal_mask(row)
+        partial = in_levels(soft_crop(modal.array, (0, 0, *modal.array.shape[::-1]), self.size))
+        size = _FRAME_PIXELS * self.size
+        box = modal.box
+        around = frame_box(box, self.frame)
+        shifted = tuple(v - around[k % 2] for k, v in enumerate(box))
+
+        def framed(mask: WindowMask) -> np.ndarray:
+            return in_frame(mask.crop(around), shifted, self.frame, size)
+
+        height, width = self.instances.image_size(row)
+        in_image = np.zeros((around[3] - around[1], around[2] - around[0]), bool)
+        in_image[
+            max(-around[1], 0) : height - around[1], max(-around[0], 0) : width - around[0]
+        ] = True
+        target = np.zeros((size, size), np.uint8)
+        target[framed(union(self.instances.modal_mask(k) for k in occluders))] = UNKNOWN
+        target[~in_frame(in_image, shifted, self.frame, size)] = UNKNOWN
+        target[framed(modal)] = 1
+        if rng.random() < self.settings.flip_prob:
+            partial, target = partial[:, ::-1].copy(), target[:, ::-1].copy()
+        nothing = aspect_of(box) * 0
+        return {
+            "partial": partial,
+            "aspect": aspect_of(box),
+            "full": np.zeros((self.size, self.size), np.uint8),
+            "full_aspect": nothing,
+            "box": np.zeros(4, np.float32),
+            "framed": target,
+            "is_whole": np.uint8(0),
+        }
+
+
+def aspect_of(box: Box) -> np.ndarray:
+    """The log of a box's width over its height: (1,) float32."""
+    return np.log([(box[2] - box[0]) / (box[3] - box[1])]).astype(np.float32)
+
+
+def in_levels(soft: np.ndarray) -> np.ndarray:
+    """Numbers in [0, 1] as uint8, 255 times as large."""
+    return np.rint(soft * 255).astype(np.uint8)
+
+
+def frame_box(box: Box, frame: float) -> Box:
+    """Whole pixels that hold the frame around a box.
+
+    Args:
+        frame: sides of the frame, as multiples of those of the box.
+    """
+    x, y = (frame - 1) / 2 * (box[2] - box[0]), (frame - 1) / 2 * (box[3] - box[1])
+    return (
+        int(np.floor(box[0] - x)),
+        int(np.floor(box[1] - y)),
+        int(np.ceil(box[2] + x)),
+        int(np.ceil(box[3] + y)),
+    )
 
 
 def soft_crop(mask: np.ndarray, box: Box, size: int) -> np.ndarray:

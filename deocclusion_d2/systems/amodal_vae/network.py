@@ -20,10 +20,11 @@ from .losses import (
     kl_weight,
     reconstruction_loss,
 )
-from .transformer import BoxTransformer, place_in_frame
+from .transformer import OUTSIDE_LOGIT, BoxTransformer, place_in_frame
 
 STAGES = ("full", "partial", "joint")
 PARTIAL_KLS = ("full", "reverse", "prior")
+JOINT_KLS = ("prior", "full")
 # The network halves masks twice.
 SIZE_DIVISIBILITY = 4
 # Bounds of the log variance: its exponential stays finite.
@@ -60,9 +61,10 @@ class Encoder(nn.Module):
         size: M, side of the mask in pixels.
         latent: L, numbers of the code.
         width: widening factor.
+        use_aspect: whether it is told the proportions of the box that the mask was cropped to.
     """
 
-    def __init__(self, size: int, latent: int, width: float) -> None:
+    def __init__(self, size: int, latent: int, width: float, use_aspect: bool) -> None:
         super().__init__()
         c1, c2, c3, hidden = _widths(width, 32, 64, 128, 256)
         self.features = nn.Sequential(
@@ -72,25 +74,35 @@ class Encoder(nn.Module):
             ResidualBlock(c3),
             ResidualBlock(c3),
         )
-        self.hidden = nn.Linear(c3 * (size // 4) ** 2, hidden)
+        self.hidden = nn.Linear(c3 * (size // 4) ** 2 + use_aspect, hidden)
         self.code = nn.Linear(hidden, 2 * latent)
 
-    def forward(self, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, mask: torch.Tensor, aspect: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """
         Args:
             mask: (N, 1, M, M) in [0, 1].
+            aspect: (N, 1) log of its box's width over height; None for networks that do not look
+                at it.
 
         Returns:
             Means and log variances, (N, L) each.
         """
         # In the order of memory of the weights, whatever that of the features is.
         features = self.features(mask).contiguous().flatten(1)
+        if aspect is not None:
+            features = torch.cat([features, aspect.to(features.dtype)], dim=1)
         mean, log_variance = self.code(torch.relu(self.hidden(features))).chunk(2, dim=1)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
 
 class Decoder(nn.Module):
-    """From a code to the logits of a whole mask. For the arguments see ``Encoder``."""
+    """From a code to the logits of a whole mask.
+
+    Args:
+        size, latent, width: see ``Encoder``.
+    """
 
     def __init__(self, size: int, latent: int, width: float) -> None:
         super().__init__()
@@ -124,16 +136,23 @@ class Decoder(nn.Module):
 class AmodalVAE(InstanceNetwork):
     """Variational amodal completion.
 
+    What the box of the whole object is depends on the code: a code for half of a car has another
+    box than one for a van.
+
     A batch is a dict of stacked tensors (N samples; masks of M x M pixels):
 
     - ``partial``: (N, M, M) uint8, 255 times how much of a pixel is visible, cropped to the modal
       box;
-    - in training, ``full``: (N, M, M) uint8 0/1, the whole mask cropped to its own box; ``box``:
-      (N, 4) float32, that box seen from the modal one (see ``transformer.py``); ``framed``:
-      (N, T, T) uint8 0/1, the whole mask in the frame around the modal box.
+    - ``aspect``: (N, 1) float32, the log of the modal box's width over its height;
+    - in training, ``full``: (N, M, M) uint8 0/1, the whole mask cropped to its own box;
+      ``full_aspect``: as ``aspect``, of that box; ``box``: (N, 4) float32, that box seen from the
+      modal one (see ``transformer.py``); ``framed``: (N, T, T) uint8, the whole mask in the frame
+      around the modal box, 0, 1 or ``UNKNOWN``; ``is_whole``: (N,) uint8, 0 for objects that are
+      really hidden, of which ``full``, ``full_aspect`` and ``box`` say nothing (``joint`` only).
 
     In training, ``forward`` returns the losses of the stage; in evaluation ``{"probability":
-    (N, M, M) float32, "box": (N, 4) float32}`` of the posterior's mode. ``samples`` draws others.
+    (N, M, M) float32, "box": (N, 4) float32}`` of the posterior's mode. ``completions`` also draws
+    others.
     """
 
     @configurable
@@ -148,7 +167,9 @@ class AmodalVAE(InstanceNetwork):
         partial_kl: str = "full",
         partial_kl_weight: float = 1.0,
         box_weight: float = 1.0,
+        joint_kl: str = "prior",
         frame: float = 3.0,
+        use_aspect: bool = False,
     ) -> None:
         """
         Args:
@@ -157,17 +178,24 @@ class AmodalVAE(InstanceNetwork):
             kl: start, final, alpha and begin of ``kl_weight``.
             partial_kl, partial_kl_weight: see ``MODEL.AMODAL_VAE.PARTIAL_KL``.
             box_weight: of the box's loss in the last stage.
+            joint_kl: see ``MODEL.AMODAL_VAE.JOINT_KL``.
             frame: see ``place_in_frame``.
+            use_aspect: whether the proportions of boxes are looked at.
         """
         super().__init__()
-        self.stage, self.size, self.width = stage, size, width
+        self.stage, self.size, self.latent, self.width = stage, size, latent, width
         self.kl = kl
         self.partial_kl, self.partial_kl_weight = partial_kl, partial_kl_weight
-        self.box_weight, self.frame = box_weight, frame
-        self.full_encoder = Encoder(size, latent, width)
-        self.partial_encoder = Encoder(size, latent, width)
+        self.box_weight, self.joint_kl, self.frame = box_weight, joint_kl, frame
+        self.use_aspect = use_aspect
+        self.full_encoder = Encoder(size, latent, width, use_aspect)
+        # The second stage starts where the first one has ended: what is whole tells its code, and
+        # so do most masks of which little is hidden.
+        self.partial_encoder = (
+            self.full_encoder if stage == "full" else Encoder(size, latent, width, use_aspect)
+        )
         self.decoder = Decoder(size, latent, width)
-        self.transformer = BoxTransformer(size, width)
+        self.transformer = BoxTransformer(size, latent, width, use_aspect)
         self.to(memory_format=torch.channels_last)
         # Training steps done in the first stage; checkpoints hold it, so that resuming goes on.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -177,7 +205,8 @@ class AmodalVAE(InstanceNetwork):
     @classmethod
     def from_config(cls, cfg) -> dict:
         options = cfg.MODEL.AMODAL_VAE
-        for key, known in (("STAGE", STAGES), ("PARTIAL_KL", PARTIAL_KLS)):
+        known_words = {"STAGE": STAGES, "PARTIAL_KL": PARTIAL_KLS, "JOINT_KL": JOINT_KLS}
+        for key, known in known_words.items():
             if options[key] not in known:
                 raise UserError(
                     f"MODEL.AMODAL_VAE.{key} = {options[key]!r}: use one of {', '.join(known)}"
@@ -195,13 +224,15 @@ class AmodalVAE(InstanceNetwork):
             "partial_kl": options.PARTIAL_KL,
             "partial_kl_weight": options.PARTIAL_KL_WEIGHT,
             "box_weight": options.BOX_WEIGHT,
+            "joint_kl": options.JOINT_KL,
             "frame": options.FRAME,
+            "use_aspect": options.USE_ASPECT,
         }
 
     def _frozen(self) -> list[nn.Module]:
         """The parts that the stage leaves as they are."""
         return {
-            "full": [self.partial_encoder, self.transformer],
+            "full": [self.transformer],
             "partial": [self.full_encoder, self.decoder, self.transformer],
             "joint": [self.full_encoder],
         }[self.stage]
@@ -223,15 +254,17 @@ class AmodalVAE(InstanceNetwork):
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         """See the class."""
         if not self.training:
-            mean, _ = self.encode(batch)
-            return {"probability": self.decode(mean), "box": self.box(batch)}
+            found = self.completions(batch, torch.zeros(0, self.latent))
+            return {key: values[:, 0] for key, values in found.items()}
         return {"full": self._full, "partial": self._partial, "joint": self._joint}[self.stage](
             batch
         )
 
     def encode(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Means and log variances of the codes of partial masks, (N, L) float32 each."""
-        mean, log_variance = self.partial_encoder(self._mask(batch, "partial", 255))
+        mean, log_variance = self.partial_encoder(
+            self._mask(batch, "partial", 255), self._aspect(batch, "aspect")
+        )
         return mean.float(), log_variance.float()
 
     def decode(self, code: torch.Tensor) -> torch.Tensor:
@@ -242,46 +275,51 @@ class AmodalVAE(InstanceNetwork):
         """
         return self.decoder(code.to(self.dtype)).float().sigmoid()
 
-    def box(self, batch: Batch) -> torch.Tensor:
-        """The boxes of whole objects, (N, 4) float32, seen from the modal ones."""
-        # Inference casts the other parts.
-        dtype = self.transformer.box.weight.dtype
-        return self.transformer(self._mask(batch, "partial", 255).to(dtype))
+    def completions(self, batch: Batch, noise: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The mode's completion of each sample, and those of codes drawn from the posterior.
 
-    def samples(self, batch: Batch, noise: torch.Tensor) -> torch.Tensor:
-        """Completions for codes that are drawn from the posterior.
+        Codes are decoded one after the other: in batches of one size a result is the same to the
+        bit, whatever K is.
 
         Args:
-            batch: with ``partial``.
+            batch: N samples.
             noise: (K, L) standard normal numbers, the same for every sample of the batch: what an
                 object gets does not depend on those beside it.
 
         Returns:
-            (N, K, M, M) float32 probabilities.
+            ``probability``, (N, 1 + K, M, M) float32, and ``box``, (N, 1 + K, 4) float32; the
+            mode's are first.
         """
         mean, log_variance = self.encode(batch)
+        deviation = (0.5 * log_variance).exp()
         noise = noise.to(mean.device, mean.dtype)
-        codes = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
-        count, k = codes.shape[:2]
-        return self.decode(codes.flatten(0, 1)).view(count, k, self.size, self.size)
+        codes = [mean, *(mean + deviation * of_code for of_code in noise)]
+        # Inference casts the other parts.
+        dtype = self.transformer.box.weight.dtype
+        partial = self._mask(batch, "partial", 255).to(dtype)
+        seen = self.transformer.seen(partial, self._aspect(batch, "aspect"))
+        return {
+            "probability": torch.stack([self.decode(code) for code in codes], dim=1),
+            "box": torch.stack([self.transformer(seen, code.to(dtype)) for code in codes], dim=1),
+        }
 
     # ---------------------------------------------------------------- stages
 
     def _full(self, batch: Batch) -> dict[str, torch.Tensor]:
-        mean, log_variance = self.full_encoder(self._mask(batch, "full"))
+        mean, log_variance = self._whole_code(batch)
         weight = kl_weight(int(self.steps), *self.kl)
         self.steps += 1
         _log_scalars(kl_weight=weight, active_latents=active_latents(log_variance))
         logits = self.decoder(_drawn(mean, log_variance))
         return {
             "loss_mask": reconstruction_loss(logits, self._target(batch, "full")),
-            "loss_kl": weight * kl_to_standard_normal(mean, log_variance),
+            "loss_kl": weight * kl_to_standard_normal(mean, log_variance).mean(),
         }
 
     def _partial(self, batch: Batch) -> dict[str, torch.Tensor]:
-        mean, log_variance = self.partial_encoder(self._mask(batch, "partial", 255))
+        mean, log_variance = self.encode(batch)
         with torch.no_grad():
-            whole = self.full_encoder(self._mask(batch, "full"))
+            whole = self._whole_code(batch)
         _log_scalars(active_latents=active_latents(log_variance))
         if self.partial_kl == "full":
             kl = kl_between_normals(*whole, mean, log_variance)
@@ -292,25 +330,47 @@ class AmodalVAE(InstanceNetwork):
         logits = self.decoder(_drawn(mean, log_variance))
         return {
             "loss_mask": reconstruction_loss(logits, self._target(batch, "full")),
-            "loss_kl": self.partial_kl_weight * kl,
+            "loss_kl": self.partial_kl_weight * kl.mean(),
         }
 
     def _joint(self, batch: Batch) -> dict[str, torch.Tensor]:
-        partial = self._mask(batch, "partial", 255)
-        mean, log_variance = self.partial_encoder(partial)
+        mean, log_variance = self.encode(batch)
         _log_scalars(active_latents=active_latents(log_variance))
-        probability = self.decoder(_drawn(mean, log_variance)).float().sigmoid()
-        box, target = self.transformer(partial), self._target(batch, "framed")
+        code = _drawn(mean, log_variance)
+        logits = self.decoder(code)
+        seen = self.transformer.seen(
+            self._mask(batch, "partial", 255), self._aspect(batch, "aspect")
+        )
+        box = self.transformer(seen, code)
+        target, is_whole = self._target(batch, "framed"), self._target(batch, "is_whole").float()
         side = target.shape[-1]
         # A mask of M pixels a side fills 1 / FRAME of the frame's side where the box is the modal.
         scale = (self.size * self.frame / side) ** 2
+        kl = self.kl[1] * kl_to_standard_normal(mean, log_variance)
+        if self.joint_kl == "full":
+            with torch.no_grad():
+                whole = self._whole_code(batch)
+            to_whole = self.partial_kl_weight * kl_between_normals(*whole, mean, log_variance)
+            kl = torch.where(is_whole > 0, to_whole, kl)
         with torch.autocast(self.device.type, enabled=False):
-            placed = place_in_frame(probability, box, side, self.frame)
+            true_box = self._target(batch, "box")
+            of_box = box_loss(box, true_box)
+            # Masks are drawn into the true box where it is known: else the decoder learns to move
+            # them within the modal box sooner than the box learns to move.
+            box = torch.where(is_whole[:, None] > 0, true_box, box)
+            placed = place_in_frame(logits, box, side, self.frame, OUTSIDE_LOGIT)
             return {
                 "loss_mask": framed_loss(placed, target, scale),
-                "loss_kl": self.kl[1] * kl_to_standard_normal(mean, log_variance),
-                "loss_box": self.box_weight * box_loss(box, self._target(batch, "box")),
+                "loss_kl": kl.mean(),
+                "loss_box": self.box_weight * (is_whole * of_box).mean(),
             }
+
+    def _whole_code(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means and log variances of the codes of whole masks, (N, L) each."""
+        return self.full_encoder(self._mask(batch, "full"), self._aspect(batch, "full_aspect"))
+
+    def _aspect(self, batch: Batch, key: str) -> torch.Tensor | None:
+        return batch[key].to(self.device, non_blocking=True) if self.use_aspect else None
 
     def _mask(self, batch: Batch, key: str, whole: int = 1) -> torch.Tensor:
         """(N, 1, M, M) in [0, 1], channels last."""

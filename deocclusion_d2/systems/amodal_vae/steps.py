@@ -10,22 +10,48 @@ import cv2
 import numpy as np
 import torch
 
+from ...errors import UserError
 from ...inference.completion_ordering import CompletionOrdering
 from ...inference.network_runner import NetworkRunner, Sample
 from ...inference.steps import NetworkStep, constrains, dilation
-from ...structures import Deocclusion, OcclusionGraph, ProbabilityMap, Scene, WindowMask
-from ...structures.window_mask import union
-from .mapper import soft_crop
+from ...structures import (
+    Deocclusion,
+    OcclusionGraph,
+    ProbabilityMap,
+    Scene,
+    WindowMask,
+)
+from ...structures.mask_sample import drawn_samples
+from ...structures.window_mask import Box, box_around, union
+from .mapper import aspect_of, in_levels, soft_crop
 from .transformer import box_from
+
+# Where a completion may grow: anywhere; inside of what is in front; outside of what is behind.
+LIMITS = ("anywhere", "in_front", "not_behind")
+# Where the box of the whole object comes from.
+BOXES = ("predicted", "given")
 
 
 @dataclass(frozen=True)
-class _Mode:
-    """The mode's mask and box of each sample, in one row: (P, M * M + 4)."""
+class _Draws:
+    """The mode's mask and box of each sample, and those of codes that are drawn.
+
+    (P, 1 + K, M * M + 4) float32. A draw is the same whatever K is, and in any batch.
+
+    Attributes:
+        count: K.
+        seed: of the codes; the k-th code of every object has the same noise.
+    """
+
+    count: int = 0
+    seed: int = 0
 
     def __call__(self, runner: NetworkRunner, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        found = runner.model(batch)
-        return torch.cat([found["probability"].flatten(1), found["box"]], dim=1)
+        noise = np.random.default_rng(self.seed).standard_normal(
+            (self.count, runner.model.latent), dtype=np.float32
+        )
+        found = runner.model.completions(batch, torch.from_numpy(noise))
+        return torch.cat([found["probability"].flatten(2), found["box"]], dim=2)
 
 
 class AmodalVAECompletion(NetworkStep):
@@ -37,8 +63,13 @@ class AmodalVAECompletion(NetworkStep):
             paper searched 0.1 on its validation set).
         constrain: True: the result is ``modal | completion``, which keeps visible pixels; False:
             the completion as it is pasted back.
-        grounded: only pixels of instances in front of an instance are added to it.
-        keep_probability: also give probabilities.
+        limit: of ``LIMITS``: "in_front": only pixels of instances in front of an instance are added
+            to it, so that one that nothing hides stays as it is; "not_behind": no visible pixels of
+            those behind it.
+        keep_probability: also give probabilities: of the mode, or the mean over samples.
+        samples: K, completions to draw for each instance.
+        seed: of the draws.
+        given_boxes: the scene's ``amodal_boxes`` count where there is one, not the network's.
         description: what ``describe`` says.
     """
 
@@ -48,46 +79,51 @@ class AmodalVAECompletion(NetworkStep):
         *,
         threshold: float = 0.1,
         constrain: bool = True,
-        grounded: bool = False,
+        limit: str = LIMITS[0],
         keep_probability: bool = False,
+        samples: int = 0,
+        seed: int = 0,
+        given_boxes: bool = False,
         description: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(runner, description)
         self.threshold = threshold
         self.constrain = constrain
-        self.grounded = grounded
+        self.limit = limit
         self.keep_probability = keep_probability
+        self.draws = _Draws(samples, seed)
+        self.given_boxes = given_boxes
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
     ) -> list[Deocclusion]:
         """Amodal masks of every instance of every scene; an empty mask stays empty."""
         jobs: list[tuple[int, int]] = []
-        results = [list(scene.modal_masks) for scene in scenes]
-        maps: list[list[ProbabilityMap | None]] = [[None] * len(scene) for scene in scenes]
-        side = self.runner.model.size
-        for k, row in enumerate(self.runner.results(self._samples(scenes, graphs, jobs), _Mode())):
-            s, i = jobs[k]
-            scene = scenes[s]
-            probability = row[:-4].reshape(side, side)
-            modal = scene.modal_masks[i]
-            if self.grounded:
-                allowed = union(scene.modal_masks[j] for j in graphs[s].ancestors(i))
-            pasted, x0, y0 = paste(
-                probability, box_from(modal.box, row[-4:]), scene.height, scene.width
+        results = [
+            Deocclusion(
+                graph,
+                list(scene.modal_masks),
+                probabilities=[None] * len(scene) if self.keep_probability else None,
+                samples=[[] for _ in scene.modal_masks] if self.draws.count else None,
             )
-            if self.grounded:
-                h, w = pasted.shape
-                pasted = pasted * allowed.crop((x0, y0, x0 + w, y0 + h))
-            amodal = WindowMask.from_array(pasted > np.float32(self.threshold), x0, y0)
-            results[s][i] = modal | amodal if self.constrain or self.grounded else amodal
-            if self.keep_probability:
-                kept = ProbabilityMap.from_array(pasted, x0, y0)
-                maps[s][i] = kept.with_certain(modal) if self.constrain else kept
-        return [
-            Deocclusion(g, masks, probabilities=kept if self.keep_probability else None)
-            for g, masks, kept in zip(graphs, results, maps, strict=True)
+            for scene, graph in zip(scenes, graphs, strict=True)
         ]
+        rows = self.runner.results(self._samples(scenes, graphs, jobs), self.draws)
+        for k, found in enumerate(rows):
+            s, i = jobs[k]
+            scene, result = scenes[s], results[s]
+            allowed = self._allowed(scene, graphs[s], i)
+            pasted = [self._pasted(scene, i, row, allowed) for row in found]
+            result.amodal_masks[i] = self._mask(scene, i, pasted[0])
+            if result.samples is not None:
+                masks = [self._mask(scene, i, p) for p in pasted[1:]]
+                result.samples[i] = drawn_samples(masks)
+            if result.probabilities is not None:
+                kept = _mean(pasted[1:] or pasted)
+                if self.constrain:
+                    kept = kept.with_certain(scene.modal_masks[i])
+                result.probabilities[i] = kept
+        return results
 
     def _samples(
         self,
@@ -95,14 +131,70 @@ class AmodalVAECompletion(NetworkStep):
         graphs: Sequence[OcclusionGraph],
         jobs: list[tuple[int, int]],
     ) -> Iterator[Sample]:
+        size = self.runner.model.size
         for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
             for i, mask in enumerate(scene.modal_masks):
-                if mask.is_empty or (self.grounded and not graph.ancestors(i)):
+                if mask.is_empty or (self.limit == "in_front" and not graph.ancestors(i)):
                     continue
                 jobs.append((s, i))
                 h, w = mask.array.shape
-                soft = soft_crop(mask.array, (0, 0, w, h), self.runner.model.size)
-                yield {"partial": np.rint(soft * 255).astype(np.uint8)}
+                soft = soft_crop(mask.array, (0, 0, w, h), size)
+                yield {"partial": in_levels(soft), "aspect": aspect_of(mask.box)}
+
+    def _allowed(self, scene: Scene, graph: OcclusionGraph, i: int) -> tuple[WindowMask, bool]:
+        """A mask, and whether the completion may grow inside of it only, or outside of it only."""
+        if self.limit == "in_front":
+            return scene.seams.eraser(i, graph.ancestors(i)) | scene.modal_masks[i], True
+        behind = graph.descendants(i) if self.limit == "not_behind" else []
+        return union(scene.modal_masks[j] for j in behind), False
+
+    def _pasted(
+        self, scene: Scene, i: int, row: np.ndarray, allowed: tuple[WindowMask, bool]
+    ) -> _Pasted:
+        """One completion's probabilities at the pixels of the image."""
+        side = self.runner.model.size
+        box = box_from(scene.modal_masks[i].box, row[-4:])
+        if self.given_boxes and scene.amodal_boxes is not None:
+            given = scene.amodal_boxes[i]
+            if np.isfinite(given).all():
+                box = tuple(float(v) for v in given)
+        values, x0, y0 = paste(row[:-4].reshape(side, side), box, scene.height, scene.width)
+        mask, inside = allowed
+        h, w = values.shape
+        if inside or not mask.is_empty:
+            values = values * (mask.crop((x0, y0, x0 + w, y0 + h)) == inside)
+        return _Pasted(values, x0, y0)
+
+    def _mask(self, scene: Scene, i: int, pasted: _Pasted) -> WindowMask:
+        above = pasted.values > np.float32(self.threshold)
+        amodal = WindowMask.from_array(above, pasted.x0, pasted.y0)
+        return scene.modal_masks[i] | amodal if self.constrain else amodal
+
+
+@dataclass(frozen=True, eq=False)
+class _Pasted:
+    """Probabilities (h, w) float32 of a window of an image, whose first pixel is x0, y0."""
+
+    values: np.ndarray
+    x0: int
+    y0: int
+
+    @property
+    def box(self) -> Box:
+        h, w = self.values.shape
+        return (self.x0, self.y0, self.x0 + w, self.y0 + h)
+
+
+def _mean(parts: Sequence[_Pasted]) -> ProbabilityMap:
+    """The mean of windows, where each is 0 outside of itself."""
+    parts_seen = [part for part in parts if part.values.size]
+    box = box_around(part.box for part in parts_seen) if parts_seen else (0, 0, 0, 0)
+    total = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+    for part in parts_seen:
+        x, y = part.x0 - box[0], part.y0 - box[1]
+        h, w = part.values.shape
+        total[y : y + h, x : x + w] += part.values
+    return ProbabilityMap.from_array(total / len(parts), box[0], box[1])
 
 
 def paste(
@@ -141,33 +233,43 @@ def paste(
     return pasted, *starts
 
 
-def build_completion(cfg, runner: NetworkRunner) -> AmodalVAECompletion:
-    """The completion "amodal_vae"."""
-    return _build(cfg, runner, grounded=False)
+def build_completion(limit: str, cfg, runner: NetworkRunner) -> AmodalVAECompletion:
+    """The completions "amodal_vae", "amodal_vae_og" and "amodal_vae_nb", by their limits.
 
-
-def build_grounded_completion(cfg, runner: NetworkRunner) -> AmodalVAECompletion:
-    """The completion "amodal_vae_og"."""
-    return _build(cfg, runner, grounded=True)
-
-
-def build_ordering(cfg, runner: NetworkRunner) -> CompletionOrdering:
-    """The ordering "amodal_vae"."""
-    return CompletionOrdering(_build(cfg, runner, grounded=False), dilation=dilation(cfg))
-
-
-def _build(cfg, runner: NetworkRunner, grounded: bool) -> AmodalVAECompletion:
+    Raises:
+        UserError: naming the config key.
+    """
     options = cfg.DEOCCLUSION
+    if options.SAMPLES < 0:
+        raise UserError(f"DEOCCLUSION.SAMPLES = {options.SAMPLES}: use 0 or more")
+    if options.BOXES not in BOXES:
+        raise UserError(f"DEOCCLUSION.BOXES = {options.BOXES!r}: use {' or '.join(BOXES)}")
+    description = {
+        "amodal_threshold": options.AMODAL_THRESHOLD,
+        "mask_size": runner.model.size,
+        "constrain": constrains(cfg),
+        "precision": runner.precision,
+    }
+    if options.SAMPLES:
+        description |= {"samples": options.SAMPLES, "samples_seed": options.SAMPLES_SEED}
+    if options.BOXES == "given":
+        description["boxes"] = options.BOXES
     return AmodalVAECompletion(
         runner,
         threshold=options.AMODAL_THRESHOLD,
         constrain=constrains(cfg),
-        grounded=grounded,
+        limit=limit,
         keep_probability=options.KEEP_PROBABILITY,
-        description={
-            "amodal_threshold": options.AMODAL_THRESHOLD,
-            "mask_size": runner.model.size,
-            "constrain": constrains(cfg),
-            "precision": runner.precision,
-        },
+        samples=options.SAMPLES,
+        seed=options.SAMPLES_SEED,
+        given_boxes=options.BOXES == "given",
+        description=description,
     )
+
+
+def build_ordering(cfg, runner: NetworkRunner) -> CompletionOrdering:
+    """The ordering "amodal_vae"."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.DEOCCLUSION.SAMPLES, cfg.DEOCCLUSION.KEEP_PROBABILITY = 0, False
+    return CompletionOrdering(build_completion(LIMITS[0], cfg, runner), dilation=dilation(cfg))

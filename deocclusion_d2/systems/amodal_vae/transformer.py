@@ -17,19 +17,24 @@ from torch import nn
 
 from ...structures.window_mask import Box
 
+# Outside of its box nothing belongs to a mask. Not of probability 0: the logarithm of that would
+# make borders louder than all else.
+OUTSIDE_LOGIT = -5.0
 # No box is more than e^3 = 20 times as large or small as the modal one.
 _LARGEST_LOG = 3.0
 
 
 class BoxTransformer(nn.Module):
-    """Guesses the box of the whole object from the partial mask; at first it is the modal box.
+    """The box of the whole object that a code stands for; at first it is the modal box.
 
     Args:
         size: M, side of the mask in pixels.
+        latent: L, numbers of the code.
         width: widening factor.
+        use_aspect: whether it is told the proportions of the modal box.
     """
 
-    def __init__(self, size: int, width: float) -> None:
+    def __init__(self, size: int, latent: int, width: float, use_aspect: bool) -> None:
         super().__init__()
         first, second, hidden = (max(round(n * width), 1) for n in (32, 64, 64))
         self.features = nn.Sequential(
@@ -42,37 +47,54 @@ class BoxTransformer(nn.Module):
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
         )
-        self.hidden = nn.Linear(second * (size // 4) ** 2, hidden)
+        self.hidden = nn.Linear(second * (size // 4) ** 2 + use_aspect, hidden)
+        self.hidden_of_code = nn.Linear(latent, hidden, bias=False)
         self.box = nn.Linear(hidden, 4)
         nn.init.zeros_(self.box.weight)
         nn.init.zeros_(self.box.bias)
 
-    def forward(self, partial: torch.Tensor) -> torch.Tensor:
-        """
+    def seen(self, partial: torch.Tensor, aspect: torch.Tensor | None) -> torch.Tensor:
+        """What there is to see of the partial mask, whatever the code: (N, D).
+
         Args:
             partial: (N, 1, M, M) in [0, 1].
+            aspect: (N, 1), see ``AmodalVAE``; None for a network that does not look at it.
+        """
+        # In the order of memory of the weights, whatever that of the features is.
+        features = self.features(partial).contiguous().flatten(1)
+        if aspect is not None:
+            features = torch.cat([features, aspect.to(features.dtype)], dim=1)
+        return self.hidden(features)
+
+    def forward(self, seen: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
+        """
+        Args:
+            seen: (N, D), see ``seen``.
+            code: (N, L).
 
         Returns:
             (N, 4) boxes.
         """
-        features = self.features(partial).flatten(1)
-        box = self.box(F.relu(self.hidden(features))).float()
+        box = self.box(F.relu(seen + self.hidden_of_code(code))).float()
         return torch.cat([box[:, :2], box[:, 2:].clamp(-_LARGEST_LOG, _LARGEST_LOG)], dim=1)
 
 
-def place_in_frame(probability: torch.Tensor, box: torch.Tensor, size: int, frame: float):
-    """Masks in their boxes, in a frame around the modal box; 0 outside the boxes.
+def place_in_frame(
+    values: torch.Tensor, box: torch.Tensor, size: int, frame: float, outside: float = 0.0
+) -> torch.Tensor:
+    """Masks in their boxes, in a frame around the modal box.
 
     Args:
-        probability: (N, M, M).
+        values: (N, M, M), such as logits.
         box: (N, 4).
         size: T, side of the frame in pixels.
         frame: sides of the frame, as multiples of those of the modal box.
+        outside: what stands outside the boxes.
 
     Returns:
-        (N, T, T) float32.
+        (N, T, T) float32, bilinear.
     """
-    probability, box = probability.float(), box.float()
+    values, box = values.float() - outside, box.float()
     steps = (torch.arange(size, device=box.device, dtype=torch.float32) + 0.5) / size
     # In sides of the modal box, from its centre.
     across = ((steps - 0.5) * frame).expand(len(box), size)
@@ -82,8 +104,8 @@ def place_in_frame(probability: torch.Tensor, box: torch.Tensor, size: int, fram
     grid = torch.stack(
         [x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1
     )
-    placed = F.grid_sample(probability[:, None], grid, align_corners=False)
-    return placed[:, 0]
+    placed = F.grid_sample(values[:, None], grid, align_corners=False)
+    return placed[:, 0] + outside
 
 
 def box_between(modal: Box, amodal: Box) -> np.ndarray:

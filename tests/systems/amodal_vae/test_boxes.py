@@ -28,8 +28,9 @@ def test_boxes_there_and_back():
 
 
 def test_at_first_the_box_is_the_modal_one():
-    transformer = BoxTransformer(8, 0.5).eval()
-    assert torch.equal(transformer(torch.rand(2, 1, 8, 8)), torch.zeros(2, 4))
+    transformer = BoxTransformer(8, 3, 0.5, use_aspect=True).eval()
+    seen = transformer.seen(torch.rand(2, 1, 8, 8), torch.rand(2, 1))
+    assert torch.equal(transformer(seen, torch.rand(2, 3)), torch.zeros(2, 4))
 
 
 def test_a_frame_of_the_modal_box_is_the_mask():

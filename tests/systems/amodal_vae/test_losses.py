@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from deocclusion_d2.systems.amodal_vae.losses import (
+    UNKNOWN,
     box_loss,
     framed_loss,
     kl_between_normals,
@@ -34,8 +35,8 @@ def normal(mean: float, deviation: float, numbers: int = 1, count: int = 1):
 
 
 def test_kl_to_the_prior():
-    """A sum over the code, a mean over the batch."""
-    assert kl_to_standard_normal(*normal(1, 1, 64, 3)).item() == pytest.approx(32)
+    """A sum over the code, for each sample of the batch."""
+    assert kl_to_standard_normal(*normal(1, 1, 64, 3)).tolist() == pytest.approx([32] * 3)
     assert kl_to_standard_normal(*normal(0, 2)).item() == pytest.approx(0.80685, abs=1e-5)
     assert kl_to_standard_normal(*normal(0, 1, 5)).item() == 0
 
@@ -45,7 +46,7 @@ def test_kl_between_two():
         0.31815, abs=1e-5
     )
     assert kl_between_normals(*normal(0, 1), *normal(1, 1)).item() == pytest.approx(0.5)
-    assert kl_between_normals(*normal(3, 2, 4, 2), *normal(3, 2, 4, 2)).item() == 0
+    assert kl_between_normals(*normal(3, 2, 4, 2), *normal(3, 2, 4, 2)).tolist() == [0, 0]
     # It is not symmetric: a wide one covers a narrow one cheaply.
     wide, narrow = normal(0, 3), normal(0, 0.5)
     assert kl_between_normals(*narrow, *wide) < kl_between_normals(*wide, *narrow)
@@ -57,17 +58,28 @@ def test_reconstruction_is_a_sum_over_pixels():
 
 
 def test_framed_masks():
-    """Pixels of the frame count as many as they stand for; certain errors stay finite."""
-    probability = torch.full((1, 4, 4), 0.25)
-    target = torch.zeros(1, 4, 4)
-    assert framed_loss(probability, target, 9.0).item() == pytest.approx(
+    """Pixels of the frame count as many as they stand for."""
+    logits = torch.full((1, 4, 4), -math.log(3))  # probability 0.25
+    target = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    assert framed_loss(logits, target, 9.0).item() == pytest.approx(
         -9 * 16 * math.log(0.75), abs=1e-4
     )
-    wrong = framed_loss(torch.ones(1, 1, 1), torch.zeros(1, 1, 1), 1.0)
-    assert wrong.item() == pytest.approx(-math.log(1e-6), rel=2e-2)
+
+
+def test_nothing_is_learnt_from_pixels_that_nobody_knows():
+    """-ln 0.25 - ln 0.5, and the gradients p - t, whatever stands at the third pixel."""
+    logits = torch.tensor([[[-math.log(3), 0.0, 9.0]]], requires_grad=True)
+    target = torch.tensor([[[1, 0, UNKNOWN]]], dtype=torch.uint8)
+    loss = framed_loss(logits, target, 1.0)
+    assert loss.item() == pytest.approx(-math.log(0.25) - math.log(0.5))
+    loss.backward()
+    assert logits.grad[0, 0].tolist() == pytest.approx([-0.75, 0.5, 0])
 
 
 def test_boxes():
-    """Smooth L1 by hand: half of the square below 1, the distance less a half above."""
-    found = box_loss(torch.tensor([[0.5, 0.0, 2.0, -3.0]]), torch.zeros(1, 4))
-    assert found.item() == pytest.approx(0.125 + 0 + 1.5 + 2.5)
+    """Smooth L1 by hand: half of the square below 1, the distance less a half above.
+
+    A tenth of a side and a fifth of a logarithm are 1.
+    """
+    found = box_loss(torch.tensor([[0.05, 0.0, 0.4, -0.6]]), torch.zeros(1, 4))
+    assert found.tolist() == pytest.approx([0.125 + 0 + 1.5 + 2.5])

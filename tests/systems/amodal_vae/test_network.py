@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from deocclusion_d2 import load_config
+from deocclusion_d2.data.hidden_instances import HiddenInstances
 from deocclusion_d2.data.instance_table import InstanceTable
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import WindowMask
+from deocclusion_d2.systems.amodal_vae.losses import UNKNOWN
 from deocclusion_d2.systems.amodal_vae.mapper import AmodalVAEMapper
 from deocclusion_d2.systems.amodal_vae.network import AmodalVAE, active_latents
 from deocclusion_d2.systems.amodal_vae.transformer import box_from
@@ -24,6 +26,7 @@ def batch_of(count: int = 3, size: int = 8) -> dict[str, torch.Tensor]:
         "full": masks,
         "box": torch.zeros(count, 4),
         "framed": masks.repeat_interleave(2, 1).repeat_interleave(2, 2),
+        "is_whole": torch.ones(count, dtype=torch.uint8),
     }
 
 
@@ -68,22 +71,72 @@ def test_a_stage_changes_its_parts_alone(stage: str, learnt: set[str]):
     moved = {
         n.split(".")[0] for n, v in model.state_dict().items() if not torch.equal(v, before[n])
     }
-    assert moved - {"steps"} <= learnt
+    # In the first stage the two encoders are one.
+    same = {"partial_encoder"} if stage == "full" else set()
+    assert moved - {"steps"} <= learnt | same
+
+
+def test_a_stage_starts_where_the_one_before_has_ended():
+    """A whole mask has the code that the first stage has learnt, in either encoder."""
+    first = small("full").train()
+    sum(first(batch_of()).values()).backward()
+    torch.optim.SGD(first.parameters(), 0.1).step()
+    second = small("partial")
+    second.load_state_dict(first.state_dict())
+    second.eval()
+    mask = torch.rand(2, 1, 8, 8)
+    for of_part, of_whole in zip(
+        second.partial_encoder(mask, None), second.full_encoder(mask, None), strict=True
+    ):
+        assert torch.equal(of_part, of_whole)
+    shared = {id(p) for p in second.partial_encoder.parameters()}
+    assert not shared & {id(p) for p in second.full_encoder.parameters()}
 
 
 def test_samples_spread_as_the_posterior_says():
-    """Without noise they are the mode; the same noise for all, so neighbours do not matter."""
+    """Without noise they are the mode, with a posterior of no width too; boxes follow the code."""
     model = small("joint").eval()
+    torch.nn.init.normal_(model.transformer.box.weight)
     batch = batch_of()
-    mode = model(batch)["probability"]
-    still = model.samples(batch, torch.zeros(2, 6))
-    assert still.shape == (3, 2, 8, 8)
-    assert torch.allclose(still, mode[:, None].expand_as(still), atol=1e-6)
+    mode = model(batch)
+    still = model.completions(batch, torch.zeros(2, 6))
+    assert still["probability"].shape == (3, 3, 8, 8) and still["box"].shape == (3, 3, 4)
+    for key, values in still.items():
+        assert torch.equal(values, mode[key][:, None].expand_as(values))
     noise = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
-    drawn = model.samples(batch, noise)
-    alone = model.samples({"partial": batch["partial"][1:2]}, noise)
-    assert torch.allclose(drawn[1:2], alone, atol=1e-5)
-    assert (drawn[:, 0] - drawn[:, 1]).abs().max() > 1e-3
+    drawn = model.completions(batch, noise)
+    for key, values in drawn.items():
+        assert (values[:, 1] - values[:, 2]).abs().max() > 1e-3
+        # The first ones do not depend on how many there are.
+        assert torch.equal(model.completions(batch, noise[:2])[key], values[:, :3])
+    with torch.no_grad():
+        half = len(model.partial_encoder.code.bias) // 2
+        model.partial_encoder.code.weight[half:] = 0
+        model.partial_encoder.code.bias[half:] = -100  # clamped to a log variance of -8
+    narrow = model.completions(batch, noise)["probability"]
+    assert (narrow - narrow[:, :1]).abs().max() < 0.02
+
+
+def test_objects_that_are_really_hidden_teach_their_known_pixels_alone():
+    """Neither what stands under the unknown ones counts, nor the box, nor the whole mask."""
+    model = small("joint", joint_kl="full").eval()  # without the statistics of batches
+    model.training = True
+    batch = batch_of()
+    batch["is_whole"] = torch.tensor([1, 0, 1], dtype=torch.uint8)
+    batch["framed"][1, :3] = UNKNOWN
+
+    def losses() -> dict[str, float]:
+        torch.manual_seed(1)
+        return {key: value.item() for key, value in model(batch).items()}
+
+    before = losses()
+    batch["full"][1] = 1 - batch["full"][1]
+    batch["box"][1] = 3.0
+    assert losses() == before
+    batch["framed"][1, 3] = 1 - batch["framed"][1, 3]
+    assert losses()["loss_mask"] != before["loss_mask"]
+    batch["box"][0] = 3.0
+    assert losses()["loss_box"] > before["loss_box"]
 
 
 def test_active_latents():
@@ -91,7 +144,9 @@ def test_active_latents():
     assert active_latents(2 * deviation.log()) == 2
 
 
-def mapper_of(masks: list[WindowMask], height: int = 60, width: int = 80, **options):
+def mapper_of(
+    masks: list[WindowMask], height: int = 60, width: int = 80, hidden: bool = False, **options
+):
     annotations = [
         {
             "id": row,
@@ -103,6 +158,7 @@ def mapper_of(masks: list[WindowMask], height: int = 60, width: int = 80, **opti
     record = {"file_name": "a", "image_id": 1, "height": height, "width": width}
     table = InstanceTable([{**record, "annotations": annotations}])
     settings = ErasingSettings(patch_size=64)
+    options["hidden"] = HiddenInstances(table) if hidden else None
     return AmodalVAEMapper(instances=table, settings=settings, seed=0, size=16, **options)
 
 
@@ -148,6 +204,7 @@ def test_samples_of_which_a_part_is_hidden():
     [
         ("STAGE", "all", "MODEL.AMODAL_VAE.STAGE = 'all': use one of full, partial, joint"),
         ("PARTIAL_KL", "both", "MODEL.AMODAL_VAE.PARTIAL_KL = 'both'"),
+        ("JOINT_KL", "none", "MODEL.AMODAL_VAE.JOINT_KL = 'none': use one of prior, full"),
         ("SIZE", "30", "MODEL.AMODAL_VAE.SIZE = 30: use a multiple of 4"),
     ],
 )
@@ -155,3 +212,35 @@ def test_keys_that_make_no_sense(key: str, value: str, message: str):
     cfg = load_config("amodal_vae_full_kins_quick", [f"MODEL.AMODAL_VAE.{key}", value])
     with pytest.raises(UserError, match=message):
         AmodalVAE.from_config(cfg)
+
+
+def test_what_is_known_of_an_object_that_is_really_hidden():
+    """A box of 20 x 10 at (30, 20) whose right neighbour may lie in front: by hand in the frame.
+
+    The frame, 60 x 30 at (10, 10), has 32 x 32 pixels of 1.875 x 0.9375. Of a neighbour at
+    x 50 to 58, columns 22 to 25 of rows 10.7 to 21.3 are unknown; beyond the image's right border,
+    at x 64, columns from 29 on.
+    """
+    target, neighbour = WindowMask.filled((30, 20, 50, 30)), WindowMask.filled((50, 20, 58, 30))
+    mapper = mapper_of(
+        [target, neighbour, WindowMask.filled((2, 2, 8, 8))],
+        height=60,
+        width=64,
+        hidden=True,
+        hidden_share=1.0,
+    )
+    samples = [mapper({"item": 0, "draw": draw}) for draw in range(20)]
+    framed = {s["framed"].tobytes(): s for s in samples}
+    assert len(framed) > 1  # either of the two, mirrored or not
+    assert all(s["is_whole"] == 0 and not s["box"].any() for s in samples)
+    wanted = np.zeros((32, 32), np.uint8)
+    rows = slice(11, 21)
+    wanted[rows, 21:26] = UNKNOWN
+    wanted[:, 29:] = UNKNOWN
+    wanted[rows, 11:21] = 1
+    ours = [
+        s for s in framed.values() if np.array_equal(s["aspect"], np.log([2]).astype(np.float32))
+    ]
+    assert any(np.array_equal(s["framed"], wanted) for s in ours), ours[0]["framed"]
+    assert any(np.array_equal(s["framed"], wanted[:, ::-1]) for s in ours)
+    assert all(s["partial"].min() == 255 for s in samples)

@@ -36,6 +36,8 @@ VIEWS = ("amodal", "modal")
 # What conversion has made of an annotation: its amodal mask, box and area, the mask of its hidden
 # part, the hidden share of its area.
 Replacement = Literal["segmentation", "bbox", "area", "hidden", "occlusion_rate"]
+# Of an annotation in COCO's manner: the box [x, y, w, h] of a whole object, beside its modal mask.
+GIVEN_BOX_KEY = "amodal_bbox"
 # What conversion writes into every annotation, or takes from it, whatever stood there.
 _WRITTEN = frozenset(
     {
@@ -48,6 +50,7 @@ _WRITTEN = frozenset(
         "occluder_confidences",
         "mutual_occlusion_ids",
         "hidden_probability",
+        "samples",
         "occlusion_rate",
     }
 )
@@ -88,6 +91,8 @@ class ParsedAnnotation:
             without foreground (an object entirely hidden).
         amodal: visible and hidden pixels likewise; None where the format does not know them.
         modal_bbox, amodal_bbox: the file's boxes [x, y, w, h] in pixels; None where it has none.
+        given_amodal_bbox: what stands under ``GIVEN_BOX_KEY``, likewise: a box of the whole object
+            that somebody gives, from which it may be completed.
         extras: further facts the format knows (``order``, ``name``, ``occluder_ids`` ...).
         raw: the COCO-style annotation this was, every key untouched.
         assumed: what had to be assumed or left out to read it, a constant sentence each.
@@ -103,6 +108,7 @@ class ParsedAnnotation:
     raw: dict = field(default_factory=dict)
     modal_bbox: list[float] | None = None
     amodal_bbox: list[float] | None = None
+    given_amodal_bbox: list[float] | None = None
     assumed: tuple[str, ...] = ()
 
     def segmentation(self, view: View) -> dict:
@@ -405,6 +411,7 @@ class CocoStyleFormat(AnnotationFormat):
                 raw=dict(raw_item),
                 modal_bbox=read_box(raw_item, self.modal_bbox_key, where, assumed),
                 amodal_bbox=read_box(raw_item, self.amodal_bbox_key, where, assumed),
+                given_amodal_bbox=read_box(raw_item, GIVEN_BOX_KEY, where, assumed),
                 assumed=tuple(assumed),
             )
         ]

@@ -35,6 +35,7 @@ class PseudoAmodal(CocoStyleFormat):
         "occluder_confidences",
         "mutual_occlusion_ids",
         "hidden_probability",
+        "samples",
         "occlusion_rate",
         "role",
         "source_id",

@@ -1,0 +1,64 @@
+"""Several completions of one object, as a model of distributions draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from .window_mask import WindowMask, union
+
+
+@dataclass(frozen=True)
+class MaskSample:
+    """One of the completions that were drawn for an object.
+
+    Attributes:
+        mask: amodal.
+        weight: share of the draws that gave this very mask, above 0 to 1.
+    """
+
+    mask: WindowMask
+    weight: float
+
+    def to_json(self, height: int, width: int) -> dict[str, Any]:
+        """``segmentation``, compressed RLE of an image's size, and ``weight``."""
+        return {"segmentation": self.mask.to_rle(height, width), "weight": round(self.weight, 6)}
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> MaskSample:
+        """Read what ``to_json`` has made.
+
+        Raises:
+            ValueError: a weight that is no number above 0 to 1.
+            UserError: a mask that is damaged.
+        """
+        weight = entry["weight"]
+        if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < weight <= 1:
+            raise ValueError(f"'weight' is {weight!r}, not a number above 0 to 1")
+        return cls(WindowMask.from_rle(entry["segmentation"]), float(weight))
+
+
+def merged_samples(samples: Iterable[MaskSample]) -> list[MaskSample]:
+    """Equal masks as one, the heaviest first; of equal weights the one that was drawn first."""
+    merged: list[MaskSample] = []
+    for sample in samples:
+        row = next((k for k, m in enumerate(merged) if m.mask == sample.mask), None)
+        if row is None:
+            merged.append(sample)
+        else:
+            merged[row] = MaskSample(sample.mask, merged[row].weight + sample.weight)
+    return sorted(merged, key=lambda s: -s.weight)
+
+
+def drawn_samples(masks: Sequence[WindowMask]) -> list[MaskSample]:
+    """K masks that were drawn, each as probable as the others; see ``merged_samples``."""
+    return merged_samples(MaskSample(mask, 1 / len(masks)) for mask in masks)
+
+
+def with_pixels(samples: Sequence[MaskSample], mask: WindowMask) -> list[MaskSample]:
+    """Samples that all hold a mask's pixels as well."""
+    if mask.is_empty:
+        return list(samples)
+    return merged_samples(MaskSample(union([s.mask, mask]), s.weight) for s in samples)
