@@ -25,7 +25,6 @@ from .inference.calibration import (
 from .inference.steps import (
     AUTO_GAP,
     Completion,
-    NetworkStep,
     Ordering,
     dilation,
     gap_of,
@@ -298,7 +297,7 @@ class Deoccluder:
     @property
     def runners(self) -> list[NetworkRunner]:
         """What runs the networks of the steps, each once."""
-        runners = [s.runner for s in self.steps if isinstance(s, NetworkStep)]
+        runners = [runner for step in self.steps for runner in step.runners]
         return list({id(runner): runner for runner in runners}.values())
 
     def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:

@@ -71,12 +71,11 @@ class AmodalVAECompletion(NetworkStep):
             scene = scenes[s]
             probability = row[:-4].reshape(side, side)
             modal = scene.modal_masks[i]
-            if self.grounded:
-                allowed = union(scene.modal_masks[j] for j in graphs[s].ancestors(i))
+            allowed = self.speaks_at(scene, graphs[s], i)
             pasted, x0, y0 = paste(
                 probability, box_from(modal.box, row[-4:]), scene.height, scene.width
             )
-            if self.grounded:
+            if allowed is not None:
                 h, w = pasted.shape
                 pasted = pasted * allowed.crop((x0, y0, x0 + w, y0 + h))
             amodal = WindowMask.from_array(pasted > np.float32(self.threshold), x0, y0)
@@ -88,6 +87,12 @@ class AmodalVAECompletion(NetworkStep):
             Deocclusion(g, masks, probabilities=kept if self.keep_probability else None)
             for g, masks, kept in zip(graphs, results, maps, strict=True)
         ]
+
+    def speaks_at(self, scene: Scene, graph: OcclusionGraph, row: int) -> WindowMask | None:
+        """Grounded, the pixels of what is in front of an instance; else None: everywhere."""
+        if not self.grounded:
+            return None
+        return union(scene.modal_masks[j] for j in graph.ancestors(row))
 
     def _samples(
         self,
