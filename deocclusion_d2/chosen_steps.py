@@ -156,9 +156,13 @@ class ChosenStep:
 
 
 class Runners:
-    """What runs the networks of a config's steps, each once."""
+    """What runs the networks of a config's steps, each once.
 
-    def __init__(self, cfg: CfgNode, model: torch.nn.Module | None) -> None:
+    Args:
+        model: the config's own trained network; None: its weights are loaded if a step runs it.
+    """
+
+    def __init__(self, model: torch.nn.Module | None) -> None:
         self._model = model
         # Where a network comes from, "" for the config's own -> what runs it.
         self._built: dict[str, NetworkRunner] = {}
@@ -378,7 +382,7 @@ def build_content(cfg: CfgNode, model: torch.nn.Module | None = None) -> Content
         UserError: see ``Deoccluder.from_config``.
     """
     step = ChosenStep.of(cfg, "content")
-    return step.build(Runners(cfg, model))
+    return step.build(Runners(model))
 
 
 def content_source(cfg: CfgNode) -> tuple[str, CfgNode | None]:

@@ -117,7 +117,7 @@ class Deoccluder:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
         chosen = [ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
         refuse_ignored_keys(cfg, chosen)
-        runners = Runners(cfg, model)
+        runners = Runners(model)
         ordering, completion = (step.build(runners) for step in chosen)
         description = {
             "ordering": chosen[0].name,
