@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import default_of, fingerprint, load_config, own_keys
 from .errors import UserError
 from .files import file_sha256
-from .systems import Step, System, find_step, known_steps, system_of
+from .pretrained import find_pretrained, names
+from .systems import Member, Step, System, find_step, known_steps, step_names, system_of, systems
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +32,10 @@ class ChosenStep:
 
     Attributes:
         kind: "ordering", "completion" or "content".
-        cfg: what it is built of: the config, or that of its ``*_CONFIG``.
-        is_foreign: whether it is the latter.
+        cfg: what it is built of: the config, or that of a network that is not the config's own.
+        source: where such a network comes from; "" for the config's own, and for rules.
+        where: how messages name what says so.
+        members: the steps that it is made of, if it is.
     """
 
     kind: str
@@ -39,7 +43,9 @@ class ChosenStep:
     step: Step
     system: System
     cfg: CfgNode
-    is_foreign: bool
+    source: str = ""
+    where: str = ""
+    members: tuple[ChosenStep, ...] = ()
 
     @classmethod
     def of(cls, cfg: CfgNode, kind: str) -> ChosenStep:
@@ -47,14 +53,27 @@ class ChosenStep:
         wanted = cfg.DEOCCLUSION[key] or _default_content(cfg)
         name, step, owner = find_step(kind, wanted)
         source = cfg.DEOCCLUSION[f"{key}_CONFIG"]
-        if not step.uses_network:
+        where = f"DEOCCLUSION.{key}_CONFIG = {source!r}"
+        if step.members:
             if source:
                 raise UserError(
-                    f"DEOCCLUSION.{key}_CONFIG = {source!r}: {name!r} runs no network; leave it ''"
+                    f"{where}: {name!r} is made of steps that DEOCCLUSION.{step.members} names "
+                    "with their networks; leave it ''"
                 )
-            return cls(kind, name, step, owner, cfg, False)
+            listed = _listed_members(cfg, kind, step)
+            members = tuple(cls._member(cfg, kind, step, *member) for member in listed)
+            return cls(kind, name, step, owner, cfg, members=members)
+        if not step.uses_network:
+            if source:
+                raise UserError(f"{where}: {name!r} runs no network; leave it ''")
+            return cls(kind, name, step, owner, cfg)
         if source:
-            return cls(kind, name, step, owner, _foreign_config(cfg, key, source, owner), True)
+            other = _foreign_config(
+                cfg, source, owner, where, f"DEOCCLUSION.{key} = {cfg.DEOCCLUSION[key]!r}"
+            )
+            of_systems = {k for s in (owner, system_of(cfg)) for k in own_keys(s)}
+            _use_as(other, cfg, {k for k in of_systems if _is_default(cfg, k)})
+            return cls(kind, name, step, owner, other, source, where)
         if system_of(cfg) is not owner:
             needed = owner.network.meta_architecture
             raise UserError(
@@ -62,10 +81,58 @@ class ChosenStep:
                 f"{cfg.MODEL.META_ARCHITECTURE!r}; use a config of {needed}, another {key}, or "
                 f"name a config of {needed} in DEOCCLUSION.{key}_CONFIG"
             )
-        return cls(kind, name, step, owner, cfg, False)
+        return cls(kind, name, step, owner, cfg)
 
-    def build(self, runners: Runners) -> Any:
-        return self.step.build(self.cfg, runners.of(self) if self.step.uses_network else None)
+    @classmethod
+    def _member(cls, cfg: CfgNode, kind: str, of: Step, name: str, source: str) -> ChosenStep:
+        _, step, owner = find_step(kind, name)
+        where = _where_member(of, f"{name}={source}" if source else name)
+        if not step.uses_network:
+            if source:
+                raise UserError(f"{where}: {name!r} runs no network; write {name!r} alone")
+            return cls(kind, name, step, owner, cfg)
+        if source:
+            other = _foreign_config(cfg, source, owner, where, repr(name))
+            # Two members may both have a threshold: each keeps the one of its network.
+            _use_as(other, cfg, _keys_of_systems())
+            return cls(kind, name, step, owner, other, source, where)
+        if system_of(cfg) is not owner:
+            needed = owner.network.meta_architecture
+            raise UserError(
+                f"{where}: it runs {needed}, but MODEL.META_ARCHITECTURE is "
+                f"{cfg.MODEL.META_ARCHITECTURE!r}; write {name}=YAML@WEIGHTS, or use a config of "
+                f"{needed}"
+            )
+        return cls(kind, name, step, owner, cfg)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it runs a network that is not the config's own."""
+        return bool(self.source)
+
+    @property
+    def parts(self) -> tuple[ChosenStep, ...]:
+        """The steps that it is made of; itself where it is made of none."""
+        return self.members or (self,)
+
+    def build(self, runners: Runners, **options: Any) -> Any:
+        """The step.
+
+        Args:
+            options: keys of ``DEOCCLUSION`` that are to have another value than in the config.
+        """
+        cfg = self.cfg
+        if options:
+            cfg = cfg.clone()
+            cfg.defrost()
+            for key, value in options.items():
+                set_option(cfg, key, value)
+        if self.members:
+            return self.step.build(cfg, [member._as_member(runners) for member in self.members])
+        return self.step.build(cfg, runners.of(self) if self.step.uses_network else None)
+
+    def _as_member(self, runners: Runners) -> Member:
+        return Member(self.name, partial(self.build, runners), self._describe_weights(""))
 
     def weights_sha256(self) -> str:
         from detectron2.utils.file_io import PathManager
@@ -73,26 +140,35 @@ class ChosenStep:
         return file_sha256(Path(PathManager.get_local_path(self.cfg.MODEL.WEIGHTS)))
 
     def describe_source(self) -> dict[str, Any]:
-        """The weights of a network that is not the config's own, for JSON."""
+        """The weights of a network that is not the config's own, for JSON.
+
+        A step that is made of others describes theirs itself.
+        """
+        return self._describe_weights(f"{self.kind}_")
+
+    def _describe_weights(self, prefix: str) -> dict[str, Any]:
         if not self.is_foreign:
             return {}
         return {
-            f"{self.kind}_weights": Path(self.cfg.MODEL.WEIGHTS).name,
-            f"{self.kind}_weights_sha256": self.weights_sha256(),
+            f"{prefix}weights": Path(self.cfg.MODEL.WEIGHTS).name,
+            f"{prefix}weights_sha256": self.weights_sha256(),
         }
 
 
 class Runners:
-    """What runs the networks of a config's steps, each once."""
+    """What runs the networks of a config's steps, each once.
 
-    def __init__(self, cfg: CfgNode, model: torch.nn.Module | None) -> None:
-        self._cfg, self._model = cfg, model
+    Args:
+        model: the config's own trained network; None: its weights are loaded if a step runs it.
+    """
+
+    def __init__(self, model: torch.nn.Module | None) -> None:
+        self._model = model
         # Where a network comes from, "" for the config's own -> what runs it.
         self._built: dict[str, NetworkRunner] = {}
 
     def of(self, step: ChosenStep) -> NetworkRunner:
-        key = step.kind.upper()
-        source = self._cfg.DEOCCLUSION[f"{key}_CONFIG"]
+        source = step.source
         if source not in self._built:
             try:
                 model = None if source else self._model
@@ -100,7 +176,7 @@ class Runners:
             except UserError as error:
                 if not source:
                     raise
-                raise UserError(f"{_where(self._cfg, key)}: {error}") from error
+                raise UserError(f"{step.where}: {error}") from error
         return self._built[source]
 
 
@@ -112,22 +188,17 @@ def _build_runner(declared: System, cfg: CfgNode, model: torch.nn.Module | None)
     return NetworkRunner.from_config(cfg, model)
 
 
-def _where(cfg: CfgNode, key: str) -> str:
-    """How messages name what says where a step's own network comes from."""
-    return f"DEOCCLUSION.{key}_CONFIG = {cfg.DEOCCLUSION[f'{key}_CONFIG']!r}"
+def _foreign_config(cfg: CfgNode, source: str, owner: System, where: str, wanted: str) -> CfgNode:
+    """The config of a network that is not a config's own.
 
-
-def _foreign_config(cfg: CfgNode, key: str, source: str, owner: System) -> CfgNode:
-    """The config of a step's own network, used as the config says.
-
-    What is said about the whole method (``DILATION``, ``PAPER_PROTOCOL`` and so on) is the
-    config's; of the step's own keys those that the config sets.
+    Args:
+        source: see ``DEOCCLUSION.ORDERING_CONFIG``.
+        owner: the system whose network it is to be.
+        where: how messages name what says so.
+        wanted: how they name the step.
     """
-    match = None if Path(source).is_file() else _SOURCE.fullmatch(source)
-    file, weights = (match["config"], match["weights"]) if match else (source, "")
-    where = _where(cfg, key)
     try:
-        other = load_config(file, ["MODEL.WEIGHTS", weights] if weights else [])
+        other = _load_source(source)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     if not other.MODEL.WEIGHTS:
@@ -137,28 +208,125 @@ def _foreign_config(cfg: CfgNode, key: str, source: str, owner: System) -> CfgNo
     if system_of(other) is not owner:
         raise UserError(
             f"{where}: it is a config of {other.MODEL.META_ARCHITECTURE}, but "
-            f"DEOCCLUSION.{key} = {cfg.DEOCCLUSION[key]!r} runs {owner.network.meta_architecture}"
+            f"{wanted} runs {owner.network.meta_architecture}"
         )
-    of_systems = {k for s in (owner, system_of(cfg)) for k in own_keys(s)}
-    for name, value in cfg.DEOCCLUSION.items():
-        full = f"DEOCCLUSION.{name}"
-        if full not in of_systems or value != default_of(full):
-            other.DEOCCLUSION[name] = value
     other.MODEL.DEVICE = cfg.MODEL.DEVICE
     return other
+
+
+def _load_source(source: str) -> CfgNode:
+    if source in names() or source.startswith("hf://") or Path(source).is_dir():
+        return find_pretrained(source).load_config()
+    match = None if Path(source).is_file() else _SOURCE.fullmatch(source)
+    file, weights = (match["config"], match["weights"]) if match else (source, "")
+    return load_config(file, ["MODEL.WEIGHTS", weights] if weights else [])
+
+
+def _use_as(other: CfgNode, cfg: CfgNode, kept: Collection[str]) -> None:
+    """Let a network of another config be used as a config says, in place.
+
+    What is said about the whole method (``DILATION``, ``PAPER_PROTOCOL`` and so on) is the
+    config's.
+
+    Args:
+        kept: full names of the keys that stay those of the other config.
+    """
+    for name, value in cfg.DEOCCLUSION.items():
+        if f"DEOCCLUSION.{name}" not in kept:
+            other.DEOCCLUSION[name] = value
+
+
+def _is_default(cfg: CfgNode, key: str) -> bool:
+    """Whether a key of ``DEOCCLUSION``, by its full name, is what it is by default."""
+    section, _, name = key.partition(".")
+    return section == "DEOCCLUSION" and option(cfg, name) == default_of(key)
+
+
+def _keys_of_systems() -> set[str]:
+    """The full names of all keys that systems add."""
+    return {key for declared in systems().values() for key in own_keys(declared)}
 
 
 def _default_content(cfg: CfgNode) -> str:
     """The content of the config's own system, or the first rule."""
     own = list(system_of(cfg).contents)
-    rules = [name for name, step, _ in known_steps("content") if not step.uses_network]
+    rules = [name for name, step, _ in known_steps("content") if step.is_rule]
     return (own or rules)[0]
 
 
+def _listed_members(cfg: CfgNode, kind: str, step: Step) -> Iterator[tuple[str, str]]:
+    """(name, where its network comes from; "" for the config's own) of what a step is made of.
+
+    Raises:
+        UserError: there is none, one is no step of the kind or itself made of others, or two are
+            the same.
+    """
+    listed = option(cfg, step.members)
+    if not listed:
+        raise UserError(f"DEOCCLUSION.{step.members} is empty: name one {kind} at least")
+    known = {name: found for name, found, _ in known_steps(kind) if not found.members}
+    seen: set[tuple[str, str]] = set()
+    for text in listed:
+        wanted, _, source = str(text).partition("=")
+        where = _where_member(step, text)
+        try:
+            name = find_step(kind, wanted)[0]
+        except UserError:
+            name = ""
+        if name not in known:
+            usable = ", ".join(n for n in step_names(kind) if n in known)
+            raise UserError(f"{where}: use one of {usable}")
+        if (name, source) in seen:
+            raise UserError(f"{where}: it is there twice")
+        seen.add((name, source))
+        yield name, source
+
+
+def _where_member(step: Step, text: Any) -> str:
+    """How messages name an entry of the key that lists what a step is made of."""
+    return f"DEOCCLUSION.{step.members}, {text!r}"
+
+
+def honoured_keys(cfg: CfgNode, kind: str) -> set[str]:
+    """Those keys of ``DEOCCLUSION`` that only some steps honour, and that a config's step does.
+
+    A step that is made of others honours what one of them does. One whose network is not the
+    config's own takes the keys of systems from its own config.
+
+    Args:
+        kind: "ordering" or "completion".
+
+    Raises:
+        UserError: there is no such step.
+    """
+    _, step, _ = find_step(kind, cfg.DEOCCLUSION[kind.upper()])
+    honoured = set(step.keys)
+    for name, source in _listed_members(cfg, kind, step) if step.members else ():
+        of_member = set(find_step(kind, name)[1].keys)
+        if source:
+            of_member -= {key.removeprefix("DEOCCLUSION.") for key in _keys_of_systems()}
+        honoured |= of_member
+    return honoured - set(step.drops)
+
+
+def option(cfg: CfgNode, key: str) -> Any:
+    """A value of ``DEOCCLUSION``, by the name of its key, which may go on: "NODE.KEY"."""
+    node = cfg.DEOCCLUSION
+    for name in key.split("."):
+        node = node[name]
+    return node
+
+
+def set_option(cfg: CfgNode, key: str, value: Any) -> None:
+    """Change a value of ``DEOCCLUSION``, in place; see ``option``."""
+    *nodes, leaf = key.split(".")
+    (option(cfg, ".".join(nodes)) if nodes else cfg.DEOCCLUSION)[leaf] = value
+
+
 def refuse_ignored_keys(cfg: CfgNode, chosen: Sequence[ChosenStep]) -> None:
-    honoured = {key for step in chosen for key in step.step.keys}
+    honoured = {key for step in chosen for key in honoured_keys(cfg, step.kind)}
     for key in sorted(step_keys() - honoured):
-        value, default = cfg.DEOCCLUSION[key], default_of(f"DEOCCLUSION.{key}")
+        value, default = option(cfg, key), default_of(f"DEOCCLUSION.{key}")
         if value != default:
             raise UserError(
                 f"DEOCCLUSION.{key} = {value!r}: neither {chosen[0].name!r} nor "
@@ -179,21 +347,24 @@ def images_needed(cfg: CfgNode) -> bool:
         return True
     if network.predictor is not None or network.test_loader is not None:
         return False
-    steps = [ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
-    return any(s.step.uses_network and s.system.network.needs_images(s.cfg) for s in steps)
+    return any(s.step.uses_network and s.system.network.needs_images(s.cfg) for s in _parts(cfg))
 
 
 def uses_own_network(cfg: CfgNode) -> bool:
     """Whether a step of a config runs the config's own network, so that it needs weights."""
-    steps = [ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
-    return any(step.step.uses_network and not step.is_foreign for step in steps)
+    return any(part.step.uses_network and not part.is_foreign for part in _parts(cfg))
+
+
+def _parts(cfg: CfgNode) -> Iterator[ChosenStep]:
+    """Ordering and completion, or what they are made of."""
+    for kind in ("ordering", "completion"):
+        yield from ChosenStep.of(cfg, kind).parts
 
 
 def use_fingerprint(cfg: CfgNode) -> str:
     """A hash of all that a config says about what its de-occlusion gives, but for the weights."""
     parts = [fingerprint(cfg, system_of(cfg), "use")]
-    for kind in ("ordering", "completion"):
-        step = ChosenStep.of(cfg, kind)
+    for step in _parts(cfg):
         if step.is_foreign or step.system is not system_of(cfg):
             parts.append(fingerprint(step.cfg, step.system, "use"))
         if step.is_foreign:
@@ -211,7 +382,7 @@ def build_content(cfg: CfgNode, model: torch.nn.Module | None = None) -> Content
         UserError: see ``Deoccluder.from_config``.
     """
     step = ChosenStep.of(cfg, "content")
-    return step.build(Runners(cfg, model))
+    return step.build(Runners(model))
 
 
 def content_source(cfg: CfgNode) -> tuple[str, CfgNode | None]:

@@ -152,7 +152,8 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     cfg.DEOCCLUSION.COMPLETION = "og"
     # "": the content of the config's own system, the smooth fill where it has none.
     cfg.DEOCCLUSION.CONTENT = ""
-    # Where a step takes its network from, "YAML" or "YAML@WEIGHTS". "": it is the config's own.
+    # Where a step takes its network from, "YAML" or "YAML@WEIGHTS"; or a trained network with its
+    # config: "general", the folder of a training, hf://USER/REPOSITORY. "": it is the config's own.
     cfg.DEOCCLUSION.ORDERING_CONFIG = ""
     cfg.DEOCCLUSION.COMPLETION_CONFIG = ""
     cfg.DEOCCLUSION.CONTENT_CONFIG = ""

@@ -25,7 +25,6 @@ from .inference.calibration import (
 from .inference.steps import (
     AUTO_GAP,
     Completion,
-    NetworkStep,
     Ordering,
     dilation,
     gap_of,
@@ -125,7 +124,7 @@ class Deoccluder:
             raise UserError(f"DEOCCLUSION.DILATION = {options.DILATION}: use 0 or an odd number")
         chosen = [ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
         refuse_ignored_keys(cfg, chosen)
-        runners = Runners(cfg, model)
+        runners = Runners(model)
         ordering, completion = (step.build(runners) for step in chosen)
         description = {
             "ordering": chosen[0].name,
@@ -317,7 +316,7 @@ class Deoccluder:
     @property
     def runners(self) -> list[NetworkRunner]:
         """What runs the networks of the steps, each once."""
-        runners = [s.runner for s in self.steps if isinstance(s, NetworkStep)]
+        runners = [runner for step in self.steps for runner in step.runners]
         return list({id(runner): runner for runner in runners}.values())
 
     def serve(self, workers: int) -> AbstractContextManager[NetworkServer | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .chosen_steps import step_keys
+from .chosen_steps import honoured_keys, set_option, step_keys
 from .config import default_of, load_config
 from .errors import UserError
 from .pretrained import DEFAULT, find_pretrained
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def method_names() -> list[str]:
     """The completions by their names as methods of the tools, those with a network first."""
-    found = sorted(known_steps("completion"), key=lambda found: not found[1].uses_network)
+    found = sorted(known_steps("completion"), key=lambda found: found[1].is_rule)
     return [step.method or name for name, step, _ in found]
 
 
@@ -28,7 +28,7 @@ def accepted_methods() -> list[str]:
 
 def rule_methods() -> list[str]:
     """The completions without a network."""
-    return [name for name, step, _ in known_steps("completion") if not step.uses_network]
+    return [name for name, step, _ in known_steps("completion") if step.is_rule]
 
 
 def method_name(completion: str) -> str:
@@ -45,7 +45,7 @@ def uses_network(method: str) -> bool:
     """
     if method not in accepted_methods():
         raise UserError(f"unknown method {method!r}: use {', '.join(method_names())}")
-    return find_step("completion", method)[1].uses_network
+    return not find_step("completion", method)[1].is_rule
 
 
 def uses_default_network(method: str | None, config_file: str | None, weights: str | None) -> bool:
@@ -107,12 +107,12 @@ def with_steps(
         _, before, owner_before = find_step(key.lower(), options[key])
         options[key] = name or options[key]
         _, step, owner = find_step(key.lower(), options[key])
-        honoured |= set(step.keys)
+        honoured |= honoured_keys(cfg, key.lower())
         # The network of a step that it had, or of none.
         gone = not step.uses_network or (before.uses_network and owner is not owner_before)
         if gone and f"DEOCCLUSION.{key}_CONFIG" not in keep:
             options[f"{key}_CONFIG"] = ""
     for key in step_keys() - honoured:
         if f"DEOCCLUSION.{key}" not in keep:
-            options[key] = default_of(f"DEOCCLUSION.{key}")
+            set_option(cfg, key, default_of(f"DEOCCLUSION.{key}"))
     return cfg

@@ -15,7 +15,7 @@ import numpy as np
 from ..data.scenes import place_of
 from ..errors import UserError
 from ..modeling.category_ids import KnownCategories, require_category_ids
-from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene
+from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene, WindowMask
 from ..structures.gaps import WIDEST
 
 if TYPE_CHECKING:
@@ -33,11 +33,16 @@ class Step(Protocol):
         uses_rgb: whether scenes need their image.
         uses_category: whether the result depends on category ids.
         categories: the ids that its network knows, where it does.
+        runners: what runs its networks, if there are any.
+
+    One that is made of others has these as ``members``, and no ``categories``: each member takes
+    the ids that its network knows.
     """
 
     uses_rgb: bool
     uses_category: bool
     categories: KnownCategories
+    runners: Sequence[NetworkRunner]
 
     def describe(self) -> dict[str, Any]:
         """What decides the result besides weights and input: names and numbers, for JSON."""
@@ -60,12 +65,33 @@ class Ordering(Step, Protocol):
 
 
 class Completion(Step, Protocol):
-    """Completes the masks of scenes whose order is known."""
+    """Completes the masks of scenes whose order is known.
+
+    One that gives probabilities also has ``threshold``, the one above which a pixel is completed.
+    One that completes in some places only has ``speaks_at``: (scene, graph, row) -> the pixels
+    where it says whether they are the instance's; elsewhere it leaves the modal mask as it is. See
+    ``where_it_speaks``.
+    """
 
     def __call__(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
     ) -> list[Deocclusion]:
         """The result of every scene, with its graph; it does not depend on the other scenes."""
+
+
+def where_it_speaks(
+    completion: Completion, scene: Scene, graph: OcclusionGraph, row: int
+) -> WindowMask | None:
+    """The pixels where a completion says whether they are an instance's; None: everywhere.
+
+    With visible pixels kept (``DEOCCLUSION.CONSTRAIN``) it adds none elsewhere.
+
+    Args:
+        scene, graph: as the completion itself is given them.
+        row: of the instance.
+    """
+    speaks_at = getattr(completion, "speaks_at", None)
+    return None if speaks_at is None else speaks_at(scene, graph, row)
 
 
 class RuleStep:
@@ -75,6 +101,7 @@ class RuleStep:
     uses_rgb = False
     uses_category = False
     categories = KnownCategories()
+    runners: Sequence[NetworkRunner] = ()
 
     def describe(self) -> dict[str, Any]:
         return {}
@@ -105,6 +132,10 @@ class NetworkStep:
     @property
     def categories(self) -> KnownCategories:
         return self.runner.categories
+
+    @property
+    def runners(self) -> Sequence[NetworkRunner]:
+        return (self.runner,)
 
     def describe(self) -> dict[str, Any]:
         return dict(self._description)
@@ -182,7 +213,7 @@ def require_categories(scenes: Iterable[Scene], steps: Sequence[Any]) -> None:
     """Refuse scenes with a category id that the networks of steps do not know.
 
     Args:
-        steps: whatever has ``uses_category`` and ``categories``; see ``Step``.
+        steps: whatever has ``uses_category`` and ``categories``, or ``members``; see ``Step``.
 
     Raises:
         UserError: naming image and instance.
@@ -218,7 +249,10 @@ def require_known_ids(
 ) -> None:
     """Refuse category ids that the networks of steps do not know; see ``require_category_ids``."""
     for step in steps:
-        if step.uses_category:
+        members = getattr(step, "members", ())
+        if members:
+            require_known_ids(category_ids, where, members)
+        elif step.uses_category:
             require_category_ids(category_ids, where, step.categories)
 
 

@@ -43,9 +43,19 @@ class ProbabilityMap:
         h, w = self.array.shape
         return [self.x0, self.y0, w, h]
 
+    @property
+    def box(self) -> Box:
+        """The window; (0, 0, 0, 0) or another empty box when all probabilities are 0."""
+        h, w = self.array.shape
+        return (self.x0, self.y0, self.x0 + w, self.y0 + h)
+
     def crop(self, box: Box) -> np.ndarray:
         """The probabilities inside a box (x0, y0, x1, y1): (y1 - y0, x1 - x0) float32 in [0, 1]."""
-        return crop_window(self.array, self.x0, self.y0, box) / np.float32(255)
+        return self.crop_levels(box) / np.float32(255)
+
+    def crop_levels(self, box: Box) -> np.ndarray:
+        """The same in 255th parts: (y1 - y0, x1 - x0) uint8, a new array."""
+        return crop_window(self.array, self.x0, self.y0, box)
 
     def with_certain(self, mask: WindowMask) -> ProbabilityMap:
         """The same with probability 1 at a mask's pixels."""

@@ -22,6 +22,7 @@ from .base import (
     LABELS,
     Calibration,
     Lazy,
+    Member,
     Network,
     Published,
     Row,
@@ -41,6 +42,7 @@ __all__ = [
     "BESIDE_WEIGHTS",
     "Calibration",
     "Lazy",
+    "Member",
     "Network",
     "Row",
     "Step",
@@ -167,7 +169,7 @@ def known_steps(kind: str) -> Iterator[tuple[str, Step, System]]:
 
 def step_names(kind: str) -> list[str]:
     """The names of all steps of a kind: those with a network first, then the rules."""
-    found = sorted(known_steps(kind), key=lambda found: not found[1].uses_network)
+    found = sorted(known_steps(kind), key=lambda found: found[1].is_rule)
     return [name for name, _, _ in found]
 
 

@@ -90,8 +90,13 @@ class Step:
 
     Attributes:
         build: (config, what runs the system's network; None where ``uses_network`` is False) ->
-            the step, see ``inference/steps.py``.
+            the step, see ``inference/steps.py``. With ``members``: (config, its ``Member``s) -> the
+            step.
         uses_network: whether it runs the network of its system.
+        members: for a step that is made of others: the key of ``DEOCCLUSION`` that lists those, of
+            the same kind, each as ``NAME``, or as ``NAME=SOURCE`` where its network is not the
+            config's own. "" for a step that is not.
+        drops: keys that its members may honour, but it does not: what they give is lost in it.
         keys: names of those keys of ``DEOCCLUSION`` that only some steps can honour, of which this
             is one. A config that sets such a key and names no step that honours it is refused.
         method: its name as a method of the tools and of ``info.deocclusion``, where that is not
@@ -100,12 +105,34 @@ class Step:
         aliases: further names that configs may call it by.
     """
 
-    build: Callable[[CfgNode, NetworkRunner | None], Any]
+    build: Callable[[CfgNode, Any], Any]
     uses_network: bool = True
+    members: str = ""
+    drops: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     method: str = ""
     text: str = ""
     aliases: tuple[str, ...] = ()
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether it needs no config: neither it nor a member of it runs a network."""
+        return not self.uses_network and not self.members
+
+
+@dataclass(frozen=True)
+class Member:
+    """A step that another one is made of; see ``Step.members``.
+
+    Attributes:
+        name: of the step.
+        build: what keys of ``DEOCCLUSION`` are to be instead of what they are, by name -> the step.
+        source: what describes a network that is not the config's own, for JSON; empty for others.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    source: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

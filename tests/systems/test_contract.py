@@ -22,7 +22,7 @@ from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from torch import nn
 
 import deocclusion_d2
-from deocclusion_d2.chosen_steps import build_content, images_needed
+from deocclusion_d2.chosen_steps import build_content, honoured_keys, images_needed, set_option
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
 from deocclusion_d2.config import CONFIG_FOLDERS, flatten, load_config, own_keys
 from deocclusion_d2.deoccluder import Deoccluder
@@ -40,6 +40,8 @@ from deocclusion_d2.structures.window_mask import union
 from deocclusion_d2.systems import (
     STEP_KINDS,
     Lazy,
+    Step,
+    System,
     find_step,
     known_steps,
     system_of,
@@ -97,7 +99,8 @@ def test_its_config_keys_are_its_own(name):
     own = own_keys(systems()[name])
     shared = {key for key, _ in flatten(load_config(None))} - own
     nodes = {node for key in own for node in nodes_of(key)}
-    assert nodes - {node for key in shared for node in nodes_of(key)} <= {f"MODEL.{name.upper()}"}
+    new = nodes - {node for key in shared for node in nodes_of(key)}
+    assert new <= {f"MODEL.{name.upper()}", f"DEOCCLUSION.{name.upper()}"}
 
 
 def nodes_of(key: str) -> list[str]:
@@ -230,14 +233,33 @@ def test_a_checkpoint_is_evaluated_as_its_training_was(config, trained, tiny_kin
 
 
 def step_cases() -> list[tuple[str, str, str]]:
-    """(config, kind, step) of all steps, with every config whose network they run."""
+    """(config, kind, step) of all steps, with every config whose network they run.
+
+    One that is made of others runs the networks of all configs that others of its kind run.
+    """
     found = []
     for kind in STEP_KINDS:
         for name, step, declared in known_steps(kind):
             if declared.name in OURS:
-                own = [c for c in TRAINED if system_of(load_config(c)) is declared]
-                found += [(c, kind, name) for c in (own if step.uses_network else [""])]
+                own = [c for c in TRAINED if runs_network_of(c, kind, step, declared)]
+                found += [(c, kind, name) for c in ([""] if step.is_rule else own)]
     return found
+
+
+def runs_network_of(config: str, kind: str, step: Step, declared: System) -> bool:
+    system = system_of(load_config(config))
+    if not step.members:
+        return system is declared
+    return any(own.uses_network for own in system.steps(kind).values())
+
+
+def possible_members(cfg: Any, kind: str) -> tuple[str, ...]:
+    """What a step of a kind can be made of: the steps of a config's own network, and the rules."""
+    return tuple(
+        name
+        for name, step, declared in known_steps(kind)
+        if not step.members and (step.is_rule or declared is system_of(cfg))
+    )
 
 
 def some_scenes() -> list[Scene]:
@@ -289,7 +311,10 @@ def test_a_step(config, kind, name, trained):
         check_content(build_content(cfg, random_model(cfg, 0) if config else None))
         return
     cfg = with_steps(cfg, **{"ordering": "convex", "completion": "raw", kind: name})
-    if "KEEP_PROBABILITY" in find_step(kind, name)[1].keys:
+    step = find_step(kind, name)[1]
+    if step.members:
+        set_option(cfg, step.members, possible_members(cfg, kind))
+    if "KEEP_PROBABILITY" in honoured_keys(cfg, kind):
         cfg.DEOCCLUSION.KEEP_PROBABILITY = True
     given = some_scenes()
     for seed in range(5):

@@ -125,6 +125,15 @@ class AmodalVAECompletion(NetworkStep):
                 result.probabilities[i] = kept
         return results
 
+    def speaks_at(self, scene: Scene, graph: OcclusionGraph, row: int) -> WindowMask | None:
+        """Where the completion may grow; None: everywhere."""
+        if self.limit == "in_front":
+            return scene.seams.eraser(row, graph.ancestors(row))
+        behind = self._behind(scene, graph, row)
+        if behind.is_empty:
+            return None
+        return WindowMask.filled((0, 0, scene.width, scene.height)) - behind
+
     def _samples(
         self,
         scenes: Sequence[Scene],
@@ -141,12 +150,16 @@ class AmodalVAECompletion(NetworkStep):
                 soft = soft_crop(mask.array, (0, 0, w, h), size)
                 yield {"partial": in_levels(soft), "aspect": aspect_of(mask.box)}
 
-    def _allowed(self, scene: Scene, graph: OcclusionGraph, i: int) -> tuple[WindowMask, bool]:
-        """A mask, and whether the completion may grow inside of it only, or outside of it only."""
-        if self.limit == "in_front":
-            return scene.seams.eraser(i, graph.ancestors(i)) | scene.modal_masks[i], True
+    def _behind(self, scene: Scene, graph: OcclusionGraph, i: int) -> WindowMask:
+        """The visible pixels over which an instance may not grow."""
         behind = graph.descendants(i) if self.limit == "not_behind" else []
-        return union(scene.modal_masks[j] for j in behind), False
+        return union(scene.modal_masks[j] for j in behind)
+
+    def _allowed(self, scene: Scene, graph: OcclusionGraph, i: int) -> tuple[WindowMask, bool]:
+        """A mask, and whether the instance lies inside of it only, or outside of it only."""
+        if self.limit == "in_front":
+            return self.speaks_at(scene, graph, i) | scene.modal_masks[i], True
+        return self._behind(scene, graph, i), False
 
     def _pasted(
         self, scene: Scene, i: int, row: np.ndarray, allowed: tuple[WindowMask, bool]

@@ -107,10 +107,13 @@ class ConvexCompletion(RuleStep):
         modal = scene.modal_masks[i]
         if not self.refined:
             return convex_hull(modal)
-        ancestors = graph.ancestors(i)
-        if not ancestors:
+        if not graph.ancestors(i):
             return modal
-        return modal | (convex_hull(modal) & scene.seams.eraser(i, ancestors))
+        return modal | (convex_hull(modal) & self.speaks_at(scene, graph, i))
+
+    def speaks_at(self, scene: Scene, graph: OcclusionGraph, row: int) -> WindowMask | None:
+        """Refined, the pixels of what is in front of an instance; else None: everywhere."""
+        return scene.seams.eraser(row, graph.ancestors(row)) if self.refined else None
 
 
 # -------------------------------------------------------------------- from configs

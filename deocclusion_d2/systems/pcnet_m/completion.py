@@ -194,15 +194,28 @@ class PCNetCompletion(NetworkStep):
             jobs = again
         return results
 
+    def speaks_at(self, scene: Scene, graph: OcclusionGraph, row: int) -> WindowMask:
+        """The pixels of what may hide an instance, and of the gaps to it that are closed."""
+        if scene.modal_masks[row].is_empty:
+            return WindowMask.empty()
+        return self._eraser(scene, row, self._hiding(graph, row))
+
+    def _hiding(self, graph: OcclusionGraph, row: int) -> Sequence[int]:
+        return graph.ancestors(row) if self.grounded else graph.neighbours(row)
+
+    def _eraser(self, scene: Scene, row: int, hiding: Sequence[int]) -> WindowMask:
+        eraser = scene.seams.eraser(row, hiding)
+        return grow_eraser(eraser, scene.modal_masks[row], self.dilation)
+
     def _first_views(
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
     ) -> Iterator[_Job]:
         for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
             for i, mask in enumerate(scene.modal_masks):
-                hiding = graph.ancestors(i) if self.grounded else graph.neighbours(i)
+                hiding = self._hiding(graph, i)
                 if mask.is_empty or not (hiding or self.beyond_image):
                     continue
-                eraser = grow_eraser(scene.seams.eraser(i, hiding), mask, self.dilation)
+                eraser = self._eraser(scene, i, hiding)
                 beyond = WindowMask.empty()
                 if self.beyond_image:
                     size = (scene.height, scene.width)

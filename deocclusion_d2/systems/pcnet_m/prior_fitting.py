@@ -143,7 +143,7 @@ def _together(of_loaders: Sequence[_Measured]) -> _Measured:
 def _measure(ordering: DualCompletion, loader: DataLoader, see: _See) -> _Measured:
     """The pairs of a loader's images in this process."""
     work = _MeasureScenes(ordering, see)
-    with work_in_workers(loader, work, [ordering.runner]) as batches:
+    with work_in_workers(loader, work, ordering.runners) as batches:
         shown = tqdm(batches, "ordering prior", unit="batch", disable=not comm.is_main_process())
         return [image for batch in shown for image in batch]
 
