@@ -174,7 +174,7 @@ class Network:
         labels: what it learns from: "modal", "amodal" or "order" labels, or "appearance" (modal
             masks and images).
         train_loader: config -> batches; with ``wants_order`` also (config, order), see
-            ``data/hidden_instances.py``.
+            ``data/occluders.py``.
         test_loader: (config, data set's name) -> batches of evaluation. None: scenes.
         evaluators: (config, data set's name, output folder) -> what judges the results. None: by
             the data set's ``evaluator_type``.

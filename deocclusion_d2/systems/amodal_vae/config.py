@@ -46,10 +46,10 @@ def add_config(cfg: CN) -> None:
     cfg.MODEL.AMODAL_VAE.FRAME = 3.0
     # Share of training samples of which nothing is hidden.
     cfg.MODEL.AMODAL_VAE.UNHIDDEN_SHARE = 0.2
-    # Objects that their neighbours may really hide, in the last stage. Their visible pixels are
-    # known, and so are those of the background; those of what hides them are not learnt from.
-    # Share of training samples that show one; 0: none.
+    # What may hide a training object. True: what DEOCCLUSION.ORDERING (and ORDERING_CONFIG) puts in
+    # front of it. False: any object that touches it. Those that nothing hides are the whole shapes
+    # that are learnt.
+    cfg.MODEL.AMODAL_VAE.ORDERED = False
+    # Share of samples of the last stage that show one of the others, as it is. Its visible pixels
+    # are known to be its own, those of what may hide it are unknown, all others are not its own.
     cfg.MODEL.AMODAL_VAE.HIDDEN_SHARE = 0.0
-    # True: what hides them is what DEOCCLUSION.ORDERING (and ORDERING_CONFIG) puts in front of
-    # them. False: any neighbour may.
-    cfg.MODEL.AMODAL_VAE.HIDDEN_ORDERED = False

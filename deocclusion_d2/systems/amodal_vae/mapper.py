@@ -11,11 +11,12 @@ import numpy as np
 from detectron2.config import configurable
 
 from ...data.draws import InstanceDrawMapper
-from ...data.hidden_instances import HiddenInstances, OrderOf
 from ...data.instance_table import InstanceTable
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_instances
+from ...data.occluders import Occluders, OrderOf
 from ...data.samplers import ErasingSettings, draw_crop
 from ...data.samplers.erasing import draw_other, place_eraser
+from ...errors import UserError
 from ...structures.window_mask import Box, WindowMask, tight_box, union
 from .losses import UNKNOWN
 from .transformer import box_between
@@ -36,26 +37,20 @@ def build_train_loader(cfg, order: OrderOf | None = None) -> DrawTrainLoader:
         UserError: the data sets hold no usable instance, or none that is whole.
     """
     instances = train_instances(cfg)
-    hidden = HiddenInstances(instances, order) if learns_from_hidden(cfg) else None
-    return build_draw_loader(cfg, AmodalVAEMapper(cfg, instances, run_seed(cfg), hidden))
-
-
-def learns_from_hidden(cfg) -> bool:
-    """Whether the config's stage learns from objects that others really hide."""
-    options = cfg.MODEL.AMODAL_VAE
-    return options.STAGE == "joint" and options.HIDDEN_SHARE > 0
+    occluders = Occluders(instances, order)
+    return build_draw_loader(cfg, AmodalVAEMapper(cfg, instances, run_seed(cfg), occluders))
 
 
 def wants_order(cfg) -> bool:
-    """Whether it also wants to know which of their neighbours do."""
-    return learns_from_hidden(cfg) and cfg.MODEL.AMODAL_VAE.HIDDEN_ORDERED
+    """Whether the config wants to know which neighbours hide an object."""
+    return cfg.MODEL.AMODAL_VAE.ORDERED
 
 
 class AmodalVAEMapper(InstanceDrawMapper):
-    """Draws an instance with a part of it erased by another one.
+    """Draws an instance that nothing hides, with a part of it erased by another one.
 
-    Whole masks are those of instances that touch no other. The others can be learnt from as far as
-    they are known, see ``HIDDEN`` of the config.
+    Instances that others may hide can be learnt from as far as they are known: see
+    ``MODEL.AMODAL_VAE.HIDDEN_SHARE``.
     """
 
     settings_class = ErasingSettings
@@ -65,54 +60,61 @@ class AmodalVAEMapper(InstanceDrawMapper):
         self,
         *,
         instances: InstanceTable,
+        occluders: Occluders,
         settings: ErasingSettings,
         seed: int,
         size: int = 28,
         frame: float = 3.0,
         unhidden_share: float = 0.2,
-        hidden: HiddenInstances | None = None,
         hidden_share: float = 0.0,
     ) -> None:
         """
         Args:
             instances, settings, seed: see ``InstanceDrawMapper``.
+            occluders: of the instances.
             size: M, side of the masks in pixels.
             frame: sides of the frame, as multiples of those of the modal box.
             unhidden_share: probability that nothing is erased.
-            hidden: instances that others may hide; None: they are not learnt from.
-            hidden_share: of samples that are one of those, where there are some.
+            hidden_share: of samples that show an instance that others may hide, where there is one.
 
         Raises:
             UserError: no instance is whole.
         """
         super().__init__(instances=instances, settings=settings, seed=seed)
         self.size, self.frame, self.unhidden_share = size, frame, unhidden_share
-        self.hidden = hidden
-        self.hidden_share = hidden_share if hidden is not None and len(hidden) else 0.0
-        self._take_isolated(
-            "DATASETS.TRAIN: every instance touches another one, so that none is known to be "
-            "whole; add data with objects that stand alone, such as generic_shapes_train_modal"
-        )
+        self.occluders = occluders
+        self._hidden = occluders.hidden
+        self.hidden_share = hidden_share if len(self._hidden) else 0.0
+        self._targets = occluders.whole
+        if not len(self._targets):
+            raise UserError(
+                "DATASETS.TRAIN: every instance touches another one or has one in front of it, so "
+                "that none is known to be whole; add data with objects that stand alone, such as "
+                "generic_shapes_train_modal"
+            )
 
     @classmethod
-    def from_config(
-        cls, cfg, instances: InstanceTable, seed: int, hidden: HiddenInstances | None = None
-    ) -> dict:
+    def from_config(cls, cfg, instances: InstanceTable, seed: int, occluders: Occluders) -> dict:
         options = cfg.MODEL.AMODAL_VAE
+        if not 0 <= options.HIDDEN_SHARE <= 1:
+            raise UserError(
+                f"MODEL.AMODAL_VAE.HIDDEN_SHARE = {options.HIDDEN_SHARE}: use a number from 0 to 1"
+            )
         return {
             **super().from_config(cfg, instances, seed),
             "size": options.SIZE,
             "frame": options.FRAME,
             "unhidden_share": options.UNHIDDEN_SHARE,
-            "hidden": hidden,
-            "hidden_share": options.HIDDEN_SHARE,
+            "occluders": occluders,
+            # Only in the last stage boxes are placed in frames, where pixels can be unknown.
+            "hidden_share": options.HIDDEN_SHARE if options.STAGE == "joint" else 0.0,
         }
 
     def draw(self, index: int, rng: np.random.Generator) -> dict:
         """Returns a dict of one sample as ``AmodalVAE`` takes it; T is twice M."""
         # Without a share nothing is drawn for it.
         if self.hidden_share and rng.random() < self.hidden_share:
-            return self._hidden_sample(int(rng.integers(len(self.hidden))), rng)
+            return self._hidden_sample(int(rng.choice(self._hidden)), rng)
         crop, flip = draw_crop(self.instances.modal_mask(index).box, self.settings, rng)
         patch = self.settings.patch_size
         full = crop.sample(self.instances.modal_mask(index), patch, flip)
@@ -139,9 +141,8 @@ class AmodalVAEMapper(InstanceDrawMapper):
             "is_whole": np.uint8(1),
         }
 
-    def _hidden_sample(self, number: int, rng: np.random.Generator) -> dict:
+    def _hidden_sample(self, row: int, rng: np.random.Generator) -> dict:
         """A sample of an object that others really hide, as far as it is known."""
-        row, occluders = self.hidden[number]
         modal = self.instances.modal_mask(row)
         partial = in_levels(soft_crop(modal.array, (0, 0, *modal.array.shape[::-1]), self.size))
         size = _FRAME_PIXELS * self.size
@@ -158,7 +159,9 @@ class AmodalVAEMapper(InstanceDrawMapper):
             max(-around[1], 0) : height - around[1], max(-around[0], 0) : width - around[0]
         ] = True
         target = np.zeros((size, size), np.uint8)
-        target[framed(union(self.instances.modal_mask(k) for k in occluders))] = UNKNOWN
+        target[framed(union(self.instances.modal_mask(k) for k in self.occluders.of(row)))] = (
+            UNKNOWN
+        )
         target[~in_frame(in_image, shifted, self.frame, size)] = UNKNOWN
         target[framed(modal)] = 1
         if rng.random() < self.settings.flip_prob:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from deocclusion_d2 import load_config
-from deocclusion_d2.data.hidden_instances import HiddenInstances
 from deocclusion_d2.data.instance_table import InstanceTable
+from deocclusion_d2.data.occluders import Occluders
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import WindowMask
@@ -144,9 +144,7 @@ def test_active_latents():
     assert active_latents(2 * deviation.log()) == 2
 
 
-def mapper_of(
-    masks: list[WindowMask], height: int = 60, width: int = 80, hidden: bool = False, **options
-):
+def mapper_of(masks: list[WindowMask], height: int = 60, width: int = 80, **options):
     annotations = [
         {
             "id": row,
@@ -158,7 +156,7 @@ def mapper_of(
     record = {"file_name": "a", "image_id": 1, "height": height, "width": width}
     table = InstanceTable([{**record, "annotations": annotations}])
     settings = ErasingSettings(patch_size=64)
-    options["hidden"] = HiddenInstances(table) if hidden else None
+    options.setdefault("occluders", Occluders(table))
     return AmodalVAEMapper(instances=table, settings=settings, seed=0, size=16, **options)
 
 
@@ -226,7 +224,6 @@ def test_what_is_known_of_an_object_that_is_really_hidden():
         [target, neighbour, WindowMask.filled((2, 2, 8, 8))],
         height=60,
         width=64,
-        hidden=True,
         hidden_share=1.0,
     )
     samples = [mapper({"item": 0, "draw": draw}) for draw in range(20)]

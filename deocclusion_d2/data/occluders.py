@@ -1,4 +1,4 @@
-"""Instances that their neighbours may hide, for learning from real occlusions without labels."""
+"""Which instances are whole, and what may hide the others, for learning without amodal labels."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .instance_table import InstanceTable
 OrderOf = Callable[[Callable[[Sequence[int]], list[Scene]], int], Iterator[OcclusionGraph]]
 
 
-class HiddenInstances:
-    """The instances of a table that others may hide, each with those others.
+class Occluders:
+    """What may hide each of the N instances of a table.
 
     Args:
         instances: all instances of the data.
-        order: who hides whom; None: any neighbour may hide an instance.
+        order: who hides whom; None: nobody knows, and any neighbour may hide an instance.
     """
 
     def __init__(self, instances: InstanceTable, order: OrderOf | None = None) -> None:
@@ -30,24 +30,31 @@ class HiddenInstances:
             of_scenes = (_neighbours(scenes([k])[0]) for k in range(len(spans)))
         else:
             of_scenes = ([g.ancestors(i) for i in range(len(g))] for g in order(scenes, len(spans)))
-        rows, occluders = [], []
-        for (start, _), of_scene in zip(spans, of_scenes, strict=True):
-            for i, others in enumerate(of_scene):
-                if others:
-                    rows.append(start + i)
-                    occluders.append(np.array(sorted(start + j for j in others), np.int32))
+        found = [
+            np.array(sorted(start + j for j in others), np.int32)
+            for (start, _), of_scene in zip(spans, of_scenes, strict=True)
+            for others in of_scene
+        ]
         # Flat, as the table is: forked workers share it.
-        self._rows = np.array(rows, dtype=np.int32)
-        self._stops = np.cumsum([0, *(len(o) for o in occluders)])
-        self._occluders = np.concatenate([np.zeros(0, np.int32), *occluders])
+        self._stops = np.cumsum([0, *map(len, found)])
+        self._rows = np.concatenate([np.zeros(0, np.int32), *found])
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._stops) - 1
 
-    def __getitem__(self, number: int) -> tuple[int, list[int]]:
-        """Row of an instance in the table, and the rows of those that may hide it."""
-        occluders = self._occluders[self._stops[number] : self._stops[number + 1]]
-        return int(self._rows[number]), occluders.tolist()
+    def of(self, row: int) -> list[int]:
+        """Rows of what may hide an instance."""
+        return self._rows[self._stops[row] : self._stops[row + 1]].tolist()
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Rows of the instances that nothing hides: their modal masks are whole shapes."""
+        return np.flatnonzero(np.diff(self._stops) == 0)
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """Rows of the others."""
+        return np.flatnonzero(np.diff(self._stops))
 
 
 class _Scenes:

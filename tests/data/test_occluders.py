@@ -1,11 +1,13 @@
-"""Instances that others may hide, by hand."""
+"""What may hide the instances of a data set, by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from deocclusion_d2.data.hidden_instances import HiddenInstances
+import numpy as np
+
 from deocclusion_d2.data.instance_table import InstanceTable
+from deocclusion_d2.data.occluders import Occluders
 from deocclusion_d2.structures import OcclusionGraph, Scene, WindowMask
 
 # Of two images: a chain of three that touch and one alone; one alone, and a pair.
@@ -37,14 +39,11 @@ def table() -> InstanceTable:
 
 
 def test_without_an_order_any_neighbour_may_hide():
-    found = HiddenInstances(table())
-    assert [found[k] for k in range(len(found))] == [
-        (0, [1]),
-        (1, [0, 2]),
-        (2, [1]),
-        (5, [6]),
-        (6, [5]),
-    ]
+    instances = table()
+    found = Occluders(instances)
+    assert [found.of(row) for row in range(len(found))] == [[1], [0, 2], [1], [], [], [6], [5]]
+    assert found.whole.tolist() == [3, 4] == list(np.flatnonzero(instances.isolated()))
+    assert found.hidden.tolist() == [0, 1, 2, 5, 6]
 
 
 def test_with_an_order_it_is_what_lies_in_front_of_it_at_any_distance():
@@ -63,6 +62,7 @@ def test_with_an_order_it_is_what_lies_in_front_of_it_at_any_distance():
                 graph.add_occlusion(1, 2)
             yield graph
 
-    found = HiddenInstances(table(), order)
-    assert [found[k] for k in range(len(found))] == [(1, [0]), (2, [0, 1])]
+    found = Occluders(table(), order)
+    assert [found.of(row) for row in range(len(found))] == [[], [0], [0, 1], [], [], [], []]
+    assert found.whole.tolist() == [0, 3, 4, 5, 6]
     assert asked == [[0], [1]]
