@@ -64,6 +64,7 @@ class AmodalVAEMapper(InstanceDrawMapper):
         settings: ErasingSettings,
         seed: int,
         size: int = 28,
+        latent: int = 64,
         frame: float = 3.0,
         unhidden_share: float = 0.2,
         hidden_share: float = 0.0,
@@ -73,6 +74,7 @@ class AmodalVAEMapper(InstanceDrawMapper):
             instances, settings, seed: see ``InstanceDrawMapper``.
             occluders: of the instances.
             size: M, side of the masks in pixels.
+            latent: L, numbers of the code.
             frame: sides of the frame, as multiples of those of the modal box.
             unhidden_share: probability that nothing is erased.
             hidden_share: of samples that show an instance that others may hide, where there is one.
@@ -81,7 +83,8 @@ class AmodalVAEMapper(InstanceDrawMapper):
             UserError: no instance is whole.
         """
         super().__init__(instances=instances, settings=settings, seed=seed)
-        self.size, self.frame, self.unhidden_share = size, frame, unhidden_share
+        self.size, self.latent, self.frame = size, latent, frame
+        self.unhidden_share = unhidden_share
         self.occluders = occluders
         self._hidden = occluders.hidden
         self.hidden_share = hidden_share if len(self._hidden) else 0.0
@@ -103,6 +106,7 @@ class AmodalVAEMapper(InstanceDrawMapper):
         return {
             **super().from_config(cfg, instances, seed),
             "size": options.SIZE,
+            "latent": options.LATENT,
             "frame": options.FRAME,
             "unhidden_share": options.UNHIDDEN_SHARE,
             "occluders": occluders,
@@ -114,7 +118,13 @@ class AmodalVAEMapper(InstanceDrawMapper):
         """Returns a dict of one sample as ``AmodalVAE`` takes it; T is twice M."""
         # Without a share nothing is drawn for it.
         if self.hidden_share and rng.random() < self.hidden_share:
-            return self._hidden_sample(int(rng.choice(self._hidden)), rng)
+            sample = self._hidden_sample(int(rng.choice(self._hidden)), rng)
+        else:
+            sample = self._erased_sample(index, rng)
+        return {**sample, "noise": rng.standard_normal(self.latent, dtype=np.float32)}
+
+    def _erased_sample(self, index: int, rng: np.random.Generator) -> dict:
+        """A sample of a whole object."""
         crop, flip = draw_crop(self.instances.modal_mask(index).box, self.settings, rng)
         patch = self.settings.patch_size
         full = crop.sample(self.instances.modal_mask(index), patch, flip)

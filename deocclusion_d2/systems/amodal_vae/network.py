@@ -148,7 +148,9 @@ class AmodalVAE(InstanceNetwork):
       ``full_aspect``: as ``aspect``, of that box; ``box``: (N, 4) float32, that box seen from the
       modal one (see ``transformer.py``); ``framed``: (N, T, T) uint8, the whole mask in the frame
       around the modal box, 0, 1 or ``UNKNOWN``; ``is_whole``: (N,) uint8, 0 for objects that are
-      really hidden, of which ``full``, ``full_aspect`` and ``box`` say nothing (``joint`` only).
+      really hidden, of which ``full``, ``full_aspect`` and ``box`` say nothing (``joint`` only);
+      ``noise``: (N, L) float32 standard normal numbers, by which codes are drawn: they belong to
+      the sample, so that a resumed training goes on as it would have.
 
     In training, ``forward`` returns the losses of the stage; in evaluation ``{"probability":
     (N, M, M) float32, "box": (N, 4) float32}`` of the posterior's mode. ``completions`` also draws
@@ -310,7 +312,7 @@ class AmodalVAE(InstanceNetwork):
         weight = kl_weight(int(self.steps), *self.kl)
         self.steps += 1
         _log_scalars(kl_weight=weight, active_latents=active_latents(log_variance))
-        logits = self.decoder(_drawn(mean, log_variance))
+        logits = self.decoder(_drawn(mean, log_variance, self._target(batch, "noise")))
         return {
             "loss_mask": reconstruction_loss(logits, self._target(batch, "full")),
             "loss_kl": weight * kl_to_standard_normal(mean, log_variance).mean(),
@@ -327,7 +329,7 @@ class AmodalVAE(InstanceNetwork):
             kl = kl_between_normals(mean, log_variance, *whole)
         else:
             kl = kl_to_standard_normal(mean, log_variance)
-        logits = self.decoder(_drawn(mean, log_variance))
+        logits = self.decoder(_drawn(mean, log_variance, self._target(batch, "noise")))
         return {
             "loss_mask": reconstruction_loss(logits, self._target(batch, "full")),
             "loss_kl": self.partial_kl_weight * kl.mean(),
@@ -336,7 +338,7 @@ class AmodalVAE(InstanceNetwork):
     def _joint(self, batch: Batch) -> dict[str, torch.Tensor]:
         mean, log_variance = self.encode(batch)
         _log_scalars(active_latents=active_latents(log_variance))
-        code = _drawn(mean, log_variance)
+        code = _drawn(mean, log_variance, self._target(batch, "noise"))
         logits = self.decoder(code)
         seen = self.transformer.seen(
             self._mask(batch, "partial", 255), self._aspect(batch, "aspect")
@@ -391,8 +393,8 @@ def active_latents(log_variance: torch.Tensor) -> int:
     return int((deviation < _ACTIVE_BELOW).sum())
 
 
-def _drawn(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-    return mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+def _drawn(mean: torch.Tensor, log_variance: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    return mean + (0.5 * log_variance).exp() * noise
 
 
 def _log_scalars(**values: float) -> None:
