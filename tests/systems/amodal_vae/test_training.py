@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from detectron2.engine import default_argument_parser
+from torch.nn.parallel import DistributedDataParallel
 
 from deocclusion_d2.config import find_config
 from deocclusion_d2.engine.train import train
+from deocclusion_d2.modeling.precision import run_in_bfloat16
+from deocclusion_d2.systems.amodal_vae.network import STAGES
+from tests.systems.amodal_vae.test_network import batch_of, small
 
 SMALL = (
     "MODEL.AMODAL_VAE.WIDTH", "0.25", "MODEL.AMODAL_VAE.LATENT", "8", "MODEL.AMODAL_VAE.SIZE", "16",
@@ -71,3 +77,49 @@ def test_resumed_training_equals_an_uninterrupted_one(
     resumed = run(tiny_kins, stage, cut, *opts, resume=True)["model"]
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     assert int(whole["steps"]) == (4 if stage == "full" else 2)
+
+
+def train_in_two_processes(rank: int, folder: str) -> None:
+    """Two steps of each stage; leaves the parameters in ``folder``."""
+    store = dist.FileStore(f"{folder}/store", 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    for stage in STAGES:
+        model = small(stage).train()
+        parallel = DistributedDataParallel(model, broadcast_buffers=False)
+        learnt = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(learnt, lr=1e-3)
+        for step in range(2):
+            samples = batch_of(4 + rank)
+            samples["is_whole"][step] = 0
+            optimizer.zero_grad()
+            # A parameter without a gradient would stop the second step.
+            sum(parallel(samples).values()).backward()
+            optimizer.step()
+        torch.save(dict(model.named_parameters()), f"{folder}/{stage}_{rank}.pth")
+    dist.destroy_process_group()
+
+
+def test_two_processes_stay_alike(tmp_path):
+    """Each on samples of its own; gradients are shared."""
+    mp.spawn(train_in_two_processes, args=(str(tmp_path),), nprocs=2)
+    for stage in STAGES:
+        first, second = (torch.load(tmp_path / f"{stage}_{rank}.pth") for rank in (0, 1))
+        before = dict(small(stage).named_parameters())
+        assert any(not torch.equal(value, first[name]) for name, value in before.items())
+        assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_bfloat16_learns_what_float32_learns(stage: str):
+    """Losses of the first step agree to the few bits that bfloat16 has."""
+    found = []
+    for lower in (False, True):
+        model = small(stage).train()
+        if lower:
+            run_in_bfloat16(model)
+        losses = model(batch_of(16))
+        sum(losses.values()).backward()
+        assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+        found.append({key: value.item() for key, value in losses.items()})
+    for key, value in found[0].items():
+        assert found[1][key] == pytest.approx(value, rel=0.05, abs=0.02), key
