@@ -182,6 +182,27 @@ class WindowMask:
         around = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
         return WindowMask(around[0], around[1], _dilated(self.crop(around), kernel_size))
 
+    def opened(self, thickness: float) -> WindowMask:
+        """The parts that are thick: the union of the discs of a diameter that fit into the mask.
+
+        Args:
+            thickness: diameter in pixels; what is thinner goes (of an even one, what is thinner by
+                more than a pixel), and corners are rounded. At 1 or less nothing changes.
+        """
+        if thickness <= 1 or self.is_empty:
+            return self
+        padded = np.pad(self.array, 1)
+        # Distances between centres of pixels: one row of pixels is 1 from the background.
+        inside = cv2.distanceTransform(padded.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        centres = inside >= thickness / 2
+        if not centres.any():
+            return WindowMask.empty()
+        to_centres = cv2.distanceTransform(
+            (~centres).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
+        kept = padded & (to_centres <= thickness / 2)
+        return WindowMask.from_array(kept[1:-1, 1:-1], self.x0, self.y0)
+
     def touches(self, other: WindowMask, dilation: int = 0) -> bool:
         """Whether two masks are neighbours: they meet after a dilation of one of them.
 

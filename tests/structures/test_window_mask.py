@@ -111,3 +111,21 @@ def test_a_window_does_not_keep_the_image_alive():
     full = np.zeros((1000, 1000), bool)
     full[5:8, 5:8] = True
     assert WindowMask.from_array(full).array.base is None
+
+
+def test_opening_keeps_what_is_thick():
+    """A square of 6 with a bar of 2 beside it: the bar is thinner than 3, the square is not."""
+    array = np.zeros((20, 30), bool)
+    array[5:11, 4:10] = True
+    array[7:9, 10:25] = True
+    mask = WindowMask.from_array(array, 3, -2)
+    opened = mask.opened(3)
+    square = WindowMask.filled((7, 3, 13, 9))
+    assert (opened - square).is_empty and (square - opened).area <= 4  # of its corners
+    assert mask.opened(1) is mask and mask.opened(7).is_empty
+    # As thick as asked for, or thicker, stays: bars of 2 and 3 pixels.
+    for thickness in (2, 3, 4, 7):
+        bar = WindowMask.filled((0, 0, 40, thickness))
+        assert bar.opened(thickness).area >= bar.area - 2 * thickness
+        assert bar.opened(thickness + 2).is_empty
+    assert WindowMask.empty().opened(3).is_empty

@@ -25,6 +25,7 @@ _KEYS = (
     "CONSTRAIN",
     "AMODAL_THRESHOLD",
     "KEEP_PROBABILITY",
+    "LEAST_THICKNESS",
     "SAMPLES",
     "SAMPLES_SEED",
     "BOXES",
@@ -43,7 +44,7 @@ SYSTEM = System(
     orderings={
         "amodal_vae": Step(
             _("steps.build_ordering"),
-            keys=("AMODAL_THRESHOLD", "BOXES"),
+            keys=("AMODAL_THRESHOLD", "LEAST_THICKNESS", "BOXES"),
             text="which of Amodal-VAE's masks grow less",
         )
     },

@@ -11,6 +11,11 @@ def add_config(cfg: CN) -> None:
     # from SAMPLES_SEED, and the first ones are the same whatever their number.
     cfg.DEOCCLUSION.SAMPLES = 0
     cfg.DEOCCLUSION.SAMPLES_SEED = 0
+    # What is added to a visible part is at least so thick, in pixels of the network's masks: a mask
+    # of 28 pixels says where an outline lies to a pixel or two of its own, so that thin seams along
+    # visible parts are its error. 0: all of it, as in the paper. Not for amodal_vae_og, where the
+    # order says where objects may grow.
+    cfg.DEOCCLUSION.LEAST_THICKNESS = 0.0
     # Where the boxes of whole objects come from: "predicted" by the network, or "given": those of
     # Scene.amodal_boxes (annotations' "amodal_bbox" [x, y, w, h]), where an object has one.
     cfg.DEOCCLUSION.BOXES = "predicted"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -63,6 +63,8 @@ class AmodalVAECompletion(NetworkStep):
             paper searched 0.1 on its validation set).
         constrain: True: the result is ``modal | completion``, which keeps visible pixels; False:
             the completion as it is pasted back.
+        least_thickness: of what is added to the visible part, in pixels of the network's masks; not
+            for "in_front".
         limit: of ``LIMITS``: "in_front": only pixels of instances in front of an instance are added
             to it, so that one that nothing hides stays as it is; "not_behind": no visible pixels of
             those behind it.
@@ -79,6 +81,7 @@ class AmodalVAECompletion(NetworkStep):
         *,
         threshold: float = 0.1,
         constrain: bool = True,
+        least_thickness: float = 0.0,
         limit: str = LIMITS[0],
         keep_probability: bool = False,
         samples: int = 0,
@@ -89,6 +92,7 @@ class AmodalVAECompletion(NetworkStep):
         super().__init__(runner, description)
         self.threshold = threshold
         self.constrain = constrain
+        self.least_thickness = least_thickness
         self.limit = limit
         self.keep_probability = keep_probability
         self.draws = _Draws(samples, seed)
@@ -113,13 +117,13 @@ class AmodalVAECompletion(NetworkStep):
             s, i = jobs[k]
             scene, result = scenes[s], results[s]
             allowed = self._allowed(scene, graphs[s], i)
-            pasted = [self._pasted(scene, i, row, allowed) for row in found]
-            result.amodal_masks[i] = self._mask(scene, i, pasted[0])
+            pasted = [self._pasted(scene, i, row) for row in found]
+            result.amodal_masks[i] = self._mask(scene, i, pasted[0], allowed)
             if result.samples is not None:
-                masks = [self._mask(scene, i, p) for p in pasted[1:]]
+                masks = [self._mask(scene, i, p, allowed) for p in pasted[1:]]
                 result.samples[i] = drawn_samples(masks)
             if result.probabilities is not None:
-                kept = _mean(pasted[1:] or pasted)
+                kept = _mean([allowed.of(p) for p in pasted[1:] or pasted])
                 if self.constrain:
                     kept = kept.with_certain(scene.modal_masks[i])
                 result.probabilities[i] = kept
@@ -155,15 +159,13 @@ class AmodalVAECompletion(NetworkStep):
         behind = graph.descendants(i) if self.limit == "not_behind" else []
         return union(scene.modal_masks[j] for j in behind)
 
-    def _allowed(self, scene: Scene, graph: OcclusionGraph, i: int) -> tuple[WindowMask, bool]:
-        """A mask, and whether the instance lies inside of it only, or outside of it only."""
+    def _allowed(self, scene: Scene, graph: OcclusionGraph, i: int) -> _Allowed:
+        """Where an instance may lie."""
         if self.limit == "in_front":
-            return self.speaks_at(scene, graph, i) | scene.modal_masks[i], True
-        return self._behind(scene, graph, i), False
+            return _Allowed(self.speaks_at(scene, graph, i) | scene.modal_masks[i], True)
+        return _Allowed(self._behind(scene, graph, i), False)
 
-    def _pasted(
-        self, scene: Scene, i: int, row: np.ndarray, allowed: tuple[WindowMask, bool]
-    ) -> _Pasted:
+    def _pasted(self, scene: Scene, i: int, row: np.ndarray) -> _Pasted:
         """One completion's probabilities at the pixels of the image."""
         side = self.runner.model.size
         box = box_from(scene.modal_masks[i].box, row[-4:])
@@ -171,26 +173,53 @@ class AmodalVAECompletion(NetworkStep):
             given = scene.amodal_boxes[i]
             if np.isfinite(given).all():
                 box = tuple(float(v) for v in given)
-        values, x0, y0 = paste(row[:-4].reshape(side, side), box, scene.height, scene.width)
-        mask, inside = allowed
-        h, w = values.shape
-        if inside or not mask.is_empty:
-            values = values * (mask.crop((x0, y0, x0 + w, y0 + h)) == inside)
-        return _Pasted(values, x0, y0)
+        pasted = paste(row[:-4].reshape(side, side), box, scene.height, scene.width)
+        pixel = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) / side
+        return _Pasted(*pasted, pixel)
 
-    def _mask(self, scene: Scene, i: int, pasted: _Pasted) -> WindowMask:
+    def _mask(self, scene: Scene, i: int, pasted: _Pasted, allowed: _Allowed) -> WindowMask:
+        modal = scene.modal_masks[i]
         above = pasted.values > np.float32(self.threshold)
-        amodal = WindowMask.from_array(above, pasted.x0, pasted.y0)
-        return scene.modal_masks[i] | amodal if self.constrain else amodal
+        completion = WindowMask.from_array(above, pasted.x0, pasted.y0)
+        added = completion - modal
+        if self.limit != "in_front":
+            # There the order says where it may grow, however little that is.
+            added = added.opened(self.least_thickness * pasted.pixel)
+        seen = modal if self.constrain else modal & completion
+        return seen | allowed.part_of(added)
+
+
+@dataclass(frozen=True, eq=False)
+class _Allowed:
+    """Where an instance may lie: inside of a mask, or outside of it."""
+
+    mask: WindowMask
+    inside: bool
+
+    def part_of(self, mask: WindowMask) -> WindowMask:
+        return mask & self.mask if self.inside else mask - self.mask
+
+    def of(self, pasted: _Pasted) -> _Pasted:
+        if self.mask.is_empty and not self.inside:
+            return pasted
+        where = self.mask.crop(pasted.box) == self.inside
+        return replace(pasted, values=pasted.values * where)
 
 
 @dataclass(frozen=True, eq=False)
 class _Pasted:
-    """Probabilities (h, w) float32 of a window of an image, whose first pixel is x0, y0."""
+    """A completion in a window of an image.
+
+    Attributes:
+        values: (h, w) float32, probabilities.
+        x0, y0: the window's first pixel.
+        pixel: side of a pixel of the network's mask, in the image's.
+    """
 
     values: np.ndarray
     x0: int
     y0: int
+    pixel: float
 
     @property
     def box(self) -> Box:
@@ -263,6 +292,12 @@ def build_completion(limit: str, cfg, runner: NetworkRunner) -> AmodalVAEComplet
         "constrain": constrains(cfg),
         "precision": runner.precision,
     }
+    if options.LEAST_THICKNESS < 0:
+        raise UserError(
+            f"DEOCCLUSION.LEAST_THICKNESS = {options.LEAST_THICKNESS}: use 0 or more pixels"
+        )
+    if options.LEAST_THICKNESS:
+        description["least_thickness"] = options.LEAST_THICKNESS
     if options.SAMPLES:
         description |= {"samples": options.SAMPLES, "samples_seed": options.SAMPLES_SEED}
     if options.BOXES == "given":
@@ -271,6 +306,7 @@ def build_completion(limit: str, cfg, runner: NetworkRunner) -> AmodalVAEComplet
         runner,
         threshold=options.AMODAL_THRESHOLD,
         constrain=constrains(cfg),
+        least_thickness=options.LEAST_THICKNESS,
         limit=limit,
         keep_probability=options.KEEP_PROBABILITY,
         samples=options.SAMPLES,
