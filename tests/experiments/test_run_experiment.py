@@ -74,7 +74,8 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
 
     # The same evaluation serves the other experiment, and nothing is trained twice.
     commands.clear()
-    run(settings("completion", tiny_kins, seeds=(0, 1)), tmp_path)
+    methods = ("Raw", "Convex^R", "NOG", "OG", "OG+", "general", "Supervised")
+    run(settings("completion", tiny_kins, seeds=(0, 1), methods=methods), tmp_path)
     assert commands == ["amodal_unet learns, seed 0", "amodal_unet learns, seed 1"]
     completed = results(tmp_path)["tables"]["completion"]["rows"]
     assert completed["OG"] == rows["OG"]
@@ -84,7 +85,7 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
 
     # Nothing is left to do.
     commands.clear()
-    assert run(settings("completion", tiny_kins, seeds=(0, 1)), tmp_path)
+    assert run(settings("completion", tiny_kins, seeds=(0, 1), methods=methods), tmp_path)
     assert commands == []
 
 

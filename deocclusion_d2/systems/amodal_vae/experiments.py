@@ -63,8 +63,8 @@ PUBLISHED = {
 }
 REMARKS = {
     "completion": {
-        "KINS": "Amodal-VAE's paper also has 62.85 for the invisible part; whether that is a mean or "
-        "a quotient of sums is not known.",
+        "KINS": "Amodal-VAE's paper also has 62.85 for the invisible part; whether that is a mean "
+        "or a quotient of sums is not known.",
     },
     "predicted_modal": {
         "KINS": "Amodal-VAE's figure is of other predicted masks than those of the other published "
