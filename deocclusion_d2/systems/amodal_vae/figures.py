@@ -136,7 +136,7 @@ def draw_visible_share(
     Returns:
         Whether there was anything to draw: whether the test set knows what is hidden.
     """
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(8.6, 4.2), layout="constrained")
     axes = figure.add_subplot()
     lines: list[list] = []
     for k, (row, seeds) in enumerate(rows.items()):
@@ -160,7 +160,7 @@ def draw_visible_share(
     axes.set_xlabel("visible share of the true amodal mask, %")
     axes.set_ylabel("mIoU, %")
     axes.set_xlim(0, 100)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
     finish_axes(axes)
     save_figure(figure, path)
     header = ["curve", "visible_from", "visible_to", "mIoU_mean", "mIoU_sum", "instances"]
@@ -228,7 +228,7 @@ def draw_posterior(measured: Mapping[str, Any], path: Path) -> None:
     deviations = np.array([group["deviations"] for group in groups.values()])
     order = np.argsort(counts @ deviations / counts.sum(), kind="stable")
     shown = order[:_SHOWN_LATENTS]
-    figure = Figure(figsize=(7.0, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.0, 3.9), layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(groups)
     for k, (name, group) in enumerate(groups.items()):
@@ -245,7 +245,7 @@ def draw_posterior(measured: Mapping[str, Any], path: Path) -> None:
     axes.set_ylabel("mean standard deviation")
     axes.set_ylim(0, max(1.1, 1.05 * deviations[:, shown].max()))
     # Above the bars, wherever they end.
-    figure.legend(loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     finish_axes(axes)
     axes.grid(False, axis="x")
     save_figure(figure, path)
@@ -360,15 +360,15 @@ def draw_samples(objects: Sequence[Completed], path: Path) -> None:
         path: PNG.
     """
     columns = len(objects[0].tiles())
-    figure = Figure(figsize=(1.25 * columns + 0.5, 1.1 * len(objects) + 0.3), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(1.1 * columns + 0.3, 1.2 * len(objects) + 0.2), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
     grid = figure.subplots(len(objects), columns, squeeze=False)
     lines = []
+    for axes, (caption, _) in zip(grid[0], objects[0].tiles(), strict=True):
+        axes.set_title(caption, fontsize=9)
     for line, one in zip(grid, objects, strict=True):
         box = _square(one.box)
         for axes, (caption, mask) in zip(line, one.tiles(), strict=True):
-            if line is grid[0]:
-                axes.set_title(caption, fontsize=9)
             if mask is None:
                 axes.axis("off")
                 continue
