@@ -27,12 +27,26 @@ _LEAST_SIDE = 12
 
 
 @dataclass(frozen=True)
-class _Deviations:
-    """Standard deviations of the posterior: (P, L) float32."""
+class _Posterior:
+    """Standard deviations of the posterior, and the share of the mode's mask that is not visible.
+
+    (P, L + 1) float32. The share is roughly that, from areas: up to 1, below 0 where the mode's
+    mask is smaller than the visible one.
+
+    Attributes:
+        threshold: above it a pixel belongs to the mode's mask.
+    """
+
+    threshold: float
 
     def __call__(self, runner: NetworkRunner, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         _, log_variance = runner.model.encode(batch)
-        return (0.5 * log_variance).exp()
+        mode = runner.model(batch)
+        sides = mode["box"][:, 2:].exp()
+        above = (mode["probability"] > self.threshold).float().mean(dim=(1, 2))
+        visible = batch["partial"].float().mean(dim=(1, 2)) / 255
+        added = 1 - visible / (above * sides.prod(dim=1)).clamp(min=1e-6)
+        return torch.cat([(0.5 * log_variance).exp(), added[:, None]], dim=1)
 
 
 @dataclass(frozen=True)
@@ -65,8 +79,8 @@ def measure_posterior(cfg, dataset_name: str, count: int) -> dict[str, Any]:
         0.9), and all. ``groups``: group of ``GROUPS`` that holds some -> ``instances``, and
         ``deviations``, the mean standard deviation of every latent. ``objects``: ``image`` (number
         of the record), ``row`` and ``hidden`` (share, or None) of the chosen ones: the most hidden
-        ones first, or those of the widest posterior where nobody knows what is hidden; one of an
-        image as long as there are others, and small ones last.
+        ones first, or those to which the mode adds most where nobody knows what is hidden; one of
+        an image as long as there are others, and small ones last.
 
     Raises:
         UserError: weights or data that cannot be used.
@@ -75,8 +89,10 @@ def measure_posterior(cfg, dataset_name: str, count: int) -> dict[str, Any]:
     found: list[_Object] = []
     loader = build_scene_test_loader(cfg, dataset_name)
     samples = _samples(loader, runner.model.size, found)
-    rows = [row.astype(np.float64) for row in runner.results(samples, _Deviations())]
-    widths = np.stack(rows) if rows else np.ones((0, runner.model.latent))
+    of_each = list(runner.results(samples, _Posterior(cfg.DEOCCLUSION.AMODAL_THRESHOLD)))
+    latents = runner.model.latent
+    rows = np.array(of_each, dtype=np.float64).reshape(len(of_each), latents + 1)
+    widths, added = rows[:, :latents], rows[:, latents]
     groups = np.array([_group(one.hidden) for one in found], dtype=int)
     by_group = {
         name: {
@@ -89,9 +105,9 @@ def measure_posterior(cfg, dataset_name: str, count: int) -> dict[str, Any]:
     active = int((widths.mean(axis=0) < ACTIVE_BELOW).sum()) if len(widths) else 0
     return {
         "active": active,
-        "latents": runner.model.latent,
+        "latents": latents,
         "groups": by_group,
-        "objects": _chosen(found, widths.mean(axis=1), count),
+        "objects": _chosen(found, added, count),
     }
 
 
@@ -138,12 +154,12 @@ def _group(hidden: float | None) -> int:
     return 0 if hidden == 0 else 1 if hidden <= 0.5 else 2
 
 
-def _chosen(found: list[_Object], widths: np.ndarray, count: int) -> list[dict[str, Any]]:
+def _chosen(found: list[_Object], added: np.ndarray, count: int) -> list[dict[str, Any]]:
     """See ``measure_posterior``."""
     if any(one.hidden is not None for one in found):
         ranks = [one.hidden for one in found]
     else:
-        ranks = [float(width) for width in widths]
+        ranks = [float(share) for share in added]
     numbers = [k for k, rank in enumerate(ranks) if rank is not None]
     numbers.sort(key=lambda k: (found[k].is_small, -ranks[k], found[k].image, found[k].row))
     first, others, images = [], [], set()

@@ -29,6 +29,7 @@ from .experiments import MODE
 from .network import AmodalVAE
 from .steps import build_completion
 
+_TRUTH = "truth"
 OBJECTS = 12
 SAMPLES = 5
 _PRIOR_ROWS, _PRIOR_COLUMNS = 6, 12
@@ -104,7 +105,7 @@ def draw_figures(
             + (
                 "the most hidden first"
                 if found[0].hidden is not None
-                else "those of the widest posterior first"
+                else "those to which the mode adds most first"
             )
             + f": what is visible, the mode, {SAMPLES} samples, and the truth where it is known. "
             "Blue is visible, orange was added, grey are other objects; numbers are IoUs with the "
@@ -286,7 +287,7 @@ class Completed:
     def tiles(self) -> list[tuple[str, WindowMask | None]]:
         """(caption, mask) from left to right."""
         samples = [(f"sample {k + 1}", mask) for k, mask in enumerate(self.masks[1:])]
-        return [("visible", self.modal), ("mode", self.masks[0]), *samples, ("truth", self.true)]
+        return [("visible", self.modal), ("mode", self.masks[0]), *samples, (_TRUTH, self.true)]
 
     def iou(self, mask: WindowMask) -> float | None:
         """With the true mask, percent; None where nobody knows that."""
@@ -359,26 +360,27 @@ def draw_samples(objects: Sequence[Completed], path: Path) -> None:
         objects: at least one, of the same number of samples.
         path: PNG.
     """
-    columns = len(objects[0].tiles())
+    knows = any(one.true is not None for one in objects)
+    columns = len(objects[0].tiles()) - (not knows)
     figure = Figure(figsize=(1.1 * columns + 0.3, 1.2 * len(objects) + 0.2), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
     grid = figure.subplots(len(objects), columns, squeeze=False)
     lines = []
-    for axes, (caption, _) in zip(grid[0], objects[0].tiles(), strict=True):
+    for axes, (caption, _) in zip(grid[0], objects[0].tiles(), strict=knows):
         axes.set_title(caption, fontsize=9)
     for line, one in zip(grid, objects, strict=True):
         box = _square(one.box)
-        for axes, (caption, mask) in zip(line, one.tiles(), strict=True):
+        for axes, (caption, mask) in zip(line, one.tiles(), strict=knows):
             if mask is None:
                 axes.axis("off")
                 continue
             axes.imshow(one.picture(mask, box), interpolation="nearest")
             _bare(axes)
             iou = one.iou(mask)
-            if caption != "truth" and iou is not None:
-                axes.set_xlabel(f"{iou:.0f}", fontsize=7, labelpad=1)
-            if caption != "truth":
-                lines.append([one.name, _text(one.hidden, 3), caption, _text(iou, 2)])
+            if caption != _TRUTH:
+                lines.append([one.name, _text(one.hidden), caption, _text(iou, 2)])
+                if iou is not None:
+                    axes.set_xlabel(f"{iou:.0f}", fontsize=7, labelpad=1)
         if one.hidden is not None:
             line[0].set_ylabel(f"{100 * one.hidden:.0f} % hidden", fontsize=8)
     save_figure(figure, path)
