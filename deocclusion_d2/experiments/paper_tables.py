@@ -9,7 +9,6 @@ measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from detectron2.data import MetadataCatalog
@@ -74,20 +73,32 @@ _MODAL = [
     Column("mIoU", "modal_segmentation", "mIoU"),
 ]
 
-# The same three of the oracle, see ``completion_columns``.
-_BEST = [
-    Column(f"{{oracle}}{name}", "completion", f"{BEST_OF_SAMPLES}{metric}", 2)
-    for name, metric in (
-        ("", "mIoU_sum"),
-        (", mean", "mIoU_mean"),
-        (", hidden part", "invisible_IoU_mean"),
-    )
-]
 
+def oracle_columns(count: str) -> list[Column]:
+    """The same of the oracle that takes the best of as many samples."""
+    return [
+        Column(f"best of {count} (oracle){name}", "completion", f"{BEST_OF_SAMPLES}{metric}", 2)
+        for name, metric in (
+            ("", "mIoU_sum"),
+            (", mean", "mIoU_mean"),
+            (", hidden part", "invisible_IoU_mean"),
+        )
+    ]
+
+
+# What stands for a number of samples where there are several.
+_SOME = "samples"
 # Of all tables; each shows those that its rows have.
-COLUMNS = (*_ORDERING, *_COMPLETION, *_MODAL, *_DETECTION, *_RELIABILITY)
+COLUMNS = (
+    *_ORDERING,
+    *_COMPLETION,
+    *oracle_columns(_SOME),
+    *_MODAL,
+    *_DETECTION,
+    *_RELIABILITY,
+)
 
-_OTHERS = "Published figures of different papers stand for different protocols"
+_OTHERS = "Figures of different papers are not of one protocol: compare published ones with care"
 _INSTANCES = (
     "mIoU (sum) is the sum of intersections over the sum of unions, the form of the released code "
     "of the papers; mIoU (mean) and hidden part are means over instances, the latter of the IoU of "
@@ -107,8 +118,9 @@ _PROTOCOLS = {
     "label_quality": f"Protocol: true modal masks of the training set are completed. {_INSTANCES}",
     "label_conversion": "Protocol: one detector for each label source, judged by COCO's average "
     "precision against true amodal masks and boxes of the test set.",
-    "reliability": "Protocol: true modal masks are completed; over the pixels of what may hide an "
-    "instance whose probability is above 0. Of a method that draws completions it is their mean.",
+    "reliability": "Protocol: true modal masks are completed; over those pixels beside the visible "
+    "ones to which a method gives a probability above 0, which are not the same for every method. "
+    "Of a method that draws completions the probability is their mean.",
 }
 
 
@@ -255,9 +267,7 @@ def known_experiments() -> dict[str, Run]:
 
 def completion_columns(e: Experiment, chosen: Sequence[str]) -> list[Column]:
     """The columns of a table of completions; that of the oracle says of how many samples."""
-    oracle = f"best of {_drawn(e, chosen)} (oracle)"
-    best = [replace(column, header=column.header.format(oracle=oracle)) for column in _BEST]
-    return [*_COMPLETION, *best]
+    return [*_COMPLETION, *oracle_columns(_drawn(e, chosen))]
 
 
 def experiment_rows(experiment: str) -> tuple[str, ...]:
@@ -279,9 +289,9 @@ def _notes(table: str, e: Experiment) -> list[str]:
 
 
 def _drawn(e: Experiment, chosen: Sequence[str]) -> str:
-    """How many samples the rows draw, or "samples" where they differ."""
+    """How many samples the rows draw, or ``_SOME`` where they differ."""
     counts = {e.samples_of(row) for row in chosen if e.can_train(row)} - {0}
-    return str(counts.pop()) if len(counts) == 1 else "samples"
+    return str(counts.pop()) if len(counts) == 1 else _SOME
 
 
 def _oracle_notes(e: Experiment, chosen: Sequence[str]) -> list[str]:
