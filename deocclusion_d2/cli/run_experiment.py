@@ -9,17 +9,21 @@ label_conversion  Table 4: Mask R-CNN trained on GT, Raw, Convex, Convex^R, NOG 
 reliability       not in the paper: how far the probabilities of hidden pixels can be trusted
 
 OG+ is OG with what the pcnet_m_plus configs add to the paper's method; general is the network that
-comes with the package, which is not trained.
+comes with the package, which is not trained. Amodal-VAE completes whatever the order, Amodal-VAE og
+inside of what OG+'s order puts in front, and ensemble takes OG+ and Amodal-VAE together; all tables
+but ordering have them. "Best of 20 (oracle)" is of completions that Amodal-VAE draws, chosen by the
+true mask: no result of a method.
 """
 
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 
 from ..errors import one_line_errors
-from ..experiments import EXPERIMENTS, ExperimentSettings, run_experiment
-from ..systems import trainings
+from ..experiments import ExperimentSettings, known_experiments, run_experiment
+from ..systems import own_experiments, trainings
 from .experiment_arguments import add_experiment_arguments, parse_settings
 
 EPILOG = f"""\
@@ -49,12 +53,22 @@ KEY VALUE overrides go to all networks, or to one when its name stands before th
 """
 
 
+def _description() -> str:
+    """What there is to run; experiments of systems stand last."""
+    own = [f"{name:17} {found.text}: {', '.join(found.rows)}" for name, found in
+           own_experiments().items()]  # fmt: skip
+    lines = [textwrap.fill(text, 99, subsequent_indent=" " * 18) for text in own]
+    return "\n".join([__doc__.rstrip(), "", *lines])
+
+
 @one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=_description(),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--experiment", required=True, choices=list(EXPERIMENTS))
+    parser.add_argument("--experiment", required=True, choices=list(known_experiments()))
     parser.add_argument(
         "--supervised-train",
         metavar="NAME",

@@ -127,9 +127,11 @@ class SceneEvaluator(SumEvaluator):
 
     Attributes:
         metrics: names of the ratios, in the order in which they are reported.
+        rare_metrics: those that only some methods have; reports leave them out where none has.
     """
 
     metrics: tuple[str, ...]
+    rare_metrics: tuple[str, ...] = ()
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -183,11 +185,12 @@ class SceneEvaluator(SumEvaluator):
     ) -> tuple[OrderedDict[str, float], str]:
         groups = sorted((g for g in counts if g != ALL), key=_natural_order)
         results: OrderedDict[str, float] = OrderedDict()
+        metrics = [*self.metrics, *(m for m in self.rare_metrics if denominators[ALL, m])]
         table = []
         for group in (ALL, *groups):
             suffix = "" if group == ALL else f"-{group}"
             row: list[str | float | None] = [group, counts[group]]
-            for metric in self.metrics:
+            for metric in metrics:
                 value = None
                 if denominators[group, metric]:
                     value = 100.0 * numerators[group, metric] / denominators[group, metric]
@@ -198,7 +201,7 @@ class SceneEvaluator(SumEvaluator):
         results.update(self.derived(results))
         text = tabulate(
             table,
-            headers=["group", self.unit, *(f"{metric} (%)" for metric in self.metrics)],
+            headers=["group", self.unit, *(f"{metric} (%)" for metric in metrics)],
             tablefmt="pipe",
             floatfmt=".2f",
             missingval="-",
@@ -240,6 +243,7 @@ def _check_lengths(scene: Scene, truth: SceneTruth, output: Deocclusion) -> None
     lengths = {
         "graph nodes": output.graph,
         "completed masks": output.amodal_masks,
+        "lists of samples": output.samples,
         "true amodal masks": truth.amodal_masks,
         "true modal masks": truth.modal_masks,
         "marks of exact amodal masks": truth.amodal_exact,

@@ -13,8 +13,9 @@ RELIABILITY_BINS = 10
 class ReliabilityEvaluator(SceneEvaluator):
     """Compares the probabilities of hidden regions with the true amodal masks, pixel by pixel.
 
-    Results under ``reliability``, over the pixels of what may hide an instance whose probability is
-    above 0 as it is kept (1/510); percent:
+    Results under ``reliability``, over the pixels that are not visible ones of the instance and
+    whose probability is above 0 as it is kept (1/510); percent. Visible pixels are certain, and
+    would make a method look reliable that keeps them in its maps.
 
     - ``predicted``: mean probability; ``true``: share of pixels that are the instance's; both also
       by bins of the probability (``predicted-p0-10``, ...): a reliable method has the same in each;
@@ -40,13 +41,14 @@ class ReliabilityEvaluator(SceneEvaluator):
         ):
             if kept is None or true.is_empty or not truth.knows_whole(row):
                 continue
-            if not nothing_visible(scene.modal_masks[row], true_modal_masks[row]):
-                self._add_instance(true, kept)
+            modal = scene.modal_masks[row]
+            if not nothing_visible(modal, true_modal_masks[row]):
+                self._add_instance(modal, true, kept)
 
-    def _add_instance(self, true: WindowMask, kept: ProbabilityMap) -> None:
+    def _add_instance(self, modal: WindowMask, true: WindowMask, kept: ProbabilityMap) -> None:
         x, y, width, height = kept.xywh
         box = (x, y, x + width, y + height)
-        above = kept.array > 0
+        above = (kept.array > 0) & ~modal.crop(box)
         probability = kept.crop(box)[above].astype(np.float64)
         is_true = true.crop(box)[above].astype(np.float64)
         bins = np.minimum(probability * RELIABILITY_BINS, RELIABILITY_BINS - 1).astype(int)

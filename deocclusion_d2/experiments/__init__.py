@@ -11,7 +11,7 @@ from .compare_methods import (
     evaluate_row,
 )
 from .data import KNOWN_NAMES
-from .paper_tables import EXPERIMENTS
+from .paper_tables import EXPERIMENTS, known_experiments
 from .run import ExperimentSettings, run_experiment
 from .sweep import SweepSettings, parse_sweeps, run_sweep, swept_rows
 from .trainings import PRESETS
@@ -25,6 +25,7 @@ __all__ = [
     "compare_methods",
     "comparison_table",
     "evaluate_row",
+    "known_experiments",
     "label_quality",
     "parse_sweeps",
     "run_experiment",

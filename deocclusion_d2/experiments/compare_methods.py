@@ -57,13 +57,13 @@ def evaluate_row(
 def comparable_rows(cfg) -> list[str]:
     """The rows that one network of a config gives, or none: rules, and its training's own."""
     own = [t.name for t in system_of(cfg).trainings if not t.like and not t.pretrained]
-    return [name for name, row in rows().items() if row.training in ("", *own)]
+    return [name for name, row in rows().items() if set(row.trainings) <= set(own)]
 
 
 def default_rows() -> list[str]:
     """The rows of the first self-supervised system, and the rules; what a comparison offers."""
     first = reference_training()
-    return [name for name, row in rows().items() if row.training in ("", first)]
+    return [name for name, row in rows().items() if set(row.trainings) <= {first}]
 
 
 def reference_training() -> str:

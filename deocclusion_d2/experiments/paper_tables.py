@@ -1,19 +1,23 @@
 """The paper's experiments: Table 1 (ordering), 2 (completion), 3 (predicted modal masks), and
-4 (label conversion). And one that is not in the paper: the reliability of probabilities.
+4 (label conversion). And what is not in the paper: the reliability of probabilities, and the table
+of an experiment that a system has of its own.
 
-Each is a function of an ``Experiment`` that returns its tables.
+Each is a function of an ``Experiment`` that returns its tables. Every table says how it was
+measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from detectron2.data import MetadataCatalog
 
 from ..engine.evaluate import Metrics
 from ..errors import UserError
+from ..evaluation.completion import BEST_OF_SAMPLES
 from ..evaluation.hidden_objects import GROUPS
-from ..systems import published, rows
+from ..systems import OwnExperiment, own_experiments, published, remarks, rows
 from .data import short_name
 from .experiment import Experiment, mask_training
 from .tables import Column, Table
@@ -69,8 +73,55 @@ _MODAL = [
     Column("mIoU", "modal_segmentation", "mIoU"),
 ]
 
+
+def oracle_columns(count: str) -> list[Column]:
+    """The same of the oracle that takes the best of as many samples."""
+    return [
+        Column(f"best of {count} (oracle){name}", "completion", f"{BEST_OF_SAMPLES}{metric}", 2)
+        for name, metric in (
+            ("", "mIoU_sum"),
+            (", mean", "mIoU_mean"),
+            (", hidden part", "invisible_IoU_mean"),
+        )
+    ]
+
+
+# What stands for a number of samples where there are several.
+_SOME = "samples"
 # Of all tables; each shows those that its rows have.
-COLUMNS = (*_ORDERING, *_COMPLETION, *_MODAL, *_DETECTION, *_RELIABILITY)
+COLUMNS = (
+    *_ORDERING,
+    *_COMPLETION,
+    *oracle_columns(_SOME),
+    *_MODAL,
+    *_DETECTION,
+    *_RELIABILITY,
+)
+
+_OTHERS = "Figures of different papers are not of one protocol: compare published ones with care"
+_INSTANCES = (
+    "mIoU (sum) is the sum of intersections over the sum of unions, the form of the released code "
+    "of the papers; mIoU (mean) and hidden part are means over instances, the latter of the IoU of "
+    "what is not visible, over truly occluded instances. Left out are instances without a visible "
+    "pixel and those of which the labels do not know the whole."
+)
+_PROTOCOLS = {
+    "ordering": "Protocol: true modal masks; of two neighbours of which one hides a part of the "
+    "other by the true labels, the share of pairs whose order is right.",
+    "completion": f"Protocol: true modal masks are completed. {_INSTANCES} Where boxes alone are "
+    "known (KITTI), box IoU is that of the completed masks' boxes. " + f"{_OTHERS}.",
+    "predicted_modal": "Protocol: the predicted modal masks above are completed, and compared with "
+    f"true amodal masks. {_INSTANCES} Left out, too, are instances without a prediction. "
+    f"{_OTHERS}: each paper has its own predicted masks.",
+    "modal_masks": "Protocol: masks are predicted inside of given boxes; mIoU is the mean over "
+    "instances.",
+    "label_quality": f"Protocol: true modal masks of the training set are completed. {_INSTANCES}",
+    "label_conversion": "Protocol: one detector for each label source, judged by COCO's average "
+    "precision against true amodal masks and boxes of the test set.",
+    "reliability": "Protocol: true modal masks are completed; over those pixels beside the visible "
+    "ones to which a method gives a probability above 0, which are not the same for every method. "
+    "Of a method that draws completions the probability is their mean.",
+}
 
 
 def ordering(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
@@ -80,6 +131,7 @@ def ordering(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list
         f"Order accuracy on {short_name(e.data.test)}, % of truly ordered pairs:",
         _ORDERING,
         published_figures("ordering", e.data.test),
+        notes=_notes("ordering", e),
     )
     return [_fill(table, e, seeds, chosen)]
 
@@ -89,20 +141,37 @@ def completion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> li
     table = Table(
         "completion",
         f"Amodal completion on {short_name(e.data.test)}, %:",
-        _COMPLETION,
+        completion_columns(e, chosen),
         published_figures("completion", e.data.test),
+        notes=[*_notes("completion", e), *_oracle_notes(e, chosen)],
     )
     return [_fill(table, e, seeds, chosen)]
 
 
+def own_table(
+    name: str, own: OwnExperiment, e: Experiment, seeds: Sequence[int], chosen: Sequence[str]
+) -> list[Table]:
+    """The completion table of an experiment that a system has of its own."""
+    table = completion(e, seeds, chosen)[0]
+    table.name = name
+    table.title = f"{own.text}; amodal completion on {short_name(e.data.test)}, %:"
+    return [table]
+
+
 def predicted_modal(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
     """Table 3: amodal completion from modal masks that a U-Net predicts from image and box."""
-    masks = Table("modal_masks", f"Predicted modal masks on {short_name(e.data.test)}, %:", _MODAL)
+    masks = Table(
+        "modal_masks",
+        f"Predicted modal masks on {short_name(e.data.test)}, %:",
+        _MODAL,
+        notes=_notes("modal_masks", e),
+    )
     table = Table(
         "predicted_modal",
         f"Amodal completion on {short_name(e.data.test)} from predicted modal masks, %:",
-        _COMPLETION,
+        completion_columns(e, chosen),
         published_figures("predicted_modal", e.data.test),
+        notes=[*_notes("predicted_modal", e), *_oracle_notes(e, chosen)],
     )
     metrics = [e.network(mask_training(), seed).result["metrics"] for seed in seeds]
     masks.rows["U-Net"] = [_by_task(m) for m in metrics]
@@ -120,12 +189,14 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         "label_quality",
         f"Labels of {short_name(e.data.train)} against the true ones, % (paper: 95.22 on KINS):",
         _COMPLETION,
+        notes=_notes("label_quality", e),
     )
     detection = Table(
         "label_conversion",
         f"Amodal Mask R-CNN by label source, AP on {short_name(e.data.test)}, %:",
         _DETECTION,
         published_figures("label_conversion", e.data.test),
+        notes=_notes("label_conversion", e),
     )
     hidden = Table(
         "hidden_objects",
@@ -139,6 +210,8 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
     for source in chosen:
         if source == TRUE_LABELS:
             detectors = [e.detector(e.data.train, seed) for seed in seeds]
+        elif _note_untrainable(detection, e, source):
+            continue
         else:
             labels = [e.convert(source, seed) for seed in seeds]
             once = len({stage.key for stage in labels}) == 1
@@ -164,15 +237,20 @@ def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> l
         "reliability",
         f"Probabilities of hidden pixels on {short_name(e.data.test)}, %:",
         _RELIABILITY,
+        notes=_notes("reliability", e),
     )
     keep = ("DEOCCLUSION.KEEP_PROBABILITY", "True")
     for method in chosen:
+        if _note_untrainable(table, e, method):
+            continue
         table.rows[method] = [e.evaluate(method, seed, test_opts=keep) for seed in seeds]
     return [table]
 
 
-# Name -> what runs it.
-EXPERIMENTS: dict[str, Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]]] = {
+Run = Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]]
+
+# Name -> what runs it, of those that belong to no system.
+EXPERIMENTS: dict[str, Run] = {
     "ordering": ordering,
     "completion": completion,
     "predicted_modal": predicted_modal,
@@ -181,8 +259,21 @@ EXPERIMENTS: dict[str, Callable[[Experiment, Sequence[int], Sequence[str]], list
 }
 
 
+def known_experiments() -> dict[str, Run]:
+    """All experiments, those of systems last: name -> what runs it."""
+    own = own_experiments()
+    return {**EXPERIMENTS, **{name: partial(own_table, name, found) for name, found in own.items()}}
+
+
+def completion_columns(e: Experiment, chosen: Sequence[str]) -> list[Column]:
+    """The columns of a table of completions; that of the oracle says of how many samples."""
+    return [*_COMPLETION, *oracle_columns(_drawn(e, chosen))]
+
+
 def experiment_rows(experiment: str) -> tuple[str, ...]:
     """The rows that an experiment can have, in the order of its table."""
+    if experiment in own_experiments():
+        return own_experiments()[experiment].rows
     first = (TRUE_LABELS,) if experiment == "label_conversion" else ()
     return (*first, *rows(experiment))
 
@@ -190,6 +281,28 @@ def experiment_rows(experiment: str) -> tuple[str, ...]:
 def published_figures(experiment: str, test_dataset: str) -> dict[str, float]:
     """Row -> figure of the papers, percent; empty where the data set is not theirs."""
     return published(experiment, _PAPER_COLUMNS.get(test_dataset, ""))
+
+
+def _notes(table: str, e: Experiment) -> list[str]:
+    """How a table was measured, and what published figures in it are of."""
+    return [_PROTOCOLS[table], *remarks(table, _PAPER_COLUMNS.get(e.data.test, ""))]
+
+
+def _drawn(e: Experiment, chosen: Sequence[str]) -> str:
+    """How many samples the rows draw, or ``_SOME`` where they differ."""
+    counts = {e.samples_of(row) for row in chosen if e.can_train(row)} - {0}
+    return str(counts.pop()) if len(counts) == 1 else _SOME
+
+
+def _oracle_notes(e: Experiment, chosen: Sequence[str]) -> list[str]:
+    """What the oracle's columns are; nothing where no row draws samples."""
+    if not any(e.samples_of(row) for row in chosen if e.can_train(row)):
+        return []
+    return [
+        f"Best of {_drawn(e, chosen)} (oracle): of an object's completion and the ones that were "
+        "drawn for it, the one with the highest IoU with the true mask, which no method knows. It "
+        "says how much the distribution holds, and is no result of the method."
+    ]
 
 
 def _fill(table: Table, e: Experiment, seeds: Sequence[int], methods: Sequence[str]) -> Table:
@@ -203,14 +316,11 @@ def _fill(table: Table, e: Experiment, seeds: Sequence[int], methods: Sequence[s
 
 
 def _note_untrainable(table: Table, e: Experiment, method: str) -> bool:
-    """Whether a supervised method has nothing to learn from; says so below the table."""
-    if e.can_train(method):
-        return False
-    table.notes.append(
-        f"{method} is missing: {short_name(e.data.train)} has no amodal labels (--supervised-train "
-        "names other data)."
-    )
-    return True
+    """Whether a method has nothing to learn from, or no config; says so below the table."""
+    lacks = e.lacks(method)
+    if lacks:
+        table.notes.append(f"{method} is missing: {lacks}.")
+    return bool(lacks)
 
 
 def _by_task(metrics: dict[str, float]) -> Metrics:

@@ -15,6 +15,8 @@ from .experiment import HIDDEN_BINS
 from .tables import Column, Table
 
 _MARKERS = "osD^vPX"
+# Of more rows than there are colours.
+_LINES = ("-", "--", ":")
 # Smallest height of a plot of a sweep, in percent points.
 _LEAST_SPAN = 1.0
 
@@ -92,8 +94,7 @@ def draw_occlusion_curve(table: Table, png: Path, csv_file: Path) -> bool:
         if centres:
             axes.errorbar(
                 centres, means, deviations if any(deviations) else None, label=_mathtext(row),
-                capsize=2, markersize=4, color=COLOURS[k % len(COLOURS)],
-                marker=_MARKERS[k % len(_MARKERS)],
+                capsize=2, markersize=4, **_style(k),
             )  # fmt: skip
     if not lines:
         return False
@@ -144,7 +145,7 @@ def draw_reliability(table: Table, png: Path, csv_file: Path) -> bool:
                 lines.append([row, group, *(f"{value:.3f}" for value in points[-1])])
         if points:
             predicted, true, pixels = np.array(points).T
-            style = {"color": COLOURS[k % len(COLOURS)], "marker": _MARKERS[k % len(_MARKERS)]}
+            style = _style(k)
             axes.plot(predicted, true, label=_mathtext(row), markersize=4, **style)
             shares.plot(predicted, 100 * pixels / pixels.sum(), markersize=4, **style)
     if not lines:
@@ -201,6 +202,15 @@ def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
             axes.set_title(f"{column.header}, %", fontsize=9)
             finish_axes(axes)
     save_figure(figure, path)
+
+
+def _style(k: int) -> dict[str, str]:
+    """Colour, marker and line of the k-th row."""
+    return {
+        "color": COLOURS[k % len(COLOURS)],
+        "marker": _MARKERS[k % len(_MARKERS)],
+        "linestyle": _LINES[k // len(COLOURS) % len(_LINES)],
+    }
 
 
 def _deviation(values: Sequence[float]) -> float | None:

@@ -16,11 +16,11 @@ import detectron2
 import torch
 
 from ..errors import UserError
-from ..systems import trainings
+from ..systems import Shown, own_experiments, trainings
 from ..version import __version__
 from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
-from .paper_tables import EXPERIMENTS, experiment_rows
+from .paper_tables import experiment_rows, known_experiments
 from .plots import draw_occlusion_curve, draw_reliability, draw_rows
 from .stages import Stage, StageStore
 from .tables import Table
@@ -32,7 +32,7 @@ class ExperimentSettings:
     """What to run.
 
     Attributes:
-        experiment: key of ``EXPERIMENTS``.
+        experiment: key of ``known_experiments()``.
         dataset, test, supervised_train: see ``resolve_data``.
         preset: key of ``PRESETS``: "quick" for CPUs, "paper" for the paper's schedules.
         seeds: every training is done once for each.
@@ -57,8 +57,9 @@ class ExperimentSettings:
         Raises:
             UserError: an unknown experiment, or a row that it does not have.
         """
-        if self.experiment not in EXPERIMENTS:
-            raise UserError(f"unknown experiment {self.experiment!r}: use {', '.join(EXPERIMENTS)}")
+        if self.experiment not in known_experiments():
+            names = ", ".join(known_experiments())
+            raise UserError(f"unknown experiment {self.experiment!r}: use {names}")
         known = experiment_rows(self.experiment)
         unknown = [m for m in self.methods or () if m not in known]
         if unknown:
@@ -86,18 +87,22 @@ def run_experiment(settings: ExperimentSettings, output: Path, name: str | None 
     output = output.resolve()
     experiment = build_experiment(settings, output)
     start = time.monotonic()
-    tables = EXPERIMENTS[settings.experiment](experiment, settings.seeds, methods)
+    tables = known_experiments()[settings.experiment](experiment, settings.seeds, methods)
     folder = output / (name or f"{settings.experiment}-{folder_name(settings.dataset)}")
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = _draw(tables, folder)
+    own = own_experiments().get(settings.experiment)
+    pictures = _draw(tables, folder, curves=own is None)
+    shown = list(own.figures(experiment, settings.seeds, tables[0].rows, folder)) if own else []
     facts = _facts(settings, time.monotonic() - start)
-    report = _report(settings, tables, pictures, list(experiment.store.used.values()), facts)
+    used = list(experiment.store.used.values())
+    report = _report(settings, tables, pictures, shown, used, facts)
     (folder / "report.md").write_text(report + "\n")
     results = {
         "settings": asdict(settings),
         **facts,
         "tables": {t.name: t.to_dict() for t in tables},
-        "stages": [_stage_facts(s) for s in experiment.store.used.values()],
+        **({"shown": {s.picture: dict(s.values) for s in shown}} if shown else {}),
+        "stages": [_stage_facts(s) for s in used],
     }
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     return f"{report}\n\nEverything is in {folder}"
@@ -119,13 +124,15 @@ def build_experiment(settings: ExperimentSettings, output: Path) -> Experiment:
     return Experiment(data, configs, store)
 
 
-def _draw(tables: Sequence[Table], folder: Path) -> list[str]:
+def _draw(tables: Sequence[Table], folder: Path, curves: bool) -> list[str]:
+    """Pictures of tables; an experiment of a system has curves of its own."""
     written = []
     for table in tables:
         if draw_rows(table, folder / f"{table.name}.png"):
             written.append(f"{table.name}.png")
         curve = f"{table.name}_by_occlusion"
-        if draw_occlusion_curve(table, folder / f"{curve}.png", folder / f"{curve}.csv"):
+        files = folder / f"{curve}.png", folder / f"{curve}.csv"
+        if curves and draw_occlusion_curve(table, *files):
             written.append(f"{curve}.png")
         diagram = f"{table.name}_diagram"
         if draw_reliability(table, folder / f"{diagram}.png", folder / f"{diagram}.csv"):
@@ -162,6 +169,7 @@ def _report(
     settings: ExperimentSettings,
     tables: Sequence[Table],
     pictures: Sequence[str],
+    shown: Sequence[Shown],
     stages: Sequence[Stage],
     facts: dict,
 ) -> str:
@@ -176,6 +184,7 @@ def _report(
         f"# {settings.experiment}, {short_name(settings.dataset)}, preset {settings.preset}",
         *(t.markdown() for t in tables),
         *(f"![{p.removesuffix('.png')}]({p})" for p in pictures),
+        *(f"{s.text}\n\n![{s.picture.removesuffix('.png')}]({s.picture})" for s in shown),
         f"Seeds: {seeds}{over}.",
         f"Trainings: {times or 'none'}.",
         f"`{facts['command']}`",

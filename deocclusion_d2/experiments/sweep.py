@@ -50,9 +50,9 @@ class SweepSettings:
 
 
 def swept_rows() -> list[str]:
-    """The rows that can be swept: those whose network is trained, on modal labels."""
+    """The rows that can be swept: those whose one network is trained, on modal labels."""
     trained = {n for n, (t, _) in trainings().items() if t.labels == "modal" and not t.pretrained}
-    return [name for name, row in rows().items() if row.training in trained]
+    return [n for n, row in rows().items() if row.training in trained and not row.networks]
 
 
 def parse_sweeps(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..chosen_steps import use_fingerprint
 from ..config import find_config, fingerprint, load_config
 from ..errors import UserError
 from ..files import file_sha256
@@ -70,8 +71,8 @@ class Trainings:
                 continue
         raise UserError(f"there is no config {config}.yaml for {name} on {self.data.name}")
 
-    def opts(self, name: str, *more: str) -> list[str]:
-        """All overrides of a training: the preset's, the user's, then ``more``.
+    def opts(self, name: str, *more: str, first: Sequence[str] = ()) -> list[str]:
+        """All overrides of a training: the preset's, ``first``, the user's, then ``more``.
 
         Those of a training that it is like are for it too.
         """
@@ -79,11 +80,11 @@ class Trainings:
         own = [*(self._opts[training.like] if training.like else ()), *self._opts[name]]
         # What the paper's protocol leaves out is what some are for.
         preset = () if training.beyond_paper else self.preset["opts"]
-        return [*preset, *self._opts[""], *own, *more]
+        return [*preset, *first, *self._opts[""], *own, *more]
 
-    def config(self, name: str, *more: str):
-        """The config of a training."""
-        return load_config(self.config_file(name), self.opts(name, *more))
+    def config(self, name: str, *more: str, first: Sequence[str] = ()):
+        """The config of a training; see ``opts``."""
+        return load_config(self.config_file(name), self.opts(name, *more, first=first))
 
     def train(
         self,
@@ -116,6 +117,8 @@ class Trainings:
             "test": data_fingerprint(test) if test else None,
             **_start(cfg.MODEL.WEIGHTS),
         }
+        if system.network.wants_order(cfg):
+            inputs["order"] = use_fingerprint(cfg)
 
         def work(folder: Path) -> dict:
             cfg.DATASETS.TRAIN = (dataset,)

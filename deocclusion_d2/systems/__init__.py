@@ -24,8 +24,10 @@ from .base import (
     Lazy,
     Member,
     Network,
+    OwnExperiment,
     Published,
     Row,
+    Shown,
     Step,
     System,
     Training,
@@ -44,7 +46,9 @@ __all__ = [
     "Lazy",
     "Member",
     "Network",
+    "OwnExperiment",
     "Row",
+    "Shown",
     "Step",
     "System",
     "Training",
@@ -53,9 +57,11 @@ __all__ = [
     "find_step",
     "known_steps",
     "lazily",
+    "own_experiments",
     "published",
     "register_models",
     "released_layouts",
+    "remarks",
     "rows",
     "step_names",
     "system",
@@ -203,12 +209,25 @@ def trainings() -> dict[str, tuple[Training, System]]:
 def rows(table: str | None = None) -> dict[str, Row]:
     """Rows by name: rules, then self-supervised systems, then supervised ones.
 
+    Of one kind, those of systems that have been there longer come first: what tables compare with.
+
     Args:
         table: name of an experiment; None for all rows there are.
     """
-    found = [row for s in systems().values() for row in s.rows]
-    found.sort(key=lambda row: KINDS.index(row.kind))
-    return {row.name: row for row in found if table is None or table in row.tables}
+    found = [(row, not s.since) for s in systems().values() for row in s.rows]
+    found.sort(key=lambda pair: (KINDS.index(pair[0].kind), pair[1]))
+    return {row.name: row for row, _ in found if table is None or table in row.tables}
+
+
+def own_experiments() -> dict[str, OwnExperiment]:
+    """The experiments that systems have of their own, by name."""
+    return {k: v for declared in systems().values() for k, v in declared.experiments.items()}
+
+
+def remarks(table: str, column: str) -> list[str]:
+    """What systems say about their papers' figures in a table; see ``published``."""
+    found = [s.remarks.get(table, {}).get(column) for s in systems().values()]
+    return [text for text in found if text]
 
 
 def published(table: str, column: str) -> dict[str, float]:
@@ -259,6 +278,7 @@ def _refuse_twice(new: System, known: System) -> None:
     pairs = {kind: (_names(new, kind), _names(known, kind)) for kind in STEP_KINDS}
     pairs["training"] = ({t.name for t in new.trainings}, {t.name for t in known.trainings})
     pairs["row"] = ({r.name for r in new.rows}, {r.name for r in known.rows})
+    pairs["experiment"] = (set(new.experiments), set(known.experiments))
     pairs["public name"] = (set(new.exports), set(known.exports))
     for what, (here, there) in pairs.items():
         if here & there:

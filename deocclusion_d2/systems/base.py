@@ -257,9 +257,15 @@ class Row:
     Attributes:
         name: in the tables.
         ordering, completion: ``DEOCCLUSION.ORDERING`` and ``DEOCCLUSION.COMPLETION``.
-        training: whose network it uses; "" for none.
+        training: whose network it uses, and whose config; "" for none.
         kind: "rule", "self-supervised" or "supervised"; tables stand in this order.
         tables: names of the experiments that have it.
+        networks: a step of the row (its ordering, its completion, or one that this is made of) ->
+            the training whose network it runs, where that is not ``training``.
+        options: keys of ``DEOCCLUSION`` -> values as text, in place of the config's; those that a
+            user names come before them.
+        samples: the key of ``DEOCCLUSION`` that says how many completions are drawn for an object,
+            and how many evaluations draw; None for a row that draws none.
     """
 
     name: str
@@ -268,10 +274,51 @@ class Row:
     training: str = ""
     kind: str = "rule"
     tables: tuple[str, ...] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    samples: tuple[str, int] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"row {self.name}: kind {self.kind!r}: use one of {', '.join(KINDS)}")
+        if self.networks and not self.training:
+            raise ValueError(f"row {self.name}: networks without a training: name one of its own")
+
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """All trainings whose networks it uses, its own first."""
+        return tuple(dict.fromkeys([*filter(None, [self.training]), *self.networks.values()]))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an experiment of a system's own shows beside its table.
+
+    Attributes:
+        picture: file name of a PNG in the report's folder.
+        text: what is to be seen, Markdown.
+        values: the numbers of it, for JSON.
+    """
+
+    picture: str
+    text: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OwnExperiment:
+    """An experiment of one system: rows of the completion table, and the figures of its paper.
+
+    Attributes:
+        text: what it is, for titles and ``--help``.
+        rows: names of rows, of any system.
+        figures: (the ``experiments.experiment.Experiment``, seeds, row -> metrics of each seed, the
+            report's folder) -> ``Shown``s; it writes their PNGs and CSVs into the folder.
+    """
+
+    text: str
+    rows: tuple[str, ...]
+    figures: Callable[..., Iterable[Shown]]
 
 
 # Experiment -> column of the paper ("KINS") -> row -> figure, percent.
@@ -289,6 +336,9 @@ class System:
         orderings, completions, contents: its steps by the names that configs give them.
         trainings, rows: of experiments.
         published: figures of its paper, to stand beside measured ones.
+        remarks: experiment -> column of the paper -> a sentence below the table that has them: what
+            its figures are of, and those that the table has no column for.
+        experiments: experiments of its own by their names.
         renamed_keys: old name of a config key -> its name now; old configs keep loading.
         sweeps: config keys and values that ``tools/sweep.py`` tries when nothing else is asked for.
         since: the version of this package that its keys came with; "" for later ones than 0.1.
@@ -305,6 +355,8 @@ class System:
     trainings: tuple[Training, ...] = ()
     rows: tuple[Row, ...] = ()
     published: Published = field(default_factory=dict)
+    remarks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    experiments: Mapping[str, OwnExperiment] = field(default_factory=dict)
     renamed_keys: Mapping[str, str] = field(default_factory=dict)
     sweeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     since: str = ""

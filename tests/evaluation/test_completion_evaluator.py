@@ -5,16 +5,17 @@ from deocclusion_d2.evaluation import AmodalCompletionEvaluator
 from deocclusion_d2.evaluation.completion import completion_areas
 from deocclusion_d2.evaluation.occlusion_groups import hidden_share_group
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, SceneTruth, WindowMask
+from deocclusion_d2.structures.mask_sample import MaskSample
 
 
 def rect(x0, y0, x1, y1):
     return WindowMask(x0, y0, np.ones((y1 - y0, x1 - x0), dtype=bool))
 
 
-def evaluate(modal, true, predicted, height=40, width=40):
+def evaluate(modal, true, predicted, height=40, width=40, samples=None):
     evaluator = AmodalCompletionEvaluator()
     scene = Scene(height, width, modal, np.ones(len(modal)))
-    output = Deocclusion(OcclusionGraph(len(modal)), predicted)
+    output = Deocclusion(OcclusionGraph(len(modal)), predicted, samples=samples)
     evaluator.process([{"scene": scene, "truth": SceneTruth(amodal_masks=true)}], [output])
     return evaluator.evaluate()["completion"]
 
@@ -76,6 +77,62 @@ def test_the_two_forms_of_the_invisible_iou_differ():
     results = evaluate(modal, true, [true[0], modal[1]])
     assert results["invisible_IoU_sum"] == pytest.approx(100 * 10 / 40)
     assert results["invisible_IoU_mean"] == pytest.approx(50.0)
+
+
+def test_the_best_of_samples_is_the_one_nearest_to_the_truth():
+    # First: true 10 x 10, 5 columns visible. The mode adds nothing: 50 / 100, hidden part 0 / 50.
+    # Samples of 8 x 10 (80 / 100, 30 / 50), of 10 x 20 (100 / 200) and of the mode's mask.
+    # Second: nothing may hide it, so that nothing was drawn: 16 / 20 of the mode, not occluded.
+    modal = [rect(0, 0, 5, 10), rect(20, 20, 24, 24)]
+    true = [rect(0, 0, 10, 10), rect(20, 20, 24, 24)]
+    predicted = [modal[0], rect(20, 20, 24, 25)]
+    drawn = [rect(0, 0, 10, 20), rect(0, 0, 8, 10), modal[0]]
+    # Weights do not count: what is rarely drawn may be the best.
+    samples = [MaskSample(m, w) for m, w in zip(drawn, (0.6, 0.1, 0.3), strict=True)]
+    plain = evaluate(modal, true, predicted)
+    results = evaluate(modal, true, predicted, samples=[samples, []])
+    best = {k: v for k, v in results.items() if k.startswith("best_of_samples_")}
+    # The method's own figures are those without samples.
+    assert {k: v for k, v in results.items() if k not in best} == plain
+    assert best == pytest.approx(
+        {
+            "best_of_samples_mIoU_sum": 100 * 96 / 120,
+            "best_of_samples_mIoU_mean": 80.0,
+            "best_of_samples_mIoU_sum-hidden0": 80.0,
+            "best_of_samples_mIoU_mean-hidden0": 80.0,
+            **{
+                f"best_of_samples_{metric}{group}": value
+                for group in ("-hidden25-50", "-occluded")
+                for metric, value in {
+                    "mIoU_sum": 80.0,
+                    "mIoU_mean": 80.0,
+                    "invisible_IoU_sum": 60.0,
+                    "invisible_IoU_mean": 60.0,
+                }.items()
+            },
+            "best_of_samples_invisible_IoU_sum": 60.0,
+            "best_of_samples_invisible_IoU_mean": 60.0,
+        }
+    )
+
+
+def test_more_samples_are_never_worse_and_the_mode_is_one_of_them():
+    rng = np.random.default_rng(3)
+    modal, true = [rect(5, 5, 12, 20)], [rect(5, 5, 20, 20)]
+    mode = [rect(5, 5, 17, 20)]
+    drawn = [
+        MaskSample(rect(5, 5, *(int(n) for n in rng.integers((12, 18), (30, 30)))), 1 / 20)
+        for _ in range(20)
+    ]
+    found = [evaluate(modal, true, mode, samples=[drawn[:k]]) for k in range(21)]
+    means = [of["best_of_samples_mIoU_mean"] for of in found]
+    assert means[0] == found[0]["mIoU_mean"] < means[-1]
+    assert means == sorted(means)
+
+
+def test_lists_of_samples_are_one_for_each_instance():
+    with pytest.raises(ValueError, match="2 lists of samples for 1 instances"):
+        evaluate([rect(0, 0, 2, 2)], [rect(0, 0, 2, 2)], [rect(0, 0, 2, 2)], samples=[[], []])
 
 
 def test_empty_masks():

@@ -28,6 +28,17 @@ def evaluate(*instances):
     return evaluator.evaluate()
 
 
+def test_visible_pixels_are_no_merit():
+    """A map that holds them too, as certain, is judged as the one without."""
+    modal, true = rect(0, 0, 4, 4), rect(0, 0, 6, 4)
+    hidden = ProbabilityMap(4, 0, np.full((4, 4), 102, np.uint8))
+    alone = evaluate((modal, true, hidden))["reliability"]
+    assert (alone["pixels"], alone["predicted"], alone["true"]) == (16, pytest.approx(40), 50)
+    assert evaluate((modal, true, hidden.with_certain(modal)))["reliability"] == alone
+    only_visible = ProbabilityMap.from_array(np.zeros((0, 0))).with_certain(modal)
+    assert evaluate((modal, true, only_visible)) == {}
+
+
 def test_two_instances_by_hand():
     # The first: true columns 0-9, visible 0-6. Kept columns 7-12 of 4 rows: 153/255 = 0.6 in 7-10,
     # 51/255 = 0.2 in 11 and 12. Of 16 pixels at 0.6 columns 7, 8, 9 are true: 12; of 8 at 0.2 none.

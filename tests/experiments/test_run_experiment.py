@@ -33,6 +33,7 @@ SMALL = (
     *("pcnet_m.MODEL.PCNET_M.WIDTH", "0.25"),
     *("amodal_unet.MODEL.AMODAL_UNET.WIDTH", "0.25"),
     *("modal_unet.MODEL.MODAL_UNET.WIDTH", "0.25"),
+    *("MODEL.AMODAL_VAE.WIDTH", "0.25", "MODEL.AMODAL_VAE.LATENT", "8"),
 )
 
 
@@ -74,7 +75,8 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
 
     # The same evaluation serves the other experiment, and nothing is trained twice.
     commands.clear()
-    run(settings("completion", tiny_kins, seeds=(0, 1)), tmp_path)
+    methods = ("Raw", "Convex^R", "NOG", "OG", "OG+", "general", "Supervised")
+    run(settings("completion", tiny_kins, seeds=(0, 1), methods=methods), tmp_path)
     assert commands == ["amodal_unet learns, seed 0", "amodal_unet learns, seed 1"]
     completed = results(tmp_path)["tables"]["completion"]["rows"]
     assert completed["OG"] == rows["OG"]
@@ -84,7 +86,7 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
 
     # Nothing is left to do.
     commands.clear()
-    assert run(settings("completion", tiny_kins, seeds=(0, 1)), tmp_path)
+    assert run(settings("completion", tiny_kins, seeds=(0, 1), methods=methods), tmp_path)
     assert commands == []
 
 
@@ -141,12 +143,13 @@ def everything_is_the_object(path: Path) -> None:
 def test_predicted_modal_masks(tiny_kins, tmp_path, commands, monkeypatch):
     monkeypatch.chdir(tiny_kins)  # names may be relative to where the user is
     everything_is_the_object(tmp_path / "made.pth")
-    chosen = settings("predicted_modal", Path("."), methods=("Raw", "NOG"))
+    chosen = settings("predicted_modal", Path("."), methods=("Raw", "NOG", "Amodal-VAE"))
     made = ("modal_unet.MODEL.WEIGHTS", str(tmp_path / "made.pth"))
     nothing_is_learnt = ("modal_unet.SOLVER.BASE_LR", "0.0")
-    run(replace(chosen, opts=(*SMALL, *made, *nothing_is_learnt)), tmp_path)
+    report = run(replace(chosen, opts=(*SMALL, *made, *nothing_is_learnt)), tmp_path)
+    networks = ("pcnet_m", "amodal_vae_full", "amodal_vae_partial", "amodal_vae_joint")
     assert commands == ["modal_unet learns, seed 0", "predicted modal masks"] + [
-        "pcnet_m learns, seed 0"
+        f"{network} learns, seed 0" for network in networks
     ]
     predicted = json.loads(next((tmp_path / "stages").glob("predict-*/results.json")).read_text())
     truth = json.loads(Path("instances_val.json").read_text())["annotations"]
@@ -160,6 +163,9 @@ def test_predicted_modal_masks(tiny_kins, tmp_path, commands, monkeypatch):
     # Whole squares: too much of everything, but of the instances that others do not cover.
     assert 0 < raw["mIoU_sum"] < 100 and 0 < raw["instances"] == nog["instances"]
     assert raw["invisible_IoU_sum"] == 0  # nothing was completed
+    drawn = rows["Amodal-VAE"][0]["completion"]
+    assert drawn["best_of_samples_mIoU_mean"] >= drawn["mIoU_mean"] > 0
+    assert "| best of 20 (oracle) " in report and "each paper has its own" in report
 
 
 def test_sweep_trains_only_for_what_training_sees(tiny_kins, tmp_path, commands):

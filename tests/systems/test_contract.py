@@ -22,14 +22,21 @@ from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from torch import nn
 
 import deocclusion_d2
-from deocclusion_d2.chosen_steps import build_content, honoured_keys, images_needed, set_option
+from deocclusion_d2.chosen_steps import (
+    build_content,
+    honoured_keys,
+    images_needed,
+    option,
+    set_option,
+)
 from deocclusion_d2.cli.convert_modal_to_amodal import main as convert
 from deocclusion_d2.config import CONFIG_FOLDERS, flatten, load_config, own_keys
 from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.engine.train import train
 from deocclusion_d2.engine.trainer import Trainer
 from deocclusion_d2.experiments.data import ExperimentData
-from deocclusion_d2.experiments.paper_tables import EXPERIMENTS, TRUE_LABELS, experiment_rows
+from deocclusion_d2.experiments.experiment import name_sources, row_options
+from deocclusion_d2.experiments.paper_tables import TRUE_LABELS, experiment_rows, known_experiments
 from deocclusion_d2.experiments.stages import StageStore
 from deocclusion_d2.experiments.trainings import PRESETS, Trainings
 from deocclusion_d2.files import file_sha256
@@ -44,6 +51,7 @@ from deocclusion_d2.systems import (
     System,
     find_step,
     known_steps,
+    rows,
     system_of,
     systems,
     trainings,
@@ -144,15 +152,26 @@ def test_rows_and_trainings_name_what_exists(preset, tmp_path):
 def test_rows_and_figures_name_what_exists(name):
     declared = systems()[name]
     for row in declared.rows:
-        steps = [find_step("ordering", row.ordering), find_step("completion", row.completion)]
-        # A network that a row uses is that of its training.
-        for _, step, owner in steps:
-            assert not step.uses_network or owner is trainings()[row.training][1]
-        assert row.training in ("", *trainings()) and row.tables
-        assert set(row.tables) <= set(EXPERIMENTS)
+        cfg = load_config(None, row_options(row, draws=True))
+        steps = [("ordering", row.ordering), ("completion", row.completion)]
+        for kind, name in list(steps):
+            members = find_step(kind, name)[1].members
+            steps += [(kind, member) for member in (option(cfg, members) if members else ())]
+        # A network that a step uses is that of the training that the row names for it.
+        for kind, name in steps:
+            _, step, owner = find_step(kind, name)
+            training = row.networks.get(name, row.training)
+            assert not step.uses_network or owner is trainings()[training][1]
+        name_sources(cfg, row, dict.fromkeys(row.networks, "a.yaml@b.pth"))
+        assert {*row.trainings} <= set(trainings()) and row.tables
+        assert set(row.tables) <= set(known_experiments())
     for table, columns in declared.published.items():
         for figures in columns.values():
             assert set(figures) <= {*experiment_rows(table), TRUE_LABELS}
+    for table, columns in declared.remarks.items():
+        assert set(columns) <= set(declared.published[table])
+    for own in declared.experiments.values():
+        assert own.text and set(own.rows) <= set(rows())
 
 
 # -------------------------------------------------------------------- training

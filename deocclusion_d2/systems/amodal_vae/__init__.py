@@ -10,6 +10,9 @@ hides it. Its result is a distribution: wide where much is hidden.
 | the annealed weight of the KL term (Sec. 3.1), the losses | ``losses.py`` |
 | a training sample | ``mapper.py`` |
 | completion: the mode, thresholded (Sec. 1) | ``steps.py`` |
+| how wide the posterior is (Fig. 4) | ``evaluator.py`` |
+| trainings, rows, published figures (Table 1) | ``experiments.py`` |
+| Fig. 1, 3 and 4, and a sheet of samples | ``figures.py`` |
 
 No code was released, and the channel widths stand in a figure: where the text is silent, the
 docstrings say what was chosen. Three stages follow each other, each with a config of its own:
@@ -17,7 +20,8 @@ docstrings say what was chosen. Three stages follow each other, each with a conf
 for the same decoder), ``joint`` (decoder, that encoder, and the box of the whole object).
 """
 
-from ..base import Network, Step, System, Training, lazily
+from ..base import Network, Step, System, lazily
+from .experiments import EXPERIMENTS, PUBLISHED, REMARKS, ROWS, TRAININGS
 
 _ = lazily(__name__)
 
@@ -65,21 +69,11 @@ SYSTEM = System(
             text="Amodal-VAE, not over what the order puts behind",
         ),
     },
-    trainings=(
-        Training("amodal_vae_full", config="amodal_vae_full_{family}", labels="modal"),
-        Training(
-            "amodal_vae_partial",
-            config="amodal_vae_partial_{family}",
-            labels="modal",
-            starts_from="amodal_vae_full",
-        ),
-        Training(
-            "amodal_vae_joint",
-            config="amodal_vae_joint_{family}",
-            labels="modal",
-            starts_from="amodal_vae_partial",
-        ),
-    ),
+    trainings=TRAININGS,
+    rows=ROWS,
+    published=PUBLISHED,
+    remarks=REMARKS,
+    experiments=EXPERIMENTS,
     exports={
         "AmodalVAE": _("network.AmodalVAE"),
         "AmodalVAEMapper": _("mapper.AmodalVAEMapper"),

@@ -31,7 +31,7 @@ SIZE_DIVISIBILITY = 4
 _LOG_VARIANCE = (-8.0, 8.0)
 # A number of the code is in use where the posterior's standard deviation is below this: unused ones
 # keep that of the prior, 1.
-_ACTIVE_BELOW = 0.9
+ACTIVE_BELOW = 0.9
 
 
 class ResidualBlock(nn.Module):
@@ -390,7 +390,7 @@ def active_latents(log_variance: torch.Tensor) -> int:
         log_variance: (N, L).
     """
     deviation = (0.5 * log_variance.detach().float()).exp().mean(dim=0)
-    return int((deviation < _ACTIVE_BELOW).sum())
+    return int((deviation < ACTIVE_BELOW).sum())
 
 
 def _drawn(mean: torch.Tensor, log_variance: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

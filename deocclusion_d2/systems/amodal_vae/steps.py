@@ -144,15 +144,12 @@ class AmodalVAECompletion(NetworkStep):
         graphs: Sequence[OcclusionGraph],
         jobs: list[tuple[int, int]],
     ) -> Iterator[Sample]:
-        size = self.runner.model.size
         for s, (scene, graph) in enumerate(zip(scenes, graphs, strict=True)):
             for i, mask in enumerate(scene.modal_masks):
                 if mask.is_empty or (self.limit == "in_front" and not graph.ancestors(i)):
                     continue
                 jobs.append((s, i))
-                h, w = mask.array.shape
-                soft = soft_crop(mask.array, (0, 0, w, h), size)
-                yield {"partial": in_levels(soft), "aspect": aspect_of(mask.box)}
+                yield sample_of(mask, self.runner.model.size)
 
     def _behind(self, scene: Scene, graph: OcclusionGraph, i: int) -> WindowMask:
         """The visible pixels over which an instance may not grow."""
@@ -204,6 +201,18 @@ class _Allowed:
             return pasted
         where = self.mask.crop(pasted.box) == self.inside
         return replace(pasted, values=pasted.values * where)
+
+
+def sample_of(modal: WindowMask, size: int) -> Sample:
+    """What the network is given of an instance.
+
+    Args:
+        modal: not empty.
+        size: M, side of the network's masks.
+    """
+    h, w = modal.array.shape
+    soft = soft_crop(modal.array, (0, 0, w, h), size)
+    return {"partial": in_levels(soft), "aspect": aspect_of(modal.box)}
 
 
 @dataclass(frozen=True, eq=False)

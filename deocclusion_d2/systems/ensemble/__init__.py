@@ -7,6 +7,7 @@ and says who counts where: at each pixel all that speak there, or the first of t
 """
 
 from ..base import Step, System, lazily
+from .experiments import ROWS
 
 _ = lazily(__name__)
 
@@ -23,5 +24,6 @@ SYSTEM = System(
             text="several completions, as DEOCCLUSION.ENSEMBLE says",
         )
     },
+    rows=ROWS,
     exports={"EnsembleCompletion": _("steps.EnsembleCompletion")},
 )
