@@ -147,15 +147,13 @@ def _layer_masks(
     taken = union(modal)
     amodal, samples = [], []
     for i, mask in enumerate(modal):
-        in_front = union(modal[j] for j in result.graph.ancestors(i))
-
-        def layer_mask(whole: WindowMask, mask=mask, in_front=in_front) -> WindowMask:
-            hidden = (whole & image) - mask
-            return union([mask, hidden & in_front, hidden - taken])
-
-        amodal.append(layer_mask(result.amodal_masks[i]))
+        # Behind a visible pixel only where its object is in front.
+        possible = image - (taken - union(modal[j] for j in result.graph.ancestors(i)))
+        amodal.append(mask | (result.amodal_masks[i] & possible))
         drawn = [] if result.samples is None else result.samples[i]
-        samples.append(merged_samples(MaskSample(layer_mask(s.mask), s.weight) for s in drawn))
+        samples.append(
+            merged_samples(MaskSample(mask | (s.mask & possible), s.weight) for s in drawn)
+        )
     return modal, amodal, samples
 
 
