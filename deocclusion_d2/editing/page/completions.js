@@ -58,8 +58,7 @@ class ShownCompletions {
 function describeCompletions({ completions, more_completions: more = 0 }, shown) {
   const count = completions.length;
   if (shown.on && shown.at !== null) {
-    const share = shareOfDraws(completions[shown.at].weight);
-    return `Other completion ${shown.at + 1} of ${count}: ${share} of the draws`;
+    return `Completion ${shown.at + 1} of ${count}: ${shareOfDraws(completions[shown.at].weight)} of draws`;
   }
   const beyond = more ? `, and ${more} rarer ones not in this page` : "";
   return `Other completions: ${count}${beyond}`;

@@ -10,6 +10,7 @@ hides it. Its result is a distribution: wide where much is hidden.
 | the annealed weight of the KL term (Sec. 3.1), the losses | ``losses.py`` |
 | a training sample | ``mapper.py`` |
 | completion: the mode, thresholded (Sec. 1) | ``steps.py`` |
+| pictures of training samples | ``pictures.py`` |
 
 No code was released, and the channel widths stand in a figure: where the text is silent, the
 docstrings say what was chosen. Three stages follow each other, each with a config of its own:
@@ -38,6 +39,7 @@ SYSTEM = System(
         model=_("network.AmodalVAE"),
         labels="modal",
         train_loader=_("mapper.build_train_loader"),
+        picture=_("pictures.draw_samples"),
         wants_order=_("mapper.wants_order"),
     ),
     orderings={

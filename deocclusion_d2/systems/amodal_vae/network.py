@@ -148,7 +148,8 @@ class AmodalVAE(InstanceNetwork):
       ``full_aspect``: as ``aspect``, of that box; ``box``: (N, 4) float32, that box seen from the
       modal one (see ``transformer.py``); ``framed``: (N, T, T) uint8, the whole mask in the frame
       around the modal box, 0, 1 or ``UNKNOWN``; ``is_whole``: (N,) uint8, 0 for objects that are
-      really hidden, of which ``full``, ``full_aspect`` and ``box`` say nothing (``joint`` only).
+      really hidden, of which ``full``, ``full_aspect`` and ``box`` say nothing (``joint`` only);
+      ``frame``: (N,) float32, sides of the frame as multiples of the modal box's, for pictures.
 
     In training, ``forward`` returns the losses of the stage; in evaluation ``{"probability":
     (N, M, M) float32, "box": (N, 4) float32}`` of the posterior's mode. ``completions`` also draws
