@@ -9,9 +9,10 @@ Examples:
         %(prog)s --method convex_r --dataset kins_val --max-images 20 --output DIR
     What conversion has written:
         %(prog)s --converted amodal.json --image-root images --output DIR
-    Eight completions of every object, all in one panel and each on its own:
-        %(prog)s --config-file configs/amodal_vae_joint_kins.yaml --weights amodal_vae.pth \\
-            --dataset kins_val --max-images 20 --output DIR --samples-sheet DEOCCLUSION.SAMPLES 8
+    Eight completions of every object, by a network that draws several: all in a panel, and each on
+    its own:
+        %(prog)s --config-file CONFIG --weights model_final.pth --dataset kins_val \\
+            --max-images 20 --output DIR --samples-sheet DEOCCLUSION.SAMPLES 8
 """
 
 from __future__ import annotations
@@ -126,8 +127,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{drew.count} sheets of drawn completions beside them")
     elif args.samples_sheet:
         print(
-            "no sheets: of no object were completions drawn; completions of Amodal-VAE draw some "
-            "with DEOCCLUSION.SAMPLES above 0",
+            "no sheets: of no object were completions drawn; methods that draw some do so with "
+            "DEOCCLUSION.SAMPLES above 0",
             file=sys.stderr,
         )
 
