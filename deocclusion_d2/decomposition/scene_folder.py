@@ -54,7 +54,7 @@ FURTHER_FILES, REQUEST = "further_files", "request"
 PHOTO_KEY, SETTINGS_KEY = "photo_sha256", "settings_sha256"
 
 # Of an object: completions that were drawn.
-SAMPLES = "samples"
+SAMPLES_KEY = "samples"
 _ROUNDING = 1e-6
 
 # Copies of copies have the longest names.
@@ -289,7 +289,7 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
 
 
 def _samples_document(layer: ObjectLayer, size: tuple[int, int]) -> dict[str, Any]:
-    return {SAMPLES: [s.to_json(*size) for s in layer.samples]} if layer.samples else {}
+    return {SAMPLES_KEY: [s.to_json(*size) for s in layer.samples]} if layer.samples else {}
 
 
 def _rounded(confidence: float | None) -> float | None:
@@ -356,7 +356,7 @@ def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) ->
         )
         x0, y0, category_id = (_typed(entry, key, int) for key in ("x0", "y0", "category_id"))
         category = _typed(entry, "category", str)
-        samples = _read_samples(entry.get(SAMPLES, []), modal, height, width)
+        samples = _read_samples(entry.get(SAMPLES_KEY, []), modal, height, width)
     except (UserError, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{where}: {error}") from error
     if not isinstance(entry["instance_id"], (int, str)):
@@ -398,13 +398,13 @@ def _read_samples(given: Any, modal: WindowMask, height: int, width: int) -> lis
     try:
         samples = samples_from_json(given, height, width)
     except (ValueError, UserError) as error:
-        raise ValueError(f"{SAMPLES!r}: {error}") from error
+        raise ValueError(f"{SAMPLES_KEY!r}: {error}") from error
     total = sum(sample.weight for sample in samples)
     # Each is rounded when it is written.
     if samples and abs(total - 1) > _ROUNDING * len(samples):
-        raise ValueError(f"{SAMPLES!r}: the weights add up to {total:g}, not to 1")
+        raise ValueError(f"{SAMPLES_KEY!r}: the weights add up to {total:g}, not to 1")
     if any(not (modal - sample.mask).is_empty for sample in samples):
-        raise ValueError(f"{SAMPLES!r}: the modal mask reaches out of one of them")
+        raise ValueError(f"{SAMPLES_KEY!r}: the modal mask reaches out of one of them")
     return samples
 
 

@@ -287,11 +287,14 @@ def editor_with_completions(chromium: Any, tmp_path: Path) -> Iterator[PageEdito
 def test_other_completions_of_an_object(editor_with_completions: PageEditor) -> None:
     editor, page = editor_with_completions, editor_with_completions.page
     lines = page.locator("#outlines path.completion:not(.halo)")
-    box, text = page.locator("#completions"), page.locator("#completions-text")
+    text = page.locator("#completions-text")
+    place = page.locator("#objects").bounding_box()
     editor.choose("box-0")
-    assert not box.is_visible() and lines.count() == 0
+    assert text.inner_text() == "Other completions: none" and lines.count() == 0
+    assert page.locator("#completions [aria-disabled='true']").count() == 3
     editor.choose("box-2")
-    assert box.is_visible() and text.inner_text() == "Other completions: 2"
+    assert text.inner_text() == "Other completions: 2"
+    assert page.locator("#objects").bounding_box() == place  # nothing moves under the pointer
     # The heavier one lies above.
     opacities = [float(line.get_attribute("stroke-opacity")) for line in lines.all()]
     assert len(opacities) == 2 and 0.2 < opacities[0] < opacities[1] < 1

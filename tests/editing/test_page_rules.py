@@ -720,7 +720,9 @@ def test_what_the_page_leaves_out_is_said(v8: MiniRacer) -> None:
             { completions: [{ weight: 1, rings: [] }], more_completions: 4 }, new ShownCompletions()
         )"""
     )
-    assert text == "Other completions: 1, and 4 rarer ones not in this page"
+    assert text == "Other completions: 1 (4 rarer ones left out)"
+    none = [v8.execute(f"describeCompletions({o}, new ShownCompletions())") for o in ("{}", "null")]
+    assert none == ["Other completions: none"] * 2
 
 
 def test_completions_change_neither_edits_nor_pixels(v8: MiniRacer) -> None:

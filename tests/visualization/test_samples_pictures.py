@@ -70,8 +70,7 @@ def test_samples_of_another_scene_are_refused():
 
 def test_is_a_panel_where_there_are_some():
     plain = replace(result(), samples=None)
-    truth = SceneTruth(amodal_masks=result().amodal_masks)
-    with_panel, without = (scene_panels(scene(), r, truth, scale=2.0) for r in (result(), plain))
+    with_panel, without = (scene_panels(scene(), r, scale=2.0) for r in (result(), plain))
     assert with_panel.shape[0] > without.shape[0]
     # All else is as before.
     assert (with_panel[:200] == without[:200]).all()
@@ -114,7 +113,7 @@ def test_a_row_shows_visible_part_choice_draws_and_truth():
 
 def test_a_row_of_fewer_tiles_than_draws_shows_the_heaviest():
     row = object_samples_row(scene(), result(), 1, 1)
-    modal, chosen, first = tiles(row)
+    _, chosen, first = tiles(row)
     np.testing.assert_array_equal(chosen, first)
     more = object_samples_row(scene(), result(), 1, 3)
     assert not np.array_equal(row[:24, 412:612], more[:24, 412:612])  # "50 %, 2 more not shown"

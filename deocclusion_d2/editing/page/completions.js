@@ -54,12 +54,12 @@ class ShownCompletions {
   }
 }
 
-// What is said of them.
-function describeCompletions({ completions, more_completions: more = 0 }, shown) {
+// What is said of those of an object, or of none, in a line.
+function describeCompletions(object, shown) {
+  const { completions = [], more_completions: more = 0 } = object ?? {};
   const count = completions.length;
-  if (shown.on && shown.at !== null) {
+  if (shown.on && shown.at !== null && count) {
     return `Completion ${shown.at + 1} of ${count}: ${shareOfDraws(completions[shown.at].weight)} of draws`;
   }
-  const beyond = more ? `, and ${more} rarer ones not in this page` : "";
-  return `Other completions: ${count}${beyond}`;
+  return `Other completions: ${count || "none"}${more ? ` (${more} rarer ones left out)` : ""}`;
 }

@@ -14,7 +14,7 @@ class CompletionsPanel {
     const next = button("nextCompletion", "One at a time (C)", "Next", icon("right"));
     const group = element("div", { class: "group", role: "group", "aria-labelledby": "completions-text" });
     group.append(this.toggle, previous, next);
-    this.box = element("div", { id: "completions", hidden: "" }, this.text, group);
+    this.box = element("div", { id: "completions" }, this.text, group);
     document.querySelector(".selected .tools").append(this.box);
     document.querySelector(".legend").append(
       element("li", {}, element("i", { class: "completion" }), "other completions"),
@@ -31,10 +31,8 @@ class CompletionsPanel {
 
   show(name) {
     if (this.box === null) return;
-    const object = this.scene.objects.get(name);
-    this.box.hidden = !object?.completions;
-    if (this.box.hidden) return;
-    this.text.textContent = describeCompletions(object, this.shown);
+    // It stays where an object has none: else the list below would move under the pointer.
+    this.text.textContent = describeCompletions(this.scene.objects.get(name), this.shown);
     this.toggle.setAttribute("aria-pressed", this.shown.on);
   }
 }
