@@ -714,6 +714,12 @@ def test_outlines_of_completions_go_and_come(v8: MiniRacer) -> None:
     assert back == one
 
 
+def test_no_completion_is_shown_of_an_object_that_the_pointer_passes(v8: MiniRacer) -> None:
+    """While one of the chosen object's is shown alone."""
+    numbers = "(() => { const s = new ShownCompletions(); s.step(3, 1); return s.numbers(0); })()"
+    assert v8.execute(numbers) == []
+
+
 def test_what_the_page_leaves_out_is_said(v8: MiniRacer) -> None:
     text = v8.execute(
         """describeCompletions(

@@ -23,6 +23,7 @@ from deocclusion_d2.visualization import (
     samples_sheet,
     scene_panels,
 )
+from deocclusion_d2.visualization import scene as scene_module
 from deocclusion_d2.visualization.palette import BACKGROUND
 from deocclusion_d2.visualization.sample_sheets import objects_by_spread
 from deocclusion_d2.visualization.samples import line_opacity
@@ -68,12 +69,19 @@ def test_samples_of_another_scene_are_refused():
         draw_samples(scene(), result().samples[:2])
 
 
-def test_is_a_panel_where_there_are_some():
-    plain = replace(result(), samples=None)
-    with_panel, without = (scene_panels(scene(), r, scale=2.0) for r in (result(), plain))
-    assert with_panel.shape[0] > without.shape[0]
-    # All else is as before.
-    assert (with_panel[:200] == without[:200]).all()
+def test_is_a_panel_where_there_are_some(monkeypatch: pytest.MonkeyPatch):
+    titles: list[list[str]] = []
+    grid = scene_module.titled_grid
+
+    def titled_grid(panels, columns):
+        titles.append([title for title, _ in panels])
+        return grid(panels, columns)
+
+    monkeypatch.setattr(scene_module, "titled_grid", titled_grid)
+    for shown in (replace(result(), samples=None), result()):
+        scene_panels(scene(), shown, SceneTruth(amodal_masks=shown.amodal_masks), scale=1.0)
+    without, with_panel = titles
+    assert with_panel == [*without[:4], scene_module.SAMPLES_TITLE, *without[4:]]
 
 
 def test_the_spread_is_counted_in_pixels():

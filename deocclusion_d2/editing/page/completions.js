@@ -47,9 +47,9 @@ class ShownCompletions {
     this.on = true;
   }
 
-  // The numbers of those that are shown, of so many.
+  // The numbers of those that are shown, of so many: none, where the pointer is on another object.
   numbers(count) {
-    if (!this.on) return [];
+    if (!this.on || count === 0) return [];
     return this.at === null ? [...Array(count).keys()] : [this.at];
   }
 }
