@@ -47,6 +47,9 @@ examples:
   a baseline, which needs no trained network:
     %(prog)s --method convex_r --input kitti_mots/train.json --output convex_r.json
 
+  eight completions of every object, beside the most probable one:
+    %(prog)s ... DEOCCLUSION.SAMPLES 8
+
   the order by one network, the masks by another:
     %(prog)s --config-file configs/amodal_unet_kins.yaml --weights amodal_unet.pth \\
         --input KINS/instances_train.json --output amodal.json \\
@@ -74,6 +77,10 @@ what is written (COCO JSON; images and annotations in the order of the input):
                               True: how probable each pixel of what hides it is its own; bbox
                               [x, y, w, h] and png, an 8-bit PNG of that size in base64 (255 is 1);
                               deocclusion_d2.structures.ProbabilityMap.from_json reads it
+  samples                     of instances of which something may be hidden, with
+                              DEOCCLUSION.SAMPLES K above 0 and a method that draws completions:
+                              the K drawn ones, [{"segmentation": RLE, "weight": 0 to 1}, ...];
+                              equal masks are one, weights add up to 1, the heaviest first
   amodal_bbox_unclipped       with DEOCCLUSION.BEYOND_IMAGE above 0: the whole object's box
                               [x, y, w, h], which may leave the image; masks end at its border
   occlusion_rate              hidden share of the amodal area, 0 to 1

@@ -2,7 +2,9 @@
 
 Of every photo a folder is written, which deocclusion_d2.decomposition.load_layered_scene reads and
 edit_scene.py (deocclusion-d2 edit) edits: layers/NAME.png (RGBA), background.png, photo.png,
-graph.json (order, boxes, categories, masks as RLE) and overview.png.
+graph.json (order, boxes, categories, masks as RLE) and overview.png. Where the method draws several
+completions of an object (DEOCCLUSION.SAMPLES), graph.json has them too, and samples.png and the
+page show them.
 
 Examples:
   With the network that comes with this package, and a smooth fill:

@@ -9,11 +9,16 @@ Examples:
         %(prog)s --method convex_r --dataset kins_val --max-images 20 --output DIR
     What conversion has written:
         %(prog)s --converted amodal.json --image-root images --output DIR
+    Eight completions of every object, by a network that draws several: all in a panel, and each on
+    its own:
+        %(prog)s --config-file CONFIG --weights model_final.pth --dataset kins_val \\
+            --max-images 20 --output DIR --samples-sheet DEOCCLUSION.SAMPLES 8
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +31,9 @@ from ..data.datasets.told_format import tell_format
 from ..deoccluder import Deoccluder, build_deoccluder
 from ..errors import UserError, one_line_errors
 from ..methods import accepted_methods, method_name, method_names
+from ..structures import Deocclusion, Scene, SceneTruth
 from ..visualization import as_converted, by_deoccluder, render_records, select_records
+from ..visualization.render import Method
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -68,6 +75,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="panel pixels per image pixel (default: suits a page)",
     )
     parser.add_argument(
+        "--samples-sheet",
+        action="store_true",
+        help="also write NAME_samples.png: objects of which several completions were drawn "
+        "(DEOCCLUSION.SAMPLES), each completion on its own with its weight, beside the most "
+        "probable one and the truth",
+    )
+    parser.add_argument(
         "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="overrides of the config, last"
     )
     return parser.parse_args(argv)
@@ -95,11 +109,43 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.max_images,
     )
     classes = MetadataCatalog.get(name).get("thing_classes", ())
+    drew = _Drew(method)
     written = render_records(
-        records, method, args.output, title, needs_image, args.scale, args.overwrite, classes
+        records,
+        drew,
+        args.output,
+        title,
+        needs_image,
+        args.scale,
+        args.overwrite,
+        classes,
+        args.samples_sheet,
     )
     count = sum(1 for _ in tqdm(written, total=len(records), unit="image"))
     print(f"{count} pictures in {args.output}")
+    if args.samples_sheet and drew.count:
+        print(f"{drew.count} sheets of drawn completions beside them")
+    elif args.samples_sheet:
+        print(
+            "no sheets: of no object were completions drawn; methods that draw some do so with "
+            "DEOCCLUSION.SAMPLES above 0",
+            file=sys.stderr,
+        )
+
+
+class _Drew:
+    """A method, and the number of images of which it has drawn completions."""
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+        self.count = 0
+
+    def __call__(
+        self, record: dict, scene: Scene, truth: SceneTruth
+    ) -> tuple[Deocclusion, SceneTruth | None]:
+        result, known = self.method(record, scene, truth)
+        self.count += any(result.samples or ())
+        return result, known
 
 
 def _name_of_input(json_file: str, format_name: str | None, image_root: str | None) -> str:

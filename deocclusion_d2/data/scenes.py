@@ -17,6 +17,7 @@ from ..structures import (
     WindowMask,
     known_scores,
 )
+from ..structures.mask_sample import samples_from_json
 from .images import read_rgb
 
 
@@ -97,7 +98,7 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
                 raise UserError(f"{where}: 'hidden_probability': {error}") from None
             probabilities[row_of[annotation["id"]]] = kept
         if "samples" in annotation:
-            samples[row_of[annotation["id"]]] = _samples(annotation["samples"], where)
+            samples[row_of[annotation["id"]]] = _samples(annotation["samples"], scene, where)
     masks = truth.amodal_masks if truth.amodal_masks is not None else scene.modal_masks
     known = any(kept is not None for kept in probabilities)
     return Deocclusion(
@@ -108,19 +109,15 @@ def deocclusion_from_record(record: dict, scene: Scene, truth: SceneTruth) -> De
     )
 
 
-def _samples(given: object, where: str) -> list[MaskSample]:
+def _samples(given: object, scene: Scene, where: str) -> list[MaskSample]:
     """The completions that conversion wrote of an annotation.
 
     Raises:
         UserError: they are none, or one cannot be read.
     """
-    if not isinstance(given, list):
-        raise UserError(f"{where}: 'samples' is not a list of masks with weights")
     try:
-        return [MaskSample.from_json(entry) for entry in given]
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{where}: 'samples': {error}") from None
-    except UserError as error:
+        return samples_from_json(given, scene.height, scene.width)
+    except (ValueError, UserError) as error:
         raise UserError(f"{where}: 'samples': {error}") from None
 
 

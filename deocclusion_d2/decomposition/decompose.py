@@ -22,11 +22,13 @@ from ..inference.steps import require_categories
 from ..structures import (
     Deocclusion,
     LayeredScene,
+    MaskSample,
     ObjectLayer,
     OcclusionGraph,
     Scene,
     WindowMask,
 )
+from ..structures.mask_sample import merged_samples
 from ..structures.window_mask import union
 from .soft_edges import feathered_alpha, own_colours
 
@@ -130,17 +132,29 @@ def layer_masks(
 
     A pixel that several of the scene's masks hold is its owner's, and behind it the others'.
     """
+    modal, amodal, _ = _layer_masks(scene, result, dilation)
+    return modal, amodal
+
+
+def _layer_masks(
+    scene: Scene, result: Deocclusion, dilation: int
+) -> tuple[list[WindowMask], list[WindowMask], list[list[MaskSample]]]:
+    """``layer_masks``, and of each layer the samples, cut as its amodal mask is."""
     image = WindowMask.filled((0, 0, scene.width, scene.height))
     modal = [mask & image for mask in result.visible_masks(scene)]
     taken = union(modal)
     modal = [mask | ((mask.dilate(dilation) & image) - taken) for mask in modal]
     taken = union(modal)
-    amodal = []
+    amodal, samples = [], []
     for i, mask in enumerate(modal):
-        hidden = (result.amodal_masks[i] & image) - mask
-        behind = hidden & union(modal[j] for j in result.graph.ancestors(i))
-        amodal.append(union([mask, behind, hidden - taken]))
-    return modal, amodal
+        # Behind a visible pixel only where its object is in front.
+        possible = image - (taken - union(modal[j] for j in result.graph.ancestors(i)))
+        amodal.append(mask | (result.amodal_masks[i] & possible))
+        drawn = [] if result.samples is None else result.samples[i]
+        samples.append(
+            merged_samples(MaskSample(mask | (s.mask & possible), s.weight) for s in drawn)
+        )
+    return modal, amodal, samples
 
 
 @dataclass
@@ -148,8 +162,8 @@ class _Parts:
     """A scene's masks, and the holes in the order: objects by row, then the background.
 
     Attributes:
-        modal, amodal: of the layers; ``rings`` are the pixels of ``modal`` that its object has
-            taken over from nobody.
+        modal, amodal, samples: of the layers; ``rings`` are the pixels of ``modal`` that its object
+            has taken over from nobody.
         inset: see ``decompose_scenes``.
     """
 
@@ -157,6 +171,7 @@ class _Parts:
     graph: OcclusionGraph
     modal: list[WindowMask]
     amodal: list[WindowMask]
+    samples: list[list[MaskSample]]
     rings: list[WindowMask]
     inset: int
     categories: list[str]
@@ -177,7 +192,7 @@ class _Parts:
     ) -> _Parts:
         if scene.image is None:
             raise UserError(f"{scene.description}: a decomposition needs the image")
-        modal, amodal = layer_masks(scene, result, dilation)
+        modal, amodal, samples = _layer_masks(scene, result, dilation)
         rows = [i for i, mask in enumerate(modal) if not mask.is_empty]
         if not rows:
             raise UserError(f"{scene.description}: there is no object in it")
@@ -187,6 +202,7 @@ class _Parts:
             result.graph.subgraph(rows),
             modal,
             amodal,
+            [samples[i] for i in rows],
             [modal[k] - scene.modal_masks[i] for k, i in enumerate(rows)],
             inset,
             [categories[i] for i in rows],
@@ -242,6 +258,7 @@ class _Parts:
                     category_id=self.category_ids[row],
                     category=self.categories[row],
                     instance_id=self.instance_ids[row],
+                    samples=self.samples[row],
                 )
             )
         background = image.copy()

@@ -6,6 +6,7 @@ README = """\
 A photo taken apart by deocclusion_d2.
 
 overview.png     all of it at a glance, with a legend
+samples.png      where several completions of objects were drawn: each on its own, with its weight
 photo.png        what is seen while nothing is edited; where layers have hard edges there is none
 background.png   the photo without its objects; what they hid is made up
 layers/NAME.png  every object, whole: its window of the photo with transparency; what others hid of
@@ -24,6 +25,9 @@ graph.json       who hides whom, and where each object lies:
     segmentation             mask of the whole object (amodal), COCO's compressed RLE; for example
                              pycocotools.mask.decode(entry["segmentation"]) gives height x width
     modal_segmentation       mask of its visible part
+    samples                  only where several completions of it were drawn: a list, each with the
+                             segmentation of the whole object as it may be, and with weight, the
+                             share of the draws that gave it; segmentation above is the one chosen
   edges                      [A, B]: A is in front of B and hides a part of it
   edge_confidences           of each edge, in the same order: 0 is a guess, 1 is sure, null unknown
   neighbours                 pairs that touch; without an edge, no order is known

@@ -26,7 +26,7 @@ from ..structures import LayeredScene, OverlapSummary, Scene
 from ..systems import find_step
 from ..unfinished import clean_leftovers
 from ..version import SAME_RESULTS_SINCE
-from ..visualization.layers import layers_overview
+from ..visualization.layers import layered_samples_sheet, layers_overview
 from ..workers import map_in_order, worker_count
 from .decompose import decompose_scenes
 from .detector import Detector, detector_config
@@ -43,6 +43,7 @@ from .scene_folder import (
 )
 
 OVERVIEW_FILE = "overview.png"
+SAMPLES_FILE = "samples.png"
 # Photos that share the networks' batches.
 _PHOTOS_PER_STEP = 8
 
@@ -245,6 +246,8 @@ class _Work:
         for (layered, overlaps), (path, photo, folder) in decomposed:
             overview = layers_overview(layered, photo.scene.image)
             further = {OVERVIEW_FILE: overview, README_FILE: README}
+            if any(layer.samples for layer in layered.layers):
+                further[SAMPLES_FILE] = layered_samples_sheet(layered, photo.scene.image)
             request = tools.request(path, None if job.detector else photo)
             layered.description[PHOTO_KEY] = request[PHOTO_KEY]
             save_layered_scene(layered, folder, further, job.overwrite, request)

@@ -41,7 +41,8 @@ from ..outputs import (
     check_folder_can_be_made,
     is_layered_scene,
 )
-from ..structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
+from ..structures import LayeredScene, MaskSample, ObjectLayer, OcclusionGraph, WindowMask
+from ..structures.mask_sample import samples_from_json
 
 # 2: layers with soft edges, beside the photo. Folders of 1 are read, and written without a photo.
 VERSION = 2
@@ -51,6 +52,10 @@ PHOTO_FILE = "photo.png"
 FURTHER_FILES, REQUEST = "further_files", "request"
 # Of a request: the photo's file, and the hash of everything that a config sets.
 PHOTO_KEY, SETTINGS_KEY = "photo_sha256", "settings_sha256"
+
+# Of an object: completions that were drawn.
+SAMPLES_KEY = "samples"
+_ROUNDING = 1e-6
 
 # Copies of copies have the longest names.
 MAX_NAME_LENGTH = 200
@@ -243,6 +248,7 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
     ``edges`` are [occluder, occludee] by name; ``edge_confidences`` their confidences in the same
     order, 0 to 1, null where unknown; ``neighbours`` the touching pairs; ``mutual`` those of them
     that hide parts of each other, with the pixels that each gained completed against the other.
+    ``samples`` of an object are there if completions were drawn of it; see ``MaskSample.to_json``.
     """
     graph = scene.graph
     size = (scene.height, scene.width)
@@ -267,6 +273,7 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
                 "occlusion_rate": round(layer.occlusion_rate, 6),
                 "segmentation": layer.amodal_mask.to_rle(*size),
                 "modal_segmentation": layer.modal_mask.to_rle(*size),
+                **_samples_document(layer, size),
             }
             for layer, file in zip(scene.layers, files, strict=True)
         ],
@@ -279,6 +286,10 @@ def graph_document(scene: LayeredScene) -> dict[str, Any]:
         ],
         "method": scene.description,
     }
+
+
+def _samples_document(layer: ObjectLayer, size: tuple[int, int]) -> dict[str, Any]:
+    return {SAMPLES_KEY: [s.to_json(*size) for s in layer.samples]} if layer.samples else {}
 
 
 def _rounded(confidence: float | None) -> float | None:
@@ -345,6 +356,7 @@ def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) ->
         )
         x0, y0, category_id = (_typed(entry, key, int) for key in ("x0", "y0", "category_id"))
         category = _typed(entry, "category", str)
+        samples = _read_samples(entry.get(SAMPLES_KEY, []), modal, height, width)
     except (UserError, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{where}: {error}") from error
     if not isinstance(entry["instance_id"], (int, str)):
@@ -373,7 +385,27 @@ def _read_layer(folder: Path, entry: dict[str, Any], height: int, width: int) ->
         category_id=category_id,
         category=category,
         instance_id=entry["instance_id"],
+        samples=samples,
     )
+
+
+def _read_samples(given: Any, modal: WindowMask, height: int, width: int) -> list[MaskSample]:
+    """The completions of an object; none where there is nothing.
+
+    Raises:
+        ValueError, UserError: they are damaged.
+    """
+    try:
+        samples = samples_from_json(given, height, width)
+    except (ValueError, UserError) as error:
+        raise ValueError(f"{SAMPLES_KEY!r}: {error}") from error
+    total = sum(sample.weight for sample in samples)
+    # Each is rounded when it is written.
+    if samples and abs(total - 1) > _ROUNDING * len(samples):
+        raise ValueError(f"{SAMPLES_KEY!r}: the weights add up to {total:g}, not to 1")
+    if any(not (modal - sample.mask).is_empty for sample in samples):
+        raise ValueError(f"{SAMPLES_KEY!r}: the modal mask reaches out of one of them")
+    return samples
 
 
 def _read_graph(document: dict[str, Any], names: list[str]) -> OcclusionGraph:

@@ -26,6 +26,8 @@ from ..errors import UserError
 from ..files import base_name, whole_file
 from ..outputs import Inputs, check_output_file, enclosing_scene
 from ..structures import LayeredScene, ObjectLayer
+from ..structures.mask_sample import merged_samples
+from ..structures.outlines import rings_of
 from .fingerprint import scene_fingerprint
 
 ASSETS = Path(__file__).parent / "page"
@@ -36,11 +38,18 @@ SCRIPTS = (
     "history.js",
     "storage.js",
     "outline.js",
+    "completions.js",
     "view.js",
     "list.js",
+    "completions_panel.js",
     "controls.js",
 )
 """In the order in which the page runs them: each uses only what stands before it."""
+
+# Of scenes in which completions were drawn; pages of others do without.
+_STYLE_OF_COMPLETIONS = "completions.css"
+# Completions of an object that a page holds: more lines than this are a blur.
+MOST_COMPLETIONS = 32
 
 # What some system does not take in the name of a file.
 _UNSAFE = re.compile(r'[\\/:*?"<>|]')
@@ -93,10 +102,14 @@ def check_scene_pages(
 
 def scene_page(scene: LayeredScene) -> str:
     """The page of a scene as text."""
+    document = scene_document(scene)
+    style = _asset("page.css")
+    if any("completions" in entry for entry in document["objects"]):
+        style += _asset(_STYLE_OF_COMPLETIONS)
     parts = {
         "title": html.escape(visible_text(base_name(scene.file_name)) or "scene"),
-        "style": _asset("page.css"),
-        "scene": _script_safe_json(scene_document(scene)),
+        "style": style,
+        "scene": _script_safe_json(document),
         "script": "\n".join(_asset(name) for name in SCRIPTS),
     }
     # In one pass: what is filled in is not searched for further placeholders.
@@ -112,6 +125,12 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
     object without pixels. Above it holds RGB, below alpha in red and the modal mask, 0 or 255, in
     green. ``edges`` are [occluder, occludee] by name. Of the photo's path the page knows the last
     part alone.
+
+    Objects of which completions were drawn that differ from the chosen one also have
+    ``completions``, the heaviest first: ``weight``, and ``rings``, outlines of the whole object. A
+    ring is [x, y, dx, dy, dx, ...]: its first corner, from the top left pixel of the object's
+    window, and the steps from corner to corner, along x and y in turn; the last one is left out.
+    ``more_completions`` says how many are left out beyond ``MOST_COMPLETIONS``.
     """
     names = [layer.name for layer in scene.layers]
     stem = visible_text(PurePath(base_name(scene.file_name)).stem)
@@ -131,6 +150,7 @@ def scene_document(scene: LayeredScene) -> dict[str, Any]:
                 "width": layer.rgba.shape[1],
                 "height": layer.rgba.shape[0],
                 "pixels": _layer_uri(layer),
+                **_completions(layer),
             }
             for layer in scene.layers
         ],
@@ -169,6 +189,31 @@ def _layer_uri(layer: ObjectLayer) -> str | None:
     below[..., 0] = layer.rgba[..., 3]
     below[..., 1] = 255 * layer.modal_mask.crop((layer.x0, layer.y0, layer.x0 + w, layer.y0 + h))
     return _png_uri(np.concatenate([layer.rgba[..., :3], below]))
+
+
+def _completions(layer: ObjectLayer) -> dict[str, Any]:
+    """The completions that were drawn and are not the chosen one; nothing where there are none."""
+    others = [s for s in merged_samples(layer.samples) if s.mask != layer.amodal_mask]
+    if not others:
+        return {}
+    shown = others[:MOST_COMPLETIONS]
+    more = len(others) - len(shown)
+    return {
+        "completions": [
+            {
+                "weight": round(float(sample.weight), 6),
+                "rings": [_steps(r - (layer.x0, layer.y0)) for r in rings_of(sample.mask)],
+            }
+            for sample in shown
+        ],
+        **({"more_completions": more} if more else {}),
+    }
+
+
+def _steps(ring: np.ndarray) -> list[int]:
+    """A ring's first corner, and its steps along x and y in turn but for the last."""
+    steps = np.diff(ring, axis=0)
+    return [*ring[0].tolist(), *steps[np.arange(len(steps)), np.arange(len(steps)) % 2].tolist()]
 
 
 def _png_uri(rgb: np.ndarray) -> str:

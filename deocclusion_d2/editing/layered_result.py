@@ -8,14 +8,16 @@ import numpy as np
 from ..files import base_name
 from ..structures import (
     LayeredScene,
+    MaskSample,
     ObjectLayer,
     OcclusionGraph,
     WindowMask,
     neighbour_pairs,
 )
+from ..structures.mask_sample import merged_samples
 from ..structures.window_mask import Box, intersect_boxes
 from .composition import Sprite, foremost
-from .scene_state import SceneState, picture_of
+from .scene_state import EditedObject, SceneState, picture_of
 
 
 def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
@@ -53,16 +55,18 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
             rgba[shown, :3] = picture[y0:y1, x0:x1][shown]
             rgba[..., 3] = np.where(amodal.array, 255, 0)
         old = state.objects[sprite.name].layer
+        modal = _mask(shown, amodal.box)
         layers[sprite.name] = ObjectLayer(
             sprite.name,
             x0,
             y0,
             rgba,
-            _mask(shown, amodal.box),
+            modal,
             amodal,
             old.category_id,
             old.category,
             old.instance_id,
+            _samples(state.objects[sprite.name], modal, frame),
         )
     rows = [name for name in state.objects if name in layers]
     ordered = [layers[name] for name in rows]
@@ -79,6 +83,23 @@ def layered_result(scene: LayeredScene, state: SceneState) -> LayeredScene:
 def _without_folders(edit: dict) -> dict:
     """An edit as a scene tells it: another scene's name says enough, whoever gets this one."""
     return edit | ({"scene": base_name(edit["scene"])} if "scene" in edit else {})
+
+
+def _samples(edited: EditedObject, modal: WindowMask, frame: Box) -> list[MaskSample]:
+    """The completions that were drawn of an object, where it stands now.
+
+    None of a scaled one, whose size they no longer have.
+    """
+    if edited.scale != 1.0:
+        return []
+    dx, dy = edited.x - edited.layer.x0, edited.y - edited.layer.y0
+    image = WindowMask.filled(frame)
+    moved = (
+        MaskSample(WindowMask(s.mask.x0 + dx, s.mask.y0 + dy, s.mask.array) & image, s.weight)
+        for s in edited.layer.samples
+    )
+    # What is seen of it now is sure.
+    return merged_samples(MaskSample(s.mask | modal, s.weight) for s in moved)
 
 
 def _mask(array: np.ndarray, box: Box) -> WindowMask:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .mask_sample import MaskSample
 from .occlusion_graph import OcclusionGraph
 from .window_mask import WindowMask
 
@@ -26,6 +27,8 @@ class ObjectLayer:
         category_id: the data set's, 1 where there are no categories.
         category: its name, "object" where there is none.
         instance_id: the annotation's id, or the row number.
+        samples: completions that were drawn, amodal masks in image coordinates whose weights add up
+            to 1; none where no method has drawn any, or nothing may be hidden.
     """
 
     name: str
@@ -37,6 +40,7 @@ class ObjectLayer:
     category_id: int = 1
     category: str = "object"
     instance_id: int | str = 0
+    samples: list[MaskSample] = field(default_factory=list)
 
     @property
     def occlusion_rate(self) -> float:

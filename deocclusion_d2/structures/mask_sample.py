@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from .window_mask import WindowMask, union
+import numpy as np
+
+from .window_mask import WindowMask, box_around, union
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,27 @@ class MaskSample:
         return cls(WindowMask.from_rle(entry["segmentation"]), float(weight))
 
 
+def samples_from_json(given: object, height: int, width: int) -> list[MaskSample]:
+    """Read a list of what ``MaskSample.to_json`` has made, of an image's size.
+
+    Raises:
+        ValueError: it is no such list, or a mask of another size is in it.
+        UserError: a mask that is damaged.
+    """
+    if not isinstance(given, list):
+        raise ValueError("it is not a list of masks with weights")
+    for entry in given:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("segmentation"), Mapping):
+            raise ValueError(f"{entry!r:.60} is not a mask with a weight")
+        size = entry["segmentation"].get("size")
+        if size != [height, width]:
+            raise ValueError(f"a mask of size {size!r:.40} in an image of {[height, width]}")
+    try:
+        return [MaskSample.from_json(entry) for entry in given]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{error} is missing or of a wrong type") from None
+
+
 def merged_samples(samples: Iterable[MaskSample]) -> list[MaskSample]:
     """Equal masks as one, the heaviest first; of equal weights the one that was drawn first."""
     merged: list[MaskSample] = []
@@ -62,3 +85,16 @@ def with_pixels(samples: Sequence[MaskSample], mask: WindowMask) -> list[MaskSam
     if mask.is_empty:
         return list(samples)
     return merged_samples(MaskSample(union([s.mask, mask]), s.weight) for s in samples)
+
+
+def disagreement(samples: Sequence[MaskSample]) -> float:
+    """How far samples lie apart: the mean number of pixels in which two of them differ, halved.
+
+    That is the sum over pixels of p (1 - p), p being the weight of the samples that hold it; 0 for
+    no samples, and for one.
+    """
+    box = box_around(sample.mask.box for sample in samples)
+    share = np.zeros((box[3] - box[1], box[2] - box[0]), np.float64)
+    for sample in samples:
+        share += sample.weight * sample.mask.crop(box)
+    return float(np.clip(share * (1 - share), 0, None).sum())

@@ -50,6 +50,16 @@ def polygons_of(mask: WindowMask, height: int, width: int) -> tuple[list[list[in
     return [(ring + (x0, y0)).ravel().tolist() for ring in outlines.values()], holes
 
 
+def rings_of(mask: WindowMask) -> list[np.ndarray]:
+    """The rings that bound a mask, holes among them, each closed by its first corner.
+
+    Returns:
+        (n, 2) int64 of corners [x, y] each, in whole pixels from the image's top left corner. The
+        first step goes along x, the second along y, and so on in turn. None for an empty mask.
+    """
+    return [] if mask.is_empty else [ring + (mask.x0, mask.y0) for ring in _rings(mask.array)]
+
+
 def _rings(array: np.ndarray) -> list[np.ndarray]:
     """The rings (n, 2) int64 of corners [x, y] that bound a mask, (h, w) bool, in reading order.
 

@@ -6,10 +6,12 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "found_objects": ["FoundObject", "draw_found_objects"],
-        "layers": ["draw_outlines", "layers_overview", "object_sheet"],
+        "layers": ["draw_outlines", "layered_samples_sheet", "layers_overview", "object_sheet"],
         "palette": ["instance_color"],
         "probability": ["draw_hidden_probability"],
         "render": ["as_converted", "by_deoccluder", "render_records", "select_records"],
+        "sample_sheets": ["object_samples_row", "samples_sheet"],
+        "samples": ["draw_samples"],
         "scene": [
             "draw_amodal_boxes",
             "draw_amodal_masks",

@@ -108,12 +108,18 @@ class SceneCanvas:
         return size * self.unit * 72.0 / self._overlay.dpi
 
     def outline(
-        self, mask: WindowMask, color: Color, width: float = 1.5, dashed: bool = False
+        self,
+        mask: WindowMask,
+        color: Color,
+        width: float = 1.5,
+        dashed: bool = False,
+        opacity: float = 1.0,
     ) -> None:
         """Draw a mask's boundary, holes included, with a thin dark casing.
 
         Args:
             width: in units.
+            opacity: 0-1.
         """
         if mask.is_empty:
             return
@@ -124,8 +130,8 @@ class SceneCanvas:
         casing, core = self._points(width * 2), self._points(width)
         style = (0, (2.2, 1.4)) if dashed else "solid"
         for line_color, line_width, line_style, alpha in (
-            (INK, casing, "solid", 0.55),
-            (color, core, style, 1.0),
+            (INK, casing, "solid", 0.55 * opacity),
+            (color, core, style, opacity),
         ):
             axes.contour(
                 x,

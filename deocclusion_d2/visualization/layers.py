@@ -7,12 +7,15 @@ import math
 import cv2
 import numpy as np
 
-from ..structures import LayeredScene, ObjectLayer, Scene
+from ..structures import Deocclusion, LayeredScene, ObjectLayer, Scene
 from .canvas import SceneCanvas, captions
 from .labels import layered_labels
 from .legend import ENLARGED, HATCHED
 from .palette import PAPER, lighten
+from .sample_sheets import samples_sheet
+from .samples import draw_samples
 from .scene import (
+    SAMPLES_TITLE,
     draw_signed_graph,
     graph_title,
     hatch,
@@ -36,8 +39,9 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
     """The overview that lies beside a decomposition.
 
     Photo with modal outlines, photo with amodal outlines and hatched hidden parts, occlusion graph,
-    background; below them what the signs mean, which objects there are, and every complete object
-    on a checkerboard, under its name, enlarged at most twice.
+    background, and the completions that were drawn if there are some; below them what the signs
+    mean, which objects there are, and every complete object on a checkerboard, under its name,
+    enlarged at most twice.
 
     Args:
         layered: N objects.
@@ -47,7 +51,8 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
         (h, w, 3) uint8 RGB.
     """
     scene = _as_scene(layered, image)
-    columns = page_columns(4, scene.height, scene.width)
+    samples = [layer.samples for layer in layered.layers]
+    columns = page_columns(4 + any(samples), scene.height, scene.width)
     scale = (_STACK_WIDTH if columns == 1 else _GRID_SIDE) / max(scene.height, scene.width)
     count = len(layered.layers)
     objects = f"{count} object" + ("" if count == 1 else "s")
@@ -65,27 +70,46 @@ def layers_overview(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
         signs.append(HATCHED)
     if enlarged:
         signs.append(ENLARGED)
-    page = titled_grid(
-        [
-            (f"{name}{objects}, visible outlines", draw_outlines(layered, image, False, scale)),
-            ("Outlines with their hidden parts (hatched)", amodal),
-            (graph_title(layered.graph), graph),
-            (
-                "Background without the objects",
-                SceneCanvas(_as_scene(layered, layered.background), scale).render(),
-            ),
-        ],
-        columns,
-    )
+    panels = [
+        (f"{name}{objects}, visible outlines", draw_outlines(layered, image, False, scale)),
+        ("Outlines with their hidden parts (hatched)", amodal),
+        (graph_title(layered.graph), graph),
+        (
+            "Background without the objects",
+            SceneCanvas(_as_scene(layered, layered.background), scale).render(),
+        ),
+    ]
+    if any(samples):
+        panels.append((SAMPLES_TITLE, draw_samples(scene, samples, scale, colors)))
+    page = titled_grid(panels, columns)
     panel = (max(round(scene.height * scale), 1), max(round(scene.width * scale), 1))
     title = title_height(*panel)
     margin = title // 4
     page = with_legend(page, signs, labels, colors)
-    heading = captions(["(e) Complete objects"], page.shape[1] - 2 * margin, title)[0]
+    heading = captions(
+        [f"({chr(ord('a') + len(panels))}) Complete objects"], page.shape[1] - 2 * margin, title
+    )[0]
     sheet = object_sheet(layered, page.shape[1] - 2 * margin)
     return np.concatenate(
         [page, *(_with_margin(part, page.shape[1], margin) for part in (heading, sheet))]
     )
+
+
+def layered_samples_sheet(layered: LayeredScene, image: np.ndarray) -> np.ndarray:
+    """The sheet of the completions that were drawn of the objects; see ``samples_sheet``.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the photo.
+
+    Raises:
+        UserError: there are none.
+    """
+    result = Deocclusion(
+        layered.graph,
+        [layer.amodal_mask for layer in layered.layers],
+        samples=[layer.samples for layer in layered.layers],
+    )
+    return samples_sheet(_as_scene(layered, image), result, labels=layered_labels(layered))
 
 
 def draw_outlines(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path, PurePath
 
+import numpy as np
 from detectron2.utils.file_io import PathManager
 from PIL import Image
 
@@ -14,7 +16,9 @@ from ..errors import UserError
 from ..files import name_key, portable_name, portable_names, whole_file
 from ..outputs import Inputs, check_folder_can_be_made, check_output_file
 from ..structures import Deocclusion, Scene, SceneTruth
+from .labels import scene_labels
 from .palette import Color, instance_color
+from .sample_sheets import samples_sheet
 from .scene import scene_panels
 
 # A gigabyte of masks and layers of colour; photos have 12 to 100 million.
@@ -94,6 +98,7 @@ def render_records(
     scale: float | None = None,
     overwrite: bool = False,
     classes: Sequence[str] = (),
+    sheets: bool = False,
 ) -> Iterator[Path]:
     """Write ``scene_panels`` of images to PNG files, one after the other.
 
@@ -106,9 +111,11 @@ def render_records(
         classes: names of the categories, by the annotations' ``category_id``.
         needs_image: whether the method looks at the image; otherwise a missing file is drawn dark.
         overwrite: replace pictures that are there.
+        sheets: beside the picture of an image of which completions were drawn, also write their
+            ``samples_sheet``, as ``NAME_samples.png``.
 
     Yields:
-        The path of each file, when it is written.
+        The path of each image's picture, when its files are written.
 
     Raises:
         UserError: naming the image, or a picture that cannot be written or is there already.
@@ -118,15 +125,19 @@ def render_records(
     folder = Path(output_dir)
     check_folder_can_be_made(folder)
     inputs = Inputs(record["file_name"] for record in records)
-    paths = [folder / name for name in _png_names(records)]
-    for path in paths:
+    taken: set[str] = set()
+    paths = [folder / name for name in _png_names(records, taken)]
+    stems = [f"{path.stem}_samples" for path in paths] if sheets else []
+    sheet_paths = [folder / f"{name}.png" for name in portable_names(stems, taken)]
+    for path in (*paths, *sheet_paths):
         check_output_file(path, inputs, overwrite)
-    return _rendered(records, paths, method, amodal_title, needs_image, scale, classes)
+    files = list(zip_longest(paths, sheet_paths))
+    return _rendered(records, files, method, amodal_title, needs_image, scale, classes)
 
 
 def _rendered(
     records: Sequence[dict],
-    paths: Sequence[Path],
+    files: Sequence[tuple[Path, Path | None]],
     method: Method,
     amodal_title: str,
     needs_image: bool,
@@ -134,7 +145,7 @@ def _rendered(
     classes: Sequence[str],
 ) -> Iterator[Path]:
     tracks = _track_numbers(records)
-    for record, path in zip(records, paths, strict=True):
+    for record, (path, sheet_path) in zip(records, files, strict=True):
         _check_size(record, scale)
         exists = PathManager.isfile(record["file_name"])
         if needs_image and not exists:
@@ -146,9 +157,17 @@ def _rendered(
         deocclusion, known = method(record, scene, truth)
         names, colors = _categories(record, classes), _track_colors(record, tracks)
         picture = scene_panels(scene, deocclusion, known, scale, amodal_title, names, colors)
-        with whole_file(path) as file:
-            Image.fromarray(picture).save(file, "PNG")
+        if sheet_path is not None and any(deocclusion.samples or ()):
+            labels = scene_labels(scene, names)
+            sheet = samples_sheet(scene, deocclusion, known, labels=labels, colors=colors)
+            _save(sheet, sheet_path)
+        _save(picture, path)
         yield path
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    with whole_file(path) as file:
+        Image.fromarray(picture).save(file, "PNG")
 
 
 def _annotations(record: dict) -> list[dict]:
@@ -193,10 +212,14 @@ def _sequence(record: dict) -> str:
     return str(PurePath(record["file_name"]).parent)
 
 
-def _png_names(records: Sequence[dict]) -> list[str]:
-    """``FOLDER_STEM.png``, with the image id where two images would share it."""
+def _png_names(records: Sequence[dict], taken: set[str] | None = None) -> list[str]:
+    """``FOLDER_STEM.png``, with the image id where two images would share it.
+
+    Args:
+        taken: names that are no longer free; these are added.
+    """
     names: list[str] = []
-    taken: set[str] = set()
+    taken = set() if taken is None else taken
     for record in records:
         path = PurePath(record["file_name"])
         stem = "_".join([*path.parent.parts[-1:], path.stem]).strip("_/")

@@ -42,6 +42,10 @@ from .placement import (
     tag_fits,
 )
 from .probability import draw_hidden_probability
+from .samples import draw_samples
+
+SAMPLES_TITLE = "Drawn completions: outlines of hidden parts (bright: drawn more often)"
+"""Of the panel that ``draw_samples`` makes."""
 
 _FILL_OPACITY = 0.62
 _PAGE_ASPECT = 0.85
@@ -313,7 +317,8 @@ def scene_panels(
 ) -> np.ndarray:
     """Scene, modal masks, occlusion graph, amodal masks, and what else is known.
 
-    That is: probabilities of hidden parts, where they are kept, and the ground truth.
+    That is: completions that were drawn and probabilities of hidden parts, where there are some,
+    and the ground truth.
 
     Panels of wide images (street scenes) are stacked, others stand in a grid, all with titles.
     Below them stand what the signs mean and which objects there are.
@@ -334,8 +339,9 @@ def scene_panels(
         UserError: the scene and what is said about it differ in their number of instances.
     """
     known = truth is not None and (truth.amodal_masks is not None or truth.amodal_boxes is not None)
-    kept = deocclusion.probabilities
-    columns = page_columns(4 + known + (kept is not None), scene.height, scene.width)
+    kept, drawn_shapes = deocclusion.probabilities, deocclusion.samples
+    further = known + (kept is not None) + (drawn_shapes is not None)
+    columns = page_columns(4 + further, scene.height, scene.width)
     if scale is None:
         scale = (_STACK_WIDTH if columns == 1 else _GRID_SIDE) / max(scene.height, scene.width)
     colors = colors or scene_colors(scene)
@@ -350,6 +356,8 @@ def scene_panels(
         (graph_title(graph), drawn),
         (amodal_title, amodal),
     ]
+    if drawn_shapes is not None:
+        panels.append((SAMPLES_TITLE, draw_samples(scene, drawn_shapes, scale, colors)))
     if kept is not None:
         title = "Probability of hidden parts (dark: 0, bright: 1)"
         panels.append((title, draw_hidden_probability(scene, kept, scale, colors)))

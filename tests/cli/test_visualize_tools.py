@@ -112,6 +112,37 @@ def test_draws_converted_annotations(draw, dataset, tmp_path):
     assert not changed[third + 20 :, 160:].any()
 
 
+def test_sheets_of_drawn_completions(draw, dataset, tmp_path, capsys):
+    document = json.loads(dataset.read_text())
+    for annotation in document["annotations"]:
+        annotation["modal_segmentation"] = annotation["segmentation"]
+        annotation["modal_bbox"], annotation["occluder_ids"] = annotation["bbox"], []
+    document["annotations"][2]["samples"] = [
+        {"segmentation": rle(20, 20, 90, 50), "weight": 0.75},
+        {"segmentation": rle(20, 20, 80, 50), "weight": 0.25},
+    ]
+    converted = tmp_path / "amodal.json"
+    converted.write_text(json.dumps(document))
+    arguments = ["--converted", str(converted), "--output", str(tmp_path / "out"), *SMALL]
+    draw([*arguments, "--samples-sheet"])
+    assert "3 pictures" in (said := capsys.readouterr().out) and "1 sheets" in said
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    pictures = [f"0000_00000{i}.png" for i in range(3)]
+    assert names == sorted([*pictures, "0000_000001_samples.png"])
+    # The picture of that image has one more panel.
+    shapes = [np.asarray(Image.open(tmp_path / "out" / name)).shape for name in pictures]
+    assert shapes[0] == shapes[2] != shapes[1]
+    # Sheets are not replaced unasked either; where nothing was drawn, that is said.
+    (tmp_path / "out" / pictures[1]).unlink()
+    arguments += ["--image-ids", "1"]
+    with pytest.raises(SystemExit):
+        draw([*arguments, "--samples-sheet"])
+    assert "0000_000001_samples.png exists" in capsys.readouterr().err
+    raw = ["--method", "raw", "--input", str(dataset), "--output", str(tmp_path / "raw"), *SMALL]
+    draw([*raw, "--samples-sheet"])
+    assert "no sheets" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

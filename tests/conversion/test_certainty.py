@@ -9,7 +9,13 @@ import pytest
 from deocclusion_d2.data.datasets import load_dataset_dicts
 from deocclusion_d2.data.scenes import deocclusion_from_record, scene_from_record
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.structures import Deocclusion, OcclusionGraph, ProbabilityMap
+from deocclusion_d2.structures import (
+    Deocclusion,
+    MaskSample,
+    OcclusionGraph,
+    ProbabilityMap,
+    WindowMask,
+)
 
 from .conftest import annotation, coco, rectangle, touching_pair
 
@@ -106,6 +112,37 @@ def test_probabilities_are_written_where_they_are_kept(write, run, tmp_path):
     # What another conversion does not keep does not stay.
     again = run(tmp_path / "kept.json", "again.json", method="convex_r")
     assert not any("hidden_probability" in a for a in again["annotations"])
+
+
+def test_samples_are_written_and_read(write, run, tmp_path):
+    def grown(right: int) -> WindowMask:
+        return WindowMask.filled((2, 2, right, 12))
+
+    samples = [MaskSample(grown(14), 0.75), MaskSample(grown(16), 0.25)]
+
+    class Drawn(Doubts):
+        def __call__(self, scenes):
+            return [replace(r, samples=[[], samples]) for r in super().__call__(scenes)]
+
+    out = run(write(coco(touching_pair(1, 1))), "drawn.json", deoccluder=Drawn(), method="raw")
+    first, second = out["annotations"]
+    assert "samples" not in first and [s["weight"] for s in second["samples"]] == [0.75, 0.25]
+    record, *_ = load_dataset_dicts(str(tmp_path / "drawn.json"), "images", "pseudo_amodal")
+    result = deocclusion_from_record(record, *scene_from_record(record))
+    assert result.samples == [[], samples]
+    kept = record["annotations"][1]["samples"]
+    heavy, without = {**kept[0], "weight": 2}, {**kept[0], "weight": None}
+    for damaged in (7, [7], [heavy], [without], [{"weight": 1.0}]):
+        record["annotations"][1]["samples"] = damaged
+        with pytest.raises(UserError, match=r"annotation 2: 'samples': ") as refusal:
+            deocclusion_from_record(record, *scene_from_record(record))
+        assert "\n" not in str(refusal.value)
+    kept[0]["segmentation"]["size"] = [7, 9]
+    record["annotations"][1]["samples"] = kept
+    with pytest.raises(UserError, match=r"'samples': a mask of size \[7, 9\]"):
+        deocclusion_from_record(record, *scene_from_record(record))
+    again = run(tmp_path / "drawn.json", "again.json", method="convex_r")
+    assert not any("samples" in a for a in again["annotations"])
 
 
 def test_what_an_earlier_conversion_said_does_not_stay(write, run, tmp_path):

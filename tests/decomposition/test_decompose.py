@@ -11,7 +11,14 @@ from deocclusion_d2.decomposition.decompose import layer_masks, readable_name
 from deocclusion_d2.editing import SceneEditor
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.inference.content import ContentFiller, SmoothFiller
-from deocclusion_d2.structures import Deocclusion, LayeredScene, OcclusionGraph, Scene, WindowMask
+from deocclusion_d2.structures import (
+    Deocclusion,
+    LayeredScene,
+    MaskSample,
+    OcclusionGraph,
+    Scene,
+    WindowMask,
+)
 from deocclusion_d2.systems.pcnet_c.steps import ContentCompletion
 from tests.helpers import box_mask, scene_of
 
@@ -174,6 +181,30 @@ def test_an_amodal_mask_is_cut_on_what_does_not_hide_it_and_shows_the_photo_betw
     )
     assert layered.layers[0].amodal_mask == WindowMask.filled((10, 10, 32, 30))
     assert (layered.layers[0].rgba == [90, 90, 90, 255]).all()
+
+
+def test_samples_are_cut_as_the_amodal_mask_is():
+    """Under what hides it an object may reach anywhere, over others nowhere."""
+    scene, result = two_boxes()
+    reaching = [WindowMask.filled((10, 20, 70, 40)), WindowMask.filled((10, 20, 50, 40))]
+    # Row 0 lies behind nobody, and may reach over nobody.
+    of_front = [WindowMask.filled((30 + k, 10, 60, 50)) for k in (0, 5)]
+    result.samples = [
+        [MaskSample(mask | scene.modal_masks[0], 0.5) for mask in of_front],
+        [MaskSample(mask, weight) for mask, weight in zip(reaching, (0.25, 0.75), strict=True)],
+    ]
+    front, back = decompose(scene, result, Painter(), dilation=3, inset=0).layers
+    for layer in (front, back):
+        assert sum(sample.weight for sample in layer.samples) == 1
+        for sample in layer.samples:
+            assert (layer.modal_mask - sample.mask).is_empty
+    assert [s.weight for s in back.samples] == [0.75, 0.25]
+    assert back.samples[0].mask == back.amodal_mask
+    assert back.samples[1].mask == back.amodal_mask | reaching[0]
+    assert all((s.mask & scene.modal_masks[1]).is_empty for s in front.samples)
+    # Without any, there are none.
+    plain = decompose(*two_boxes(), Painter(), dilation=3, inset=0)
+    assert [layer.samples for layer in plain.layers] == [[], []]
 
 
 def test_objects_take_over_the_pixels_of_nobody_around_them():

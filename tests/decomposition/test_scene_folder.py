@@ -20,7 +20,7 @@ from deocclusion_d2.decomposition import (
 )
 from deocclusion_d2.decomposition import scene_folder as module
 from deocclusion_d2.errors import UserError
-from deocclusion_d2.structures import OcclusionGraph, WindowMask
+from deocclusion_d2.structures import MaskSample, OcclusionGraph, WindowMask
 from tests.editing.scenes import circle, row_of_cars
 
 
@@ -127,6 +127,56 @@ def test_confidences_and_mutual_pairs(tmp_path):
 
 
 # ------------------------------------------------------------------ what is never replaced
+
+
+def with_samples():
+    """car-1 with two completions, one of them the chosen one."""
+    scene, _ = row_of_cars()
+    wider = WindowMask.filled((8, 5, 24, 18))
+    scene.layers[1].samples = [
+        MaskSample(scene.layers[1].amodal_mask, 0.75),
+        MaskSample(wider, 0.25),
+    ]
+    return scene
+
+
+def test_samples_come_back(tmp_path):
+    scene = with_samples()
+    save_layered_scene(scene, tmp_path / "scene")
+    read = load_layered_scene(tmp_path / "scene")
+    assert [layer.samples for layer in read.layers] == [[], scene.layers[1].samples, []]
+    assert graph_document(read) == graph_document(scene)
+    # Objects without any have no key, and a scene without any is written as ever.
+    assert ["samples" in entry for entry in graph_document(read)["objects"]] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda car: car.update(samples=7), "'samples': it is not a list"),
+        (lambda car: car.update(samples=[7]), "'samples': 7 is not a mask with a weight"),
+        (lambda car: car["samples"].pop(), "'samples': the weights add up to 0.75, not to 1"),
+        (lambda car: car["samples"][0].pop("weight"), "'samples': 'weight' is missing"),
+        (lambda car: car["samples"][0].update(weight=True), "'weight' is True, not a number"),
+        (lambda car: car["samples"][0].update(weight=1.5), "'weight' is 1.5, not a number"),
+        (lambda car: car["samples"][0]["segmentation"].update(size=[40, 24]), "of size [40, 24]"),
+        (lambda car: car["samples"][0]["segmentation"].update(counts="a0"), "'samples': "),
+        (lambda car: car["samples"][0]["segmentation"].update(counts=[[1]]), "'samples': "),
+        (
+            lambda car: car["samples"][0].update(
+                segmentation=WindowMask.filled((0, 0, 2, 2)).to_rle(24, 40)
+            ),
+            "the modal mask reaches out of one",
+        ),
+    ],
+)
+def test_samples_that_are_damaged(tmp_path, change, message):
+    folder = tmp_path / "scene"
+    save_layered_scene(with_samples(), folder)
+    document = json.loads((folder / "graph.json").read_text())
+    change(document["objects"][1])
+    (folder / "graph.json").write_text(json.dumps(document))
+    _refused(lambda: load_layered_scene(folder), "object 'car-1'", message)
 
 
 def test_an_older_scene_is_replaced_whole(folder):

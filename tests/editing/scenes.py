@@ -10,6 +10,7 @@ import numpy as np
 
 from deocclusion_d2.structures import (
     LayeredScene,
+    MaskSample,
     ObjectLayer,
     OcclusionGraph,
     WindowMask,
@@ -73,6 +74,21 @@ def row_of_cars() -> tuple[LayeredScene, np.ndarray]:
     for row in (2, 1, 0):
         top[cars[f"car-{row}"]] = row
     return layered_scene(cars, top, [("car-0", "car-1"), ("car-1", "car-2")])
+
+
+def with_completions(scene: LayeredScene, name: str, *boxes: tuple[int, ...]) -> LayeredScene:
+    """A scene in which completions were drawn of an object: the chosen one, and others.
+
+    Args:
+        boxes: what each of the others holds beyond the chosen one, (x0, y0, x1, y1); the first is
+            drawn most often.
+    """
+    layer = next(layer for layer in scene.layers if layer.name == name)
+    total = 1 + sum(range(1, len(boxes) + 1))
+    masks = [layer.amodal_mask, *(layer.amodal_mask | WindowMask.filled(b) for b in boxes)]
+    weights = [1, *range(len(boxes), 0, -1)]
+    layer.samples = [MaskSample(m, w / total) for m, w in zip(masks, weights, strict=True)]
+    return scene
 
 
 def circle() -> tuple[LayeredScene, np.ndarray]:

@@ -19,10 +19,10 @@ from PIL import Image
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import html_page
 from deocclusion_d2.editing.fingerprint import scene_fingerprint
-from deocclusion_d2.editing.html_page import scene_document, write_scene_page
+from deocclusion_d2.editing.html_page import scene_document, scene_page, write_scene_page
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import LayeredScene, ObjectLayer, OcclusionGraph, WindowMask
-from tests.editing.scenes import row_of_cars
+from tests.editing.scenes import row_of_cars, with_completions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,6 +154,59 @@ def test_the_fingerprint_is_of_what_edits_work_on(tmp_path: Path) -> None:
     scene, _ = row_of_cars()
     save_layered_scene(scene, tmp_path / "scene")
     assert scene_fingerprint(load_layered_scene(tmp_path / "scene")) == scene_fingerprint(scene)
+
+
+def outlined(rings: list[list[int]], height: int, width: int) -> np.ndarray:
+    """The pixels that rings of a page surround, from the window's top left corner on."""
+    inside = np.zeros((height, width), bool)
+    for x, y, *steps in rings:
+        for number, step in enumerate(steps):
+            if number % 2 == 0:
+                # Each step along x turns all that lies below it.
+                inside[y:, min(x, x + step) : max(x, x + step)] ^= True
+                x += step
+            else:
+                y += step
+    return inside
+
+
+def test_the_document_holds_outlines_of_other_completions() -> None:
+    scene = with_completions(row_of_cars()[0], "car-1", (6, 5, 10, 12), (9, 3, 12, 7))
+    entry, *rest = sorted(
+        scene_document(scene)["objects"], key=lambda entry: "completions" not in entry
+    )
+    assert entry["name"] == "car-1" and not any("completions" in other for other in rest)
+    assert [c["weight"] for c in entry["completions"]] == [0.5, 0.25]
+    layer = scene.layers[1]
+    for sample, completion in zip(layer.samples[1:], entry["completions"], strict=True):
+        x0, y0, x1, y1 = sample.mask.box
+        moved = [
+            [x + layer.x0 - x0, y + layer.y0 - y0, *steps] for x, y, *steps in completion["rings"]
+        ]
+        drawn = outlined(moved, y1 - y0, x1 - x0)
+        # The last step, along y, is left out.
+        np.testing.assert_array_equal(drawn, sample.mask.array)
+
+
+def test_a_page_holds_so_many_completions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_page, "MOST_COMPLETIONS", 1)
+    scene = with_completions(row_of_cars()[0], "car-1", (6, 5, 10, 12), (9, 3, 12, 7))
+    entry = scene_document(scene)["objects"][1]
+    assert [c["weight"] for c in entry["completions"]] == [0.5]
+    assert entry["more_completions"] == 1
+
+
+def test_pages_without_completions_have_no_trace_of_them() -> None:
+    scene, _ = row_of_cars()
+    plain = scene_page(scene)
+    fingerprint = scene_fingerprint(scene)
+    # One that is equal to the chosen shape says nothing new.
+    assert scene_page(with_completions(scene, "car-1")) == plain
+    head = plain[: plain.rindex("<script>")]
+    assert "completion" not in head
+    page = scene_page(with_completions(scene, "car-1", (6, 5, 10, 12)))
+    assert "#completions" in page and page != plain
+    assert scene_fingerprint(scene) == fingerprint
 
 
 def test_scripts_do_not_end_their_element() -> None:

@@ -17,8 +17,10 @@ from PIL import Image
 
 from deocclusion_d2.editing import write_scene_page
 from tests.editing.page_editor import PageEditor
-from tests.editing.scenes import boxes_and_beams
+from tests.editing.scenes import boxes_and_beams, with_completions
 from tests.editing.slow_composition import EditedScene
+
+VIEWPORT = {"width": 1200, "height": 800}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ class Editor(PageEditor):
 
 @pytest.fixture
 def editor(chromium: Any, page_file: Path) -> Iterator[Editor]:
-    editor = Editor(chromium, page_file, 160, viewport={"width": 1200, "height": 800})
+    editor = Editor(chromium, page_file, 160, viewport=VIEWPORT)
     yield editor
     editor.close()
 
@@ -235,7 +237,7 @@ def test_a_save_key_held_down_saves_once(editor: Editor) -> None:
             assert len(downloads) == 2, held
 
 
-def outline_box(editor: Editor, kind: str) -> list[int]:
+def outline_box(editor: PageEditor, kind: str) -> list[int]:
     """[x, y, width, height] in image pixels of an outline in the picture."""
     return editor.page.evaluate(
         """kind => {
@@ -270,6 +272,54 @@ def test_hover_shows_outlines_and_who_hides_whom(editor: Editor) -> None:
     page.mouse.move(*editor.at(5, 5))
     assert outline_box(editor, "visible") == [66, 30, 8, 34]
     assert outline_box(editor, "complete") == [44, 30, 30, 34]
+
+
+@pytest.fixture
+def editor_with_completions(chromium: Any, tmp_path: Path) -> Iterator[PageEditor]:
+    """box-2, whose window begins at 58, 22, may be 8 px wider, or 10 px higher."""
+    scene = with_completions(boxes_and_beams(), "box-2", (90, 22, 98, 52), (58, 12, 90, 22))
+    write_scene_page(scene, tmp_path / "scene.html")
+    editor = PageEditor(chromium, tmp_path / "scene.html", 160, viewport=VIEWPORT)
+    yield editor
+    editor.close()
+
+
+def test_other_completions_of_an_object(editor_with_completions: PageEditor) -> None:
+    editor, page = editor_with_completions, editor_with_completions.page
+    lines = page.locator("#outlines path.completion:not(.halo)")
+    text = page.locator("#completions-text")
+    place = page.locator("#objects").bounding_box()
+    editor.choose("box-0")
+    assert text.inner_text() == "Other completions: none" and lines.count() == 0
+    assert page.locator("#completions [aria-disabled='true']").count() == 3
+    editor.choose("box-2")
+    assert text.inner_text() == "Other completions: 2"
+    assert page.locator("#objects").bounding_box() == place  # nothing moves under the pointer
+    # The heavier one lies above.
+    opacities = [float(line.get_attribute("stroke-opacity")) for line in lines.all()]
+    assert len(opacities) == 2 and 0.2 < opacities[0] < opacities[1] < 1
+    editor.click("Next")
+    assert outline_box(editor, "completion") == [58, 22, 40, 30] and lines.count() == 1
+    assert editor.status() == text.inner_text() == "Completion 1 of 2: 50 % of draws"
+    # It goes where its object goes.
+    page.locator("#picture").focus()
+    editor.press("c", "Shift+ArrowRight")
+    assert outline_box(editor, "completion") == [68, 12, 32, 40]
+    editor.press("Shift+C")
+    assert outline_box(editor, "completion") == [68, 22, 40, 30]
+    toggle = page.get_by_role("button", name="Outlines", exact=True)
+    assert toggle.get_attribute("aria-pressed") == "true"
+    editor.press("o")
+    assert lines.count() == 0 and toggle.get_attribute("aria-pressed") == "false"
+    editor.click("Outlines")
+    assert lines.count() == 1
+    # Another object begins with all of its own; keys do nothing where there are none.
+    editor.choose("box-0")
+    editor.press("c", "o")
+    assert lines.count() == 0
+    editor.choose("box-2")
+    assert lines.count() == 2
+    assert [e["op"] for e in editor.script()] == ["move"]
 
 
 def test_names_and_states_that_assistive_technology_reads(editor: Editor) -> None:

@@ -22,6 +22,7 @@ from deocclusion_d2.editing.fingerprint import scene_fingerprint
 from deocclusion_d2.editing.html_page import visible_text
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import LayeredScene, ObjectLayer
+from deocclusion_d2.visualization.samples import line_opacity
 from tests.editing.page_rules import PageRules, start_v8
 from tests.editing.scenes import (
     box,
@@ -30,6 +31,7 @@ from tests.editing.scenes import (
     layered_scene,
     row_of_cars,
     tangle,
+    with_completions,
 )
 from tests.editing.slow_composition import EditedScene, slow_order
 
@@ -652,3 +654,86 @@ def test_outlines_run_around_the_mask(v8: MiniRacer, seed: int) -> None:
     np.testing.assert_array_equal(crossed.cumsum(axis=1)[:, :9] % 2, mask)
     edges = np.pad(mask, ((0, 0), (1, 1))).astype(int)
     np.testing.assert_array_equal(crossed, abs(np.diff(edges, axis=1)))
+
+
+# ------------------------------------------------------------------ other completions
+
+
+def test_paths_of_completions(v8: MiniRacer) -> None:
+    rings = [[-2, 1, 3, 4, -3], [0, 0, 1, 1, -1]]
+    path = v8.execute(f"completionPath({json.dumps({'rings': rings, 'weight': 1})})")
+    assert path == "M-2 1h3v4h-3ZM0 0h1v1h-1Z"
+
+
+def test_weights_of_completions(v8: MiniRacer) -> None:
+    for weight in (1.0, 0.5, 0.125, 1e-4):
+        assert v8.execute(f"lineOpacity({weight})") == pytest.approx(line_opacity(weight))
+    shares = [v8.execute(f"shareOfDraws({w})") for w in (1, 0.125, 1 / 3, 1e-5)]
+    assert shares == ["100 %", "12.5 %", "33.3 %", "0.1 %"]
+
+
+def shown_completions(v8: MiniRacer, *steps: str) -> list:
+    """What is shown of three, and what is said, after each of some steps."""
+    object_ = {"completions": [{"weight": w, "rings": []} for w in (0.5, 0.25, 0.125)]}
+    return v8.execute(
+        f"""(() => {{
+            const shown = new ShownCompletions();
+            const object = {json.dumps(object_)};
+            shown.choose("a");
+            const seen = [];
+            for (const step of {json.dumps(steps)}) {{
+                if (step === "toggle") shown.toggle();
+                else if (step === "next") shown.step(3, 1);
+                else if (step === "previous") shown.step(3, -1);
+                else shown.choose(step);
+                seen.push([shown.numbers(3), describeCompletions(object, shown)]);
+            }}
+            return seen;
+        }})()"""
+    )
+
+
+ALL = [[0, 1, 2], "Other completions: 3"]
+
+
+def test_completions_one_at_a_time(v8: MiniRacer) -> None:
+    first, *_, third, again = shown_completions(v8, "next", "next", "next", "next")
+    assert first == [[0], "Completion 1 of 3: 50 % of draws"]
+    assert third == [[2], "Completion 3 of 3: 12.5 % of draws"]
+    assert again == ALL
+    back, before = shown_completions(v8, "previous", "previous")
+    assert (back[0], before[0]) == ([2], [1])
+
+
+def test_outlines_of_completions_go_and_come(v8: MiniRacer) -> None:
+    one, off, on, all_again = shown_completions(v8, "next", "toggle", "toggle", "b")
+    assert off == [[], "Other completions: 3"]
+    assert on == one and all_again == ALL
+    # A step brings them back where they were.
+    *_, back = shown_completions(v8, "next", "toggle", "next")
+    assert back == one
+
+
+def test_no_completion_is_shown_of_an_object_that_the_pointer_passes(v8: MiniRacer) -> None:
+    """While one of the chosen object's is shown alone."""
+    numbers = "(() => { const s = new ShownCompletions(); s.step(3, 1); return s.numbers(0); })()"
+    assert v8.execute(numbers) == []
+
+
+def test_what_the_page_leaves_out_is_said(v8: MiniRacer) -> None:
+    text = v8.execute(
+        """describeCompletions(
+            { completions: [{ weight: 1, rings: [] }], more_completions: 4 }, new ShownCompletions()
+        )"""
+    )
+    assert text == "Other completions: 1 (4 rarer ones left out)"
+    none = [v8.execute(f"describeCompletions({o}, new ShownCompletions())") for o in ("{}", "null")]
+    assert none == ["Other completions: none"] * 2
+
+
+def test_completions_change_neither_edits_nor_pixels(v8: MiniRacer) -> None:
+    plain = PageRules(v8, row_of_cars()[0])
+    pixels, script = plain.pixels, plain.script
+    page = PageRules(v8, with_completions(row_of_cars()[0], "car-1", (6, 5, 10, 12)))
+    np.testing.assert_array_equal(page.pixels, pixels)
+    assert page.script == script

@@ -6,7 +6,14 @@ import pytest
 from deocclusion_d2.decomposition import load_layered_scene, save_layered_scene
 from deocclusion_d2.editing import SceneEditor, describe_objects
 from deocclusion_d2.errors import UserError
-from tests.editing.scenes import circle, layered_scene, noise, row_of_cars, tangle
+from tests.editing.scenes import (
+    circle,
+    layered_scene,
+    noise,
+    row_of_cars,
+    tangle,
+    with_completions,
+)
 
 
 def paint(scene, *names, at=None):
@@ -321,6 +328,27 @@ def test_an_unedited_scene_comes_back_as_it_was(make):
     assert back.graph.edges == scene.graph.edges
     assert back.graph.neighbour_pairs == scene.graph.neighbour_pairs
     assert back.description == scene.description
+
+
+def test_completions_go_with_their_object():
+    """Of car-1, the chosen shape and one that is 4 px longer to the left."""
+    scene = with_completions(row_of_cars()[0], "car-1", (5, 5, 9, 12))
+    before = scene.layers[1].samples
+    editor = SceneEditor(scene)
+    assert editor.to_layered_scene().layers[1].samples == before
+    editor.move("car-1", 3, 2)
+    moved = editor.to_layered_scene().layers[1].samples
+    assert [s.weight for s in moved] == [s.weight for s in before]
+    assert [s.mask.xywh for s in moved] == [
+        [x + 3, y + 2, w, h] for x, y, w, h in (s.mask.xywh for s in before)
+    ]
+    # They end at the image's border, where two can become one.
+    editor.move("car-1", -12, 0)
+    (only,) = editor.to_layered_scene().layers[1].samples
+    assert only.weight == 1 and only.mask.x0 == 0
+    editor.reset()
+    editor.scale("car-1", 1.5)
+    assert editor.to_layered_scene().layers[1].samples == []
 
 
 def test_what_now_hides_another_is_in_front_of_it_from_now_on(cars, tmp_path):

@@ -8,7 +8,8 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const KEYS = {
   "]": "forward", "}": "front", "[": "backward", "{": "back", h: "hide", Delete: "delete",
   Backspace: "delete", r: "reset", s: "savePicture", e: "saveScript", "?": "help", n: "next",
-  p: "previous", b: "bringBack", l: "loadScript", Escape: "escape",
+  p: "previous", b: "bringBack", l: "loadScript", Escape: "escape", c: "nextCompletion",
+  C: "previousCompletion", o: "toggleCompletions",
 };
 const ONCE = ["savePicture", "saveScript", "loadScript"]; // however long the key is held
 
@@ -29,6 +30,8 @@ class Editor {
     this.selected = null;
     this.hovered = null;
     this.drag = null;
+    this.completions = new ShownCompletions();
+    this.completionsPanel = new CompletionsPanel(scene, this.completions);
     this.list = new ObjectList(this, byId("objects"));
     document.documentElement.style.setProperty("--aspect", scene.width / scene.height);
     const count = scene.objects.size;
@@ -140,6 +143,9 @@ class Editor {
       case "delete": this.remove(object); break;
       case "next": this.selectNeighbour(1); break;
       case "previous": this.selectNeighbour(-1); break;
+      case "nextCompletion": this.showCompletion(1); break;
+      case "previousCompletion": this.showCompletion(-1); break;
+      case "toggleCompletions": this.showCompletion(0); break;
       case "escape": this.select(null); break;
       case "help": byId("help").showModal(); break;
       case "savePicture": this.savePicture(); break;
@@ -156,6 +162,8 @@ class Editor {
       case "reset": return history.edits.length > 0;
       case "hide": case "delete": return selected !== null;
       case "bringBack": return selected !== null && isOutside(this.scene, this.state, selected);
+      case "nextCompletion": case "previousCompletion": case "toggleCompletions":
+        return this.completionsOf(selected).length > 0;
       case "forward": case "backward": return selected !== null;
       case "front": case "back": return selected !== null && this.state.stack.length > 1;
       default: return true;
@@ -244,6 +252,18 @@ class Editor {
     this.select(stack.at(next % stack.length), focusRow);
   }
 
+  completionsOf(name) { return this.scene.objects.get(name)?.completions ?? []; }
+
+  // The next (+1) or the previous (-1) completion alone; 0 turns their outlines on or off.
+  showCompletion(step) {
+    const { completions: shown, selected } = this;
+    if (step === 0) shown.toggle();
+    else shown.step(this.completionsOf(selected).length, step);
+    this.refresh();
+    const text = describeCompletions(this.scene.objects.get(selected), shown);
+    this.say(shown.on ? text : "Outlines of other completions are off");
+  }
+
   hover(name) {
     if (this.hovered === name) return;
     this.hovered = name;
@@ -266,7 +286,11 @@ class Editor {
   showOutlines() {
     const known = this.hovered !== null && this.state.placed.has(this.hovered);
     const active = known ? this.hovered : this.selected;
-    this.picture.outline(active);
+    // Of the chosen object alone: what the pointer passes shall not flicker.
+    const isChosen = active !== null && active === this.selected;
+    const count = isChosen ? this.completionsOf(active).length : 0;
+    this.completions.choose(this.selected);
+    this.picture.outline(active, this.completions.numbers(count));
     byId("picture").classList.toggle("over-object", known);
     this.list.mark(active, this.related(active));
   }
@@ -282,6 +306,7 @@ class Editor {
     byId("selected-name").textContent = place ? visible(name) : "Nothing chosen";
     const label = place ? `${visible(name)} at ${place.x}, ${place.y}. Arrow keys move it` : "choose an object";
     byId("picture").setAttribute("aria-label", `Picture of ${visible(this.scene.save_as)}: ${label}`);
+    this.completionsPanel.show(name);
     const hide = document.querySelector("[data-action=hide]");
     hide.querySelector("span").textContent = place?.hidden ? "Show" : "Hide";
     hide.querySelector("use").setAttribute("href", place?.hidden ? "#eye" : "#eye-off");
@@ -449,8 +474,9 @@ class Editor {
       this.move(dx, dy, event.repeat);
       return true;
     }
-    const bracket = { "[": "{", "]": "}" }; // keyboards on which Shift leaves the bracket as it is
-    const action = KEYS[event.shiftKey ? bracket[key] ?? key : key];
+    // Also of keyboards on which Shift leaves the bracket as it is.
+    const shifted = { "[": "{", "]": "}", c: "C" };
+    const action = KEYS[event.shiftKey ? shifted[key] ?? key : key];
     if (event.target.closest?.("input, textarea, select, [contenteditable]")) return false;
     if (action === "delete" && event.target.closest?.("button")) {
       if (inList) this.say("Enter goes to the picture, where Del deletes the object");

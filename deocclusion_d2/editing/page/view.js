@@ -85,8 +85,9 @@ class PictureView {
 
   // ---------------------------------------------------------------- outlines
 
-  // Outlines of an object, and of those that hide it and that it hides; none for null.
-  outline(name) {
+  // Outlines of an object, and of those that hide it and that it hides; none for null. Of its other
+  // completions those that `shown` names, a list of their numbers.
+  outline(name, shown = []) {
     this.overlay.replaceChildren();
     if (name === null || !this.state.placed.has(name)) return;
     const { occluders, occludees } = relatedObjects(this.scene, this.state, name);
@@ -94,9 +95,23 @@ class PictureView {
     for (const other of occluders) this.addPath("occluder", this.visiblePath(other));
     const complete = this.completePath(name);
     const visible = this.visiblePath(name);
+    this.addCompletions(name, shown);
     for (const [kind, path] of [["complete", complete], ["visible", visible]]) {
       this.addPath(`${kind} halo`, path);
       this.addPath(kind, path);
+    }
+  }
+
+  // Those drawn more often lie above the others; one alone is set off from the photo.
+  addCompletions(name, shown) {
+    const { completions = [] } = this.scene.objects.get(name);
+    for (const number of [...shown].reverse()) {
+      const path = { d: completionPath(completions[number]), ...this.state.placed.get(name) };
+      if (shown.length === 1) this.addPath("completion halo", path);
+      const line = this.addPath("completion", path);
+      if (shown.length > 1) {
+        line.setAttribute("stroke-opacity", lineOpacity(completions[number].weight));
+      }
     }
   }
 
@@ -106,6 +121,7 @@ class PictureView {
     path.setAttribute("d", d);
     path.setAttribute("transform", `translate(${x} ${y})`);
     this.overlay.append(path);
+    return path;
   }
 
   // Around the object's whole shape, hidden parts too: its amodal mask.

@@ -13,6 +13,7 @@ hides it. Its result is a distribution: wide where much is hidden.
 | how wide the posterior is (Fig. 4) | ``evaluator.py`` |
 | trainings, rows, published figures (Table 1) | ``experiments.py`` |
 | Fig. 1, 3 and 4, and a sheet of samples | ``figures.py`` |
+| pictures of training samples | ``pictures.py`` |
 
 No code was released, and the channel widths stand in a figure: where the text is silent, the
 docstrings say what was chosen. Three stages follow each other, each with a config of its own:
@@ -43,6 +44,7 @@ SYSTEM = System(
         model=_("network.AmodalVAE"),
         labels="modal",
         train_loader=_("mapper.build_train_loader"),
+        picture=_("pictures.draw_samples"),
         wants_order=_("mapper.wants_order"),
     ),
     orderings={

@@ -148,6 +148,7 @@ class AmodalVAEMapper(InstanceDrawMapper):
             "full_aspect": aspect_of(full_box),
             "box": box_between(box, full_box),
             "framed": in_frame(full, box, self.frame, _FRAME_PIXELS * self.size).view(np.uint8),
+            "frame": np.float32(self.frame),
             "is_whole": np.uint8(1),
         }
 
@@ -184,6 +185,7 @@ class AmodalVAEMapper(InstanceDrawMapper):
             "full_aspect": nothing,
             "box": np.zeros(4, np.float32),
             "framed": target,
+            "frame": np.float32(self.frame),
             "is_whole": np.uint8(0),
         }
 

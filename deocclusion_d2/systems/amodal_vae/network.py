@@ -150,7 +150,8 @@ class AmodalVAE(InstanceNetwork):
       around the modal box, 0, 1 or ``UNKNOWN``; ``is_whole``: (N,) uint8, 0 for objects that are
       really hidden, of which ``full``, ``full_aspect`` and ``box`` say nothing (``joint`` only);
       ``noise``: (N, L) float32 standard normal numbers, by which codes are drawn: they belong to
-      the sample, so that a resumed training goes on as it would have.
+      the sample, so that a resumed training goes on as it would have; ``frame``: (N,) float32,
+      sides of the frame as multiples of the modal box's, for pictures.
 
     In training, ``forward`` returns the losses of the stage; in evaluation ``{"probability":
     (N, M, M) float32, "box": (N, 4) float32}`` of the posterior's mode. ``completions`` also draws
