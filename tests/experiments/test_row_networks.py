@@ -111,11 +111,13 @@ def test_a_row_names_its_options_and_a_user_has_the_last_word(tiny_kins, tmp_pat
 def test_rows_that_lack_something_are_left_out(tiny_kins, tmp_path, monkeypatch):
     e = experiment(tiny_kins, tmp_path)
     assert all(e.can_train(row) for row in rows())
-    other = replace(e, data=replace(e.data, family="cocoa", supervised=None))
-    monkeypatch.setattr(other.trainings, "data", other.data)
+    other = replace(e, data=replace(e.data, supervised=None))
     assert other.can_train("OG") and "no amodal labels" in other.lacks("Supervised")
-    for row in ("ensemble", "Amodal-VAE"):
-        assert "no config amodal_vae_full_cocoa_quick.yaml" in other.lacks(row)
+    other = replace(e, data=replace(e.data, family="d2sa"))
+    monkeypatch.setattr(other.trainings, "data", other.data)
+    for row, first in (("ensemble og", "pcnet_m_plus"), ("Amodal-VAE", "amodal_vae_full")):
+        assert f"no config {first}_d2sa_quick.yaml" in other.lacks(row)
+    assert other.can_train("general")
 
 
 def test_what_one_network_gives_has_no_rows_of_several():

@@ -76,7 +76,7 @@ REMARKS = {
 EXPERIMENTS = {
     "amodal_vae": OwnExperiment(
         text="Amodal-VAE's figures (supplement, Fig. 1, 3 and 4) and samples",
-        rows=("Raw", "OG", "OG+", MODE, "Amodal-VAE og", "ensemble"),
+        rows=("Raw", "OG", "OG+", MODE, "Amodal-VAE og", "ensemble og", "ensemble"),
         figures=_("figures.draw_figures"),
     )
 }
