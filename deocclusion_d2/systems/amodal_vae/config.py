@@ -40,9 +40,10 @@ def add_config(cfg: CN) -> None:
     # other way; "prior", a standard normal distribution. And the weight of that.
     cfg.MODEL.AMODAL_VAE.PARTIAL_KL = "full"
     cfg.MODEL.AMODAL_VAE.PARTIAL_KL_WEIGHT = 1.0
-    # What that code is drawn to in the last stage: "prior" (with the weight KL_FINAL), or "full" as
-    # above; masks that are really hidden have "prior" always.
-    cfg.MODEL.AMODAL_VAE.JOINT_KL = "prior"
+    # What that code is drawn to in the last stage: "full", as above, or "prior" (with the weight
+    # KL_FINAL), which leaves posteriors no wider where more is hidden. Masks that are really hidden
+    # have "prior" always.
+    cfg.MODEL.AMODAL_VAE.JOINT_KL = "full"
     # Whether the network is told the proportions of the boxes that masks are cropped to.
     cfg.MODEL.AMODAL_VAE.USE_ASPECT = False
     # Weight of the box in the last stage; its loss is about 1 where boxes are not moved at all.

@@ -24,7 +24,7 @@ from .transformer import OUTSIDE_LOGIT, BoxTransformer, place_in_frame
 
 STAGES = ("full", "partial", "joint")
 PARTIAL_KLS = ("full", "reverse", "prior")
-JOINT_KLS = ("prior", "full")
+JOINT_KLS = ("full", "prior")
 # The network halves masks twice.
 SIZE_DIVISIBILITY = 4
 # Bounds of the log variance: its exponential stays finite.
@@ -170,7 +170,7 @@ class AmodalVAE(InstanceNetwork):
         partial_kl: str = "full",
         partial_kl_weight: float = 1.0,
         box_weight: float = 1.0,
-        joint_kl: str = "prior",
+        joint_kl: str = "full",
         frame: float = 3.0,
         use_aspect: bool = False,
     ) -> None:

@@ -202,7 +202,7 @@ def test_samples_of_which_a_part_is_hidden():
     [
         ("STAGE", "all", "MODEL.AMODAL_VAE.STAGE = 'all': use one of full, partial, joint"),
         ("PARTIAL_KL", "both", "MODEL.AMODAL_VAE.PARTIAL_KL = 'both'"),
-        ("JOINT_KL", "none", "MODEL.AMODAL_VAE.JOINT_KL = 'none': use one of prior, full"),
+        ("JOINT_KL", "none", "MODEL.AMODAL_VAE.JOINT_KL = 'none': use one of full, prior"),
         ("SIZE", "30", "MODEL.AMODAL_VAE.SIZE = 30: use a multiple of 4"),
     ],
 )
