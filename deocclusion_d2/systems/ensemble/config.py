@@ -16,7 +16,7 @@ def add_config(cfg: CfgNode) -> None:
     # the keys that systems add (AMODAL_THRESHOLD, RECENTRE, ...) are those of its own YAML,
     # whatever this config says: thresholds of several networks differ. All other keys of
     # DEOCCLUSION (CONSTRAIN, GAP, VIEWS, ...) are this config's for all members.
-    cfg.DEOCCLUSION.ENSEMBLE.MEMBERS = ("og", "amodal_vae")
+    cfg.DEOCCLUSION.ENSEMBLE.MEMBERS = ("og", "amodal_vae_og")
     # Who counts at a pixel of those that speak there: "mean", all of them, by the mean of their
     # probabilities over the mean of their thresholds; or "first", the first one in MEMBERS. A
     # completion that is grounded on the order speaks at what the order puts in front of an object.

@@ -33,7 +33,10 @@ def pcnet_m(tmp_path) -> Network:
 def vae(tmp_path) -> Network:
     """With a threshold of 0.5 in its config."""
     model = {"DEVICE": "cpu", "WEIGHTS": ""}
-    made = make_network(tmp_path, "amodal_vae_joint_kins_quick", {"MODEL": model})
+    options = {"ORDERING": "area", "ORDERING_CONFIG": "", "AMODAL_THRESHOLD": 0.5}
+    made = make_network(
+        tmp_path, "amodal_vae_joint_kins_quick", {"MODEL": model, "DEOCCLUSION": options}
+    )
     made.save(random_network(made.config(), 1))
     return made
 
@@ -172,12 +175,12 @@ def test_it_is_a_method(pcnet_m, vae):
     assert members_of(cfg)[0]["recentre"] == 2
     # Its keys go with it.
     back = method_config("amodal_unet", str(pcnet_m.yaml), str(pcnet_m.weights))
-    assert back.DEOCCLUSION.ENSEMBLE.MEMBERS == ("og", "amodal_vae")
+    assert back.DEOCCLUSION.ENSEMBLE.MEMBERS == ("og", "amodal_vae_og")
     assert back.DEOCCLUSION.RECENTRE == 0
     raw = with_steps(ensemble(pcnet_m, "og", **{"ENSEMBLE.RULE": "first"}), completion="raw")
     assert Deoccluder.from_config(raw)(scenes())
     # Without a config, its default members are those of two networks.
-    with pytest.raises(UserError, match=r"ENSEMBLE.MEMBERS, 'amodal_vae': it runs AmodalVAE, but"):
+    with pytest.raises(UserError, match=r"ENSEMBLE.MEMBERS, 'amodal_vae_og': it runs Amodal"):
         Deoccluder.from_config(method_config("ensemble", None, None))
 
 

@@ -201,7 +201,7 @@ SINGLES = {
 def deoccluder(config: str, completion: str, members: tuple[str, ...], **options) -> Deoccluder:
     cfg = load_config(config, ["INPUT.INSTANCE_CROP.SIZE", "32"])
     cfg.MODEL.DEVICE = "cpu"
-    for key, value in {"ORDERING": "area", "GAP": "1", **options}.items():
+    for key, value in {"ORDERING": "area", "ORDERING_CONFIG": "", "GAP": "1", **options}.items():
         cfg.DEOCCLUSION[key] = value
     cfg.DEOCCLUSION.COMPLETION = completion
     if members:
