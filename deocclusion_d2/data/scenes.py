@@ -159,8 +159,7 @@ def corner_boxes(boxes: Sequence[Sequence[float] | None]) -> np.ndarray | None:
         return None
     corners = np.full((len(boxes), 4), np.nan)
     for row, box in zip(corners, boxes, strict=True):
-        # One without an area says nothing.
-        if box is not None and min(box[2:]) > 0:
+        if box is not None:
             x, y, w, h = box
             row[:] = x, y, x + w, y + h
     return corners

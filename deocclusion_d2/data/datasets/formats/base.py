@@ -26,6 +26,7 @@ from .values import (
     read_box,
     read_category,
     read_category_id,
+    read_given_box,
     read_id,
     read_iscrowd,
     read_side,
@@ -411,7 +412,7 @@ class CocoStyleFormat(AnnotationFormat):
                 raw=dict(raw_item),
                 modal_bbox=read_box(raw_item, self.modal_bbox_key, where, assumed),
                 amodal_bbox=read_box(raw_item, self.amodal_bbox_key, where, assumed),
-                given_amodal_bbox=read_box(raw_item, GIVEN_BOX_KEY, where, assumed),
+                given_amodal_bbox=read_given_box(raw_item, GIVEN_BOX_KEY, assumed),
                 assumed=tuple(assumed),
             )
         ]

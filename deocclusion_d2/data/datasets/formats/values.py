@@ -25,6 +25,7 @@ CROWD_BOOL = "'iscrowd' is true or false: 1 or 0"
 CROWD_TEXT = "'iscrowd' is a text that means 0 or 1"
 BOX_NOT_FINITE = "a box holds NaN or Infinity: the mask's is taken"
 BOX_EMPTY = "a box is []: the mask's is taken"
+NO_GIVEN_BOX = "an 'amodal_bbox' is not [x, y, width, height] with an area: it is not looked at"
 
 # Ids of more bits are no ids, and Python does not even write the largest ones.
 _MAX_ID = 2**64
@@ -61,6 +62,24 @@ def read_box(
     raise InvalidAnnotation(
         f"{where}: '{key}' is {shown(box)}, not [x, y, width, height] in pixels"
     )
+
+
+def read_given_box(raw: Mapping, key: str, assumed: list[str]) -> list[float] | None:
+    """A box [x, y, w, h] in pixels that most methods do not need; None where it is none.
+
+    Args:
+        assumed: gets what had to be assumed, a constant sentence each.
+    """
+    if raw.get(key) is None:
+        return None
+    try:
+        box = read_box(raw, key, "", [])
+    except InvalidAnnotation:
+        box = None
+    if box is None or min(box[2:]) <= 0:
+        assumed.append(NO_GIVEN_BOX)
+        return None
+    return box
 
 
 def read_id(
