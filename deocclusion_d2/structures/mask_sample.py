@@ -11,6 +11,9 @@ import numpy as np
 
 from .window_mask import WindowMask, box_around, union
 
+# Of a weight in JSON, which has six decimals.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class MaskSample:
@@ -46,7 +49,8 @@ def samples_from_json(given: object, height: int, width: int) -> list[MaskSample
     """Read a list of what ``MaskSample.to_json`` has made, of an image's size.
 
     Raises:
-        ValueError: it is no such list, or a mask of another size is in it.
+        ValueError: it is no such list, a mask of another size is in it, or the weights do not add
+            up to 1.
         UserError: a mask that is damaged.
     """
     if not isinstance(given, list):
@@ -58,9 +62,13 @@ def samples_from_json(given: object, height: int, width: int) -> list[MaskSample
         if size != [height, width]:
             raise ValueError(f"a mask of size {size!r:.40} in an image of {[height, width]}")
     try:
-        return [MaskSample.from_json(entry) for entry in given]
+        samples = [MaskSample.from_json(entry) for entry in given]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{error} is missing or of a wrong type") from None
+    total = sum(sample.weight for sample in samples)
+    if samples and abs(total - 1) > _ROUNDING * len(samples):
+        raise ValueError(f"the weights add up to {total:g}, not to 1")
+    return samples
 
 
 def merged_samples(samples: Iterable[MaskSample]) -> list[MaskSample]:
