@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .window_mask import WindowMask, box_around, union
+from .window_mask import Box, WindowMask, box_around, union
 
 # Of a weight in JSON, which has six decimals.
 _ROUNDING = 1e-6
@@ -73,14 +73,14 @@ def samples_from_json(given: object, height: int, width: int) -> list[MaskSample
 
 def merged_samples(samples: Iterable[MaskSample]) -> list[MaskSample]:
     """Equal masks as one, the heaviest first; of equal weights the one that was drawn first."""
-    merged: list[MaskSample] = []
+    # By what a mask holds: thousands of different ones are not compared in pairs.
+    merged: dict[tuple[Box, bytes], MaskSample] = {}
     for sample in samples:
-        row = next((k for k, m in enumerate(merged) if m.mask == sample.mask), None)
-        if row is None:
-            merged.append(sample)
-        else:
-            merged[row] = MaskSample(sample.mask, merged[row].weight + sample.weight)
-    return sorted(merged, key=lambda s: -s.weight)
+        key = (sample.mask.box, np.packbits(sample.mask.array).tobytes())
+        known = merged.get(key)
+        weight = sample.weight if known is None else known.weight + sample.weight
+        merged[key] = MaskSample(sample.mask, weight)
+    return sorted(merged.values(), key=lambda s: -s.weight)
 
 
 def drawn_samples(masks: Sequence[WindowMask]) -> list[MaskSample]:
