@@ -258,7 +258,8 @@ class _Scenes:
         image_of_item = reader.index.image_of_item
         order = np.argsort(image_of_item, kind="stable")
         images, starts = np.unique(image_of_item[order], return_index=True)
-        parts = np.split(order, starts[1:])
+        # Of no items there is no part.
+        parts = np.split(order, starts)[1:]
         used = [part for image, part in zip(images, parts, strict=True) if image >= 0]
         return cls(reader, used)
 

@@ -55,7 +55,6 @@ PHOTO_KEY, SETTINGS_KEY = "photo_sha256", "settings_sha256"
 
 # Of an object: completions that were drawn.
 SAMPLES_KEY = "samples"
-_ROUNDING = 1e-6
 
 # Copies of copies have the longest names.
 MAX_NAME_LENGTH = 200
@@ -399,10 +398,6 @@ def _read_samples(given: Any, modal: WindowMask, height: int, width: int) -> lis
         samples = samples_from_json(given, height, width)
     except (ValueError, UserError) as error:
         raise ValueError(f"{SAMPLES_KEY!r}: {error}") from error
-    total = sum(sample.weight for sample in samples)
-    # Each is rounded when it is written.
-    if samples and abs(total - 1) > _ROUNDING * len(samples):
-        raise ValueError(f"{SAMPLES_KEY!r}: the weights add up to {total:g}, not to 1")
     if any(not (modal - sample.mask).is_empty for sample in samples):
         raise ValueError(f"{SAMPLES_KEY!r}: the modal mask reaches out of one of them")
     return samples

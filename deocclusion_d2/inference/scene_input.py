@@ -106,7 +106,7 @@ def scene_from_masks(
 def _as_boxes(given: Any, count: int) -> np.ndarray:
     """(N, 4) float64 boxes (x0, y0, x1, y1) of N masks, NaN rows where there is none."""
     try:
-        boxes = np.asarray(given, dtype=np.float64)
+        boxes = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
         boxes = np.zeros(0)
     if boxes.shape != (count, 4):
@@ -114,14 +114,19 @@ def _as_boxes(given: Any, count: int) -> np.ndarray:
             f"amodal_boxes: give one box (x0, y0, x1, y1) for each of {count} masks, with NaN for "
             "those that have none"
         )
-    known = np.isfinite(boxes).all(axis=1)
-    wrong = np.flatnonzero(known & (boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
+    unknown = np.isnan(boxes).all(axis=1)
+    partly = np.flatnonzero(~unknown & ~np.isfinite(boxes).all(axis=1))
+    if len(partly):
+        raise UserError(
+            f"amodal_boxes: row {partly[0]} is {boxes[partly[0]].tolist()}; give four finite "
+            "numbers, or NaN for all of them"
+        )
+    wrong = np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
     if len(wrong):
         raise UserError(
             f"amodal_boxes: row {wrong[0]} is {boxes[wrong[0]].tolist()}, but x1 and y1 must be "
             "above x0 and y0"
         )
-    boxes[~known] = np.nan
     return boxes
 
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .window_mask import WindowMask, box_around, union
+from .window_mask import Box, WindowMask, box_around, union
+
+# Of a weight in JSON, which has six decimals.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ def samples_from_json(given: object, height: int, width: int) -> list[MaskSample
     """Read a list of what ``MaskSample.to_json`` has made, of an image's size.
 
     Raises:
-        ValueError: it is no such list, or a mask of another size is in it.
+        ValueError: it is no such list, a mask of another size is in it, or the weights do not add
+            up to 1.
         UserError: a mask that is damaged.
     """
     if not isinstance(given, list):
@@ -58,21 +62,25 @@ def samples_from_json(given: object, height: int, width: int) -> list[MaskSample
         if size != [height, width]:
             raise ValueError(f"a mask of size {size!r:.40} in an image of {[height, width]}")
     try:
-        return [MaskSample.from_json(entry) for entry in given]
+        samples = [MaskSample.from_json(entry) for entry in given]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{error} is missing or of a wrong type") from None
+    total = sum(sample.weight for sample in samples)
+    if samples and abs(total - 1) > _ROUNDING * len(samples):
+        raise ValueError(f"the weights add up to {total:g}, not to 1")
+    return samples
 
 
 def merged_samples(samples: Iterable[MaskSample]) -> list[MaskSample]:
     """Equal masks as one, the heaviest first; of equal weights the one that was drawn first."""
-    merged: list[MaskSample] = []
+    # By what a mask holds: thousands of different ones are not compared in pairs.
+    merged: dict[tuple[Box, bytes], MaskSample] = {}
     for sample in samples:
-        row = next((k for k, m in enumerate(merged) if m.mask == sample.mask), None)
-        if row is None:
-            merged.append(sample)
-        else:
-            merged[row] = MaskSample(sample.mask, merged[row].weight + sample.weight)
-    return sorted(merged, key=lambda s: -s.weight)
+        key = (sample.mask.box, np.packbits(sample.mask.array).tobytes())
+        known = merged.get(key)
+        weight = sample.weight if known is None else known.weight + sample.weight
+        merged[key] = MaskSample(sample.mask, weight)
+    return sorted(merged.values(), key=lambda s: -s.weight)
 
 
 def drawn_samples(masks: Sequence[WindowMask]) -> list[MaskSample]:

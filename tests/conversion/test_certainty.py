@@ -132,7 +132,7 @@ def test_samples_are_written_and_read(write, run, tmp_path):
     assert result.samples == [[], samples]
     kept = record["annotations"][1]["samples"]
     heavy, without = {**kept[0], "weight": 2}, {**kept[0], "weight": None}
-    for damaged in (7, [7], [heavy], [without], [{"weight": 1.0}]):
+    for damaged in (7, [7], [heavy], [without], [{"weight": 1.0}], kept[:1], kept * 2):
         record["annotations"][1]["samples"] = damaged
         with pytest.raises(UserError, match=r"annotation 2: 'samples': ") as refusal:
             deocclusion_from_record(record, *scene_from_record(record))

@@ -18,11 +18,11 @@ SHARES = [[0.375, 0.25, 0.625, 0.25, 0.625, 0.75, 0.375, 0.75]]
 RECTANGLE = rectangle(2, 3, 5, 4)
 
 
-def run_program(path, **settings):
+def run_program(path, method="convex_r", **settings):
     """Exit code of a conversion, and what it wrote."""
     output = path.with_name("out.json")
     with pytest.raises(SystemExit) as end:
-        run_conversion(ConversionJob(path, output, method="convex_r", **settings))
+        run_conversion(ConversionJob(path, output, method=method, **settings))
     return end.value.code, json.loads(output.read_text()) if output.exists() else None
 
 
@@ -66,9 +66,11 @@ def test_all_that_was_skipped_is_nothing_done(write, capsys):
     )
 
 
-def test_no_annotations_are_nothing_done(write, capsys):
+@pytest.mark.parametrize("method", ["convex_r", None])
+def test_no_annotations_are_nothing_done(write, capsys, method):
+    """Also for the network that comes along, whose order is fitted to the input first."""
     path = write(coco([]))
-    code, out = run_program(path)
+    code, out = run_program(path, method=method)
     assert code == NOTHING_DONE and out["annotations"] == [] and len(out["images"]) > 0
     said = f"warning: {path}: it has no annotations: there is nothing to de-occlude\n"
     assert said in capsys.readouterr().err

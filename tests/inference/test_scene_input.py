@@ -173,6 +173,29 @@ def test_category_ids(ids):
     assert scene_from_masks(MASKS, ids)[0].category_ids.tolist() == [4, 2]
 
 
+def test_boxes_of_whole_objects():
+    """One has none; the caller's array stays as it is."""
+    given = np.array([[-3.0, 1, 60, 20], [np.nan] * 4])
+    scene, _ = scene_from_masks(MASKS, amodal_boxes=given)
+    assert np.array_equal(scene.amodal_boxes, given, equal_nan=True)
+    assert scene.amodal_boxes is not given
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([[1, 2, 30, 40]], "give one box .* for each of 2 masks"),
+        ([None, None], "give one box"),
+        ([[1, 2, 3, 4], list("abcd")], "give one box"),
+        ([[1, 2, 3, 4], [9, 2, 3, 4]], r"row 1 is \[9.0, 2.0, 3.0, 4.0\], but x1 and y1 must be"),
+        ([[np.nan] * 4, [1, 2, 3, np.nan]], "row 1 is .*; give four finite numbers, or NaN for"),
+        ([[1, 2, np.inf, 4], [1, 2, 3, 4]], "row 0 is .*; give four finite numbers"),
+    ],
+)
+def test_boxes_of_whole_objects_that_are_none(boxes, message):
+    assert re.search(f"amodal_boxes: {message}", refusal(MASKS, amodal_boxes=boxes))
+
+
 def test_images():
     assert scene_from_masks(MASKS, image=Image.fromarray(IMAGE))[0].image.shape == (H, W, 3)
     rgba = np.zeros((H, W, 4), np.uint8)

@@ -99,10 +99,11 @@ class AmodalVAEMapper(InstanceDrawMapper):
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int, occluders: Occluders) -> dict:
         options = cfg.MODEL.AMODAL_VAE
-        if not 0 <= options.HIDDEN_SHARE <= 1:
-            raise UserError(
-                f"MODEL.AMODAL_VAE.HIDDEN_SHARE = {options.HIDDEN_SHARE}: use a number from 0 to 1"
-            )
+        for key in ("HIDDEN_SHARE", "UNHIDDEN_SHARE"):
+            if not 0 <= options[key] <= 1:
+                raise UserError(
+                    f"MODEL.AMODAL_VAE.{key} = {options[key]}: use a number from 0 to 1"
+                )
         return {
             **super().from_config(cfg, instances, seed),
             "size": options.SIZE,

@@ -218,6 +218,17 @@ class AmodalVAE(InstanceNetwork):
             raise UserError(
                 f"MODEL.AMODAL_VAE.SIZE = {options.SIZE}: use a multiple of {SIZE_DIVISIBILITY}"
             )
+        if options.LATENT < 1:
+            raise UserError(f"MODEL.AMODAL_VAE.LATENT = {options.LATENT}: use 1 or more")
+        if options.WIDTH <= 0:
+            raise UserError(f"MODEL.AMODAL_VAE.WIDTH = {options.WIDTH}: use a number above 0")
+        if options.FRAME < 1:
+            # A smaller frame does not hold the visible part.
+            raise UserError(f"MODEL.AMODAL_VAE.FRAME = {options.FRAME}: use 1 or more")
+        if not 0 <= options.KL_ALPHA <= 1:
+            raise UserError(
+                f"MODEL.AMODAL_VAE.KL_ALPHA = {options.KL_ALPHA}: use a number from 0 to 1"
+            )
         return {
             "stage": options.STAGE,
             "size": options.SIZE,

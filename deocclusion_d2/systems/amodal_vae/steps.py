@@ -291,8 +291,9 @@ def build_completion(limit: str, cfg, runner: NetworkRunner) -> AmodalVAEComplet
         UserError: naming the config key.
     """
     options = cfg.DEOCCLUSION
-    if options.SAMPLES < 0:
-        raise UserError(f"DEOCCLUSION.SAMPLES = {options.SAMPLES}: use 0 or more")
+    for key in ("SAMPLES", "SAMPLES_SEED"):
+        if options[key] < 0:
+            raise UserError(f"DEOCCLUSION.{key} = {options[key]}: use 0 or more")
     if options.BOXES not in BOXES:
         raise UserError(f"DEOCCLUSION.BOXES = {options.BOXES!r}: use {' or '.join(BOXES)}")
     description = {

@@ -15,6 +15,7 @@ from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.systems.amodal_vae.losses import UNKNOWN
 from deocclusion_d2.systems.amodal_vae.mapper import AmodalVAEMapper
 from deocclusion_d2.systems.amodal_vae.network import AmodalVAE, active_latents
+from deocclusion_d2.systems.amodal_vae.steps import build_completion
 from deocclusion_d2.systems.amodal_vae.transformer import box_from
 
 
@@ -204,12 +205,32 @@ def test_samples_of_which_a_part_is_hidden():
         ("PARTIAL_KL", "both", "MODEL.AMODAL_VAE.PARTIAL_KL = 'both'"),
         ("JOINT_KL", "none", "MODEL.AMODAL_VAE.JOINT_KL = 'none': use one of full, prior"),
         ("SIZE", "30", "MODEL.AMODAL_VAE.SIZE = 30: use a multiple of 4"),
+        ("LATENT", "0", "MODEL.AMODAL_VAE.LATENT = 0: use 1 or more"),
+        ("WIDTH", "0.0", "MODEL.AMODAL_VAE.WIDTH = 0.0: use a number above 0"),
+        ("FRAME", "0.5", "MODEL.AMODAL_VAE.FRAME = 0.5: use 1 or more"),
+        ("KL_ALPHA", "5.0", "MODEL.AMODAL_VAE.KL_ALPHA = 5.0: use a number from 0 to 1"),
     ],
 )
 def test_keys_that_make_no_sense(key: str, value: str, message: str):
     cfg = load_config("amodal_vae_full_kins_quick", [f"MODEL.AMODAL_VAE.{key}", value])
     with pytest.raises(UserError, match=message):
         AmodalVAE.from_config(cfg)
+
+
+@pytest.mark.parametrize("key", ["HIDDEN_SHARE", "UNHIDDEN_SHARE"])
+@pytest.mark.parametrize("value", ["-0.5", "1.5"])
+def test_shares_of_training_samples_that_are_none(key: str, value: str):
+    cfg = load_config("amodal_vae_joint_kins_quick", [f"MODEL.AMODAL_VAE.{key}", value])
+    with pytest.raises(UserError, match=f"AMODAL_VAE.{key} = {value}: use a number from 0 to 1"):
+        AmodalVAEMapper.from_config(cfg, None, 0, None)
+
+
+@pytest.mark.parametrize("key", ["SAMPLES", "SAMPLES_SEED"])
+def test_numbers_of_draws_that_are_none(key: str):
+    """A seed below 0 would end in numpy's words, in the middle of a conversion."""
+    cfg = load_config("amodal_vae_joint_kins_quick", [f"DEOCCLUSION.{key}", "-1"])
+    with pytest.raises(UserError, match=f"DEOCCLUSION.{key} = -1: use 0 or more"):
+        build_completion("anywhere", cfg, None)
 
 
 def test_what_is_known_of_an_object_that_is_really_hidden():
