@@ -78,9 +78,7 @@ def test_boxes_of_masks_of_high_score_alone():
         }
         for box, score in (((0, 0, 5, 5), 0.2), ((10, 10, 15, 15), 0.9))
     ]
-    result = Deoccluder.baseline("raw").predict(
-        masks, amodal_boxes=[[0, 0, 9, 9], [10, 10, 20, np.nan]]
-    )
+    result = Deoccluder.baseline("raw").predict(masks, amodal_boxes=[[0, 0, 9, 9], [np.nan] * 4])
     assert result.rows == [1] and np.isnan(result.scene.amodal_boxes).all()
     result = Deoccluder.baseline("raw").predict(
         masks, amodal_boxes=[[0, 0, 9, 9], [10, 10, 20, 25]]

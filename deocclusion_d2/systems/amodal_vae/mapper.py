@@ -6,6 +6,8 @@ hide: of it only the visible pixels are known, and those that are not hidden.
 
 from __future__ import annotations
 
+import logging
+
 import cv2
 import numpy as np
 from detectron2.config import configurable
@@ -36,6 +38,13 @@ def build_train_loader(cfg, order: OrderOf | None = None) -> DrawTrainLoader:
     Raises:
         UserError: the data sets hold no usable instance, or none that is whole.
     """
+    options = cfg.MODEL.AMODAL_VAE
+    if options.STAGE != "full" and not cfg.MODEL.WEIGHTS:
+        logging.getLogger(__name__).warning(
+            "MODEL.AMODAL_VAE.STAGE %r goes on from the stage before, but MODEL.WEIGHTS is empty: "
+            "what that has learnt is random",
+            options.STAGE,
+        )
     instances = train_instances(cfg)
     occluders = Occluders(instances, order)
     return build_draw_loader(cfg, AmodalVAEMapper(cfg, instances, run_seed(cfg), occluders))

@@ -169,7 +169,7 @@ class AmodalVAECompletion(NetworkStep):
         if self.given_boxes and scene.amodal_boxes is not None:
             given = scene.amodal_boxes[i]
             if np.isfinite(given).all():
-                box = tuple(float(v) for v in given)
+                box = _meeting(given, scene, i)
         pasted = paste(row[:-4].reshape(side, side), box, scene.height, scene.width)
         pixel = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) / side
         return _Pasted(*pasted, pixel)
@@ -184,6 +184,23 @@ class AmodalVAECompletion(NetworkStep):
             added = added.opened(self.least_thickness * pasted.pixel)
         seen = modal if self.constrain else modal & completion
         return seen | allowed.part_of(added)
+
+
+def _meeting(given: np.ndarray, scene: Scene, i: int) -> tuple[float, float, float, float]:
+    """A given box, which must meet what is visible of its object.
+
+    Raises:
+        UserError: it does not: nothing would be completed, as if nothing were hidden.
+    """
+    x0, y0, x1, y1 = (float(v) for v in given)
+    left, top, right, bottom = scene.modal_masks[i].box
+    if x0 >= right or y0 >= bottom or x1 <= left or y1 <= top:
+        raise UserError(
+            f"{scene.description}, annotation {scene.instance_ids[i]!r}: the given box of the "
+            f"whole object, from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}), misses its mask; correct "
+            "'amodal_bbox', or set DEOCCLUSION.BOXES predicted"
+        )
+    return x0, y0, x1, y1
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from deocclusion_d2.errors import UserError
 from deocclusion_d2.inference.network_runner import NetworkRunner
 from deocclusion_d2.structures import OcclusionGraph, Scene, WindowMask
 from deocclusion_d2.systems.amodal_vae.network import AmodalVAE
@@ -72,6 +73,16 @@ def test_a_given_box_counts_where_it_is_asked_for():
     found = given([scene()], [graph()])[0].amodal_masks
     assert found[1] == WindowMask.filled(BOX)
     assert [found[0], found[2]] == [without.amodal_masks[k] for k in (0, 2)]
+
+
+def test_a_given_box_that_misses_its_mask_is_refused():
+    made = scene()
+    made.amodal_boxes[1] = (100, 0, 110, 9)
+    completion = AmodalVAECompletion(runner(), given_boxes=True)
+    with pytest.raises(UserError, match=r"annotation 1: the given box .* from \(100, 0\) to"):
+        completion([made], [graph()])
+    made.amodal_boxes[1] = (29.5, 0, 110, 11)
+    assert completion([made], [graph()])
 
 
 def test_draws_do_not_depend_on_their_number_or_on_what_is_beside():
