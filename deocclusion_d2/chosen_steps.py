@@ -355,10 +355,10 @@ def uses_own_network(cfg: CfgNode) -> bool:
     return any(part.step.uses_network and not part.is_foreign for part in _parts(cfg))
 
 
-def _parts(cfg: CfgNode) -> Iterator[ChosenStep]:
-    """Ordering and completion, or what they are made of."""
-    for kind in ("ordering", "completion"):
-        yield from ChosenStep.of(cfg, kind).parts
+def _parts(cfg: CfgNode) -> list[ChosenStep]:
+    """Ordering and completion, or what they are made of; all of them are there, or it raises."""
+    steps = [ChosenStep.of(cfg, kind) for kind in ("ordering", "completion")]
+    return [part for step in steps for part in step.parts]
 
 
 def use_fingerprint(cfg: CfgNode) -> str:
