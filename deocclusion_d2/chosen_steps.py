@@ -209,6 +209,7 @@ def _foreign_config(cfg: CfgNode, source: str, owner: System, where: str, wanted
         raise UserError(
             f"{where}: it is a config of {other.MODEL.META_ARCHITECTURE}, but "
             f"{wanted} runs {owner.network.meta_architecture}"
+            + ("; leave it '' for the config's own network" if system_of(cfg) is owner else "")
         )
     other.MODEL.DEVICE = cfg.MODEL.DEVICE
     return other

@@ -89,6 +89,8 @@ what is written (COCO JSON; images and annotations in the order of the input):
                               rear: above that of all it hides, equal in a cycle; occlusion_cycle,
                               true in a cycle, where no order is right, else absent. Attributes that
                               are no object stay, and are counted
+  amodal_bbox                 is read, with DEOCCLUSION.BOXES given and Amodal-VAE: the box
+                              [x, y, w, h] of the whole object, as somebody has drawn it
   every other key             as in the input; only a true amodal mask under another key (a_segm,
                               a_bbox, a_area, invisible_mask, occlude_rate) is replaced by ours
   info.deocclusion            version, method, thresholds, checksums of weights and input
