@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
+from detectron2.utils import comm
+
 from ..deoccluder import Deoccluder
 from ..methods import with_steps
+from ..progress import counting
 from ..structures import OcclusionGraph, Scene
 
 # Scenes that share the ordering network's batches.
@@ -39,5 +42,9 @@ class TrainingOrder:
         deoccluder = Deoccluder.from_config(with_steps(self._cfg, name, "raw"))
         if deoccluder.needs_calibration:
             deoccluder = deoccluder.calibrated(deoccluder.calibration(read, count))
-        for start in range(0, count, _SCENES_AT_ONCE):
-            yield from deoccluder.order(read(range(start, min(start + _SCENES_AT_ONCE, count))))
+        bar = {"desc": "ordering", "unit": "scene", "disable": not comm.is_main_process()}
+        with counting(count, **bar) as done:
+            for start in range(0, count, _SCENES_AT_ONCE):
+                scenes = read(range(start, min(start + _SCENES_AT_ONCE, count)))
+                yield from deoccluder.order(scenes)
+                done(len(scenes))

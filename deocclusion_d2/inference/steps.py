@@ -8,6 +8,7 @@ An ordering says who hides whom, a completion makes amodal masks of it, and a co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..errors import UserError
 from ..modeling.category_ids import KnownCategories, require_category_ids
 from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene, WindowMask
 from ..structures.gaps import WIDEST
+from ..structures.window_mask import Box
 
 if TYPE_CHECKING:
     from .network_runner import NetworkRunner
@@ -79,9 +81,20 @@ class Completion(Step, Protocol):
         """The result of every scene, with its graph; it does not depend on the other scenes."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outside:
+    """All pixels but those of a mask, at the cost of a window."""
+
+    mask: WindowMask
+
+    def crop(self, box: Box) -> np.ndarray:
+        """Those inside a box (x0, y0, x1, y1): (y1 - y0, x1 - x0) bool."""
+        return ~self.mask.crop(box)
+
+
 def where_it_speaks(
     completion: Completion, scene: Scene, graph: OcclusionGraph, row: int
-) -> WindowMask | None:
+) -> WindowMask | Outside | None:
     """The pixels where a completion says whether they are an instance's; None: everywhere.
 
     With visible pixels kept (``DEOCCLUSION.CONSTRAIN``) it adds none elsewhere.

@@ -185,8 +185,14 @@ def test_rows_of_several_networks_and_the_figures(tiny_kins, tmp_path, commands)
     prior = list(csv.reader((folder / "fig3_prior.csv").open()))
     assert len(prior) == 1 + 72 and len(prior[1]) == 1 + 28**2
     sheet = list(csv.DictReader((folder / "samples.csv").open()))
-    # Mode, visible part and five samples of each; the most hidden of different images first.
-    assert len(sheet) % 7 == 0 and len({line["object"] for line in sheet}) <= 12
+    # Of each object the visible part, the mode, and samples, whose weights add up to 1.
+    by_object: dict[str, list[dict]] = {}
+    for line in sheet:
+        by_object.setdefault(line["object"], []).append(line)
+    assert 1 <= len(by_object) <= 12
+    for lines in by_object.values():
+        assert [line["mask"] for line in lines[:2]] == ["visible", "mode"] and len(lines) <= 7
+        assert sum(float(line["weight"]) for line in lines[2:]) == pytest.approx(1, abs=1e-2)
     # Nothing is measured twice.
     before = {path: path.stat().st_mtime for path in (tmp_path / "stages").iterdir()}
     run_experiment(own, tmp_path, name="own")

@@ -6,6 +6,7 @@ They are of the experiment "amodal_vae" (``experiments.py``).
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,21 +16,23 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ...data.loaders import records_of
 from ...data.scenes import scene_from_record
 from ...evaluation.completion import BEST_OF_SAMPLES, completion_areas
+from ...files import whole_file
 from ...inference.network_runner import NetworkRunner
-from ...structures import OcclusionGraph, Scene, WindowMask
-from ...structures.window_mask import Box, box_around
+from ...structures import Deocclusion, OcclusionGraph, Scene, SceneTruth
+from ...visualization.labels import Label
 from ...visualization.plots import COLOURS, finish_axes, save_figure
+from ...visualization.sample_sheets import object_samples_row
 from ..base import Shown
 from .evaluator import GROUPS, mean_widths, measure_posterior
 from .experiments import MODE
 from .network import AmodalVAE
 from .steps import build_completion
 
-_TRUTH = "truth"
 OBJECTS = 12
 SAMPLES = 5
 _PRIOR_ROWS, _PRIOR_COLUMNS = 6, 12
@@ -38,11 +41,6 @@ _SHOWN_LATENTS = 15
 # Those of the paper's figure: blue, orange, green.
 _GROUP_COLOURS = COLOURS[:3]
 _MARKERS = "osD^vPX"
-
-_VISIBLE, _ADDED, _OTHERS, _NOTHING = (
-    np.array(colour, np.uint8)
-    for colour in ((0, 114, 178), (230, 159, 0), (196, 196, 200), (245, 245, 245))
-)
 
 
 def draw_figures(
@@ -107,9 +105,9 @@ def draw_figures(
                 if found[0].hidden is not None
                 else "those to which the mode adds most first"
             )
-            + f": what is visible, the mode, {SAMPLES} samples, and the truth where it is known. "
-            "Blue is visible, orange was added, grey are other objects; numbers are IoUs with the "
-            f"true mask, %; seed {seed}.",
+            + f": what is visible, the mode, {SAMPLES} samples, equal ones as one, with their "
+            "shares of the draws, and the truth where it is known. What was added is hatched; the "
+            f"CSV has the IoUs with the true mask; seed {seed}.",
         )
 
 
@@ -271,48 +269,37 @@ class Completed:
     Attributes:
         name: of its image and of itself.
         hidden: share of its true amodal mask; None where nobody knows it.
-        modal: its visible pixels.
-        others: those of other objects.
-        masks: the mode, and the samples.
-        true: its true amodal mask; None where nobody knows it.
+        scene: of it alone.
+        result: of the scene.
+        truth: of it; None where nobody knows it.
     """
 
     name: str
     hidden: float | None
-    modal: WindowMask
-    others: Sequence[WindowMask]
-    masks: Sequence[WindowMask]
-    true: WindowMask | None
+    scene: Scene
+    result: Deocclusion
+    truth: SceneTruth | None
 
-    def tiles(self) -> list[tuple[str, WindowMask | None]]:
-        """(caption, mask) from left to right."""
-        samples = [(f"sample {k + 1}", mask) for k, mask in enumerate(self.masks[1:])]
-        return [("visible", self.modal), ("mode", self.masks[0]), *samples, (_TRUTH, self.true)]
+    def strip(self) -> np.ndarray:
+        """A line of the sheet, see ``object_samples_row``."""
+        known = self.hidden is not None
+        text = f"{100 * self.hidden:.0f} % hidden" if known else self.name
+        label = Label(short=self.name, long=text, detail=self.name)
+        return object_samples_row(self.scene, self.result, 0, SAMPLES, self.truth, label=label)
 
-    def iou(self, mask: WindowMask) -> float | None:
-        """With the true mask, percent; None where nobody knows that."""
-        if self.true is None:
-            return None
-        intersection, union, *_ = completion_areas(mask, self.true, self.modal)
-        return 100 * intersection / union
-
-    @property
-    def box(self) -> Box:
-        """Around all of its masks, with a margin."""
-        masks = [self.modal, *self.masks, *([self.true] if self.true is not None else [])]
-        x0, y0, x1, y1 = box_around(mask.box for mask in masks)
-        margin = max(2, round(0.08 * max(x1 - x0, y1 - y0)))
-        return (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
-
-    def picture(self, mask: WindowMask, box: Box) -> np.ndarray:
-        """What is visible of it and what a mask adds: (h, w, 3) uint8 RGB of a box."""
-        picture = np.empty((box[3] - box[1], box[2] - box[0], 3), np.uint8)
-        picture[:] = _NOTHING
-        for other in self.others:
-            picture[other.crop(box)] = _OTHERS
-        picture[mask.crop(box)] = _ADDED
-        picture[self.modal.crop(box)] = _VISIBLE
-        return picture
+    def lines(self) -> Iterator[list[str]]:
+        """Of the CSV: the mode and the samples, each with its weight and IoU."""
+        modal = self.scene.modal_masks[0]
+        drawn = [
+            (f"sample {k + 1}", s.weight, s.mask) for k, s in enumerate(self.result.samples[0])
+        ]
+        shown = [("visible", None, modal), ("mode", None, self.result.amodal_masks[0]), *drawn]
+        for what, weight, mask in shown:
+            iou = None
+            if self.truth is not None:
+                intersection, union, *_ = completion_areas(mask, self.truth.amodal_masks[0], modal)
+                iou = 100 * intersection / union
+            yield [self.name, _text(self.hidden), what, _text(weight), _text(iou, 2)]
 
 
 def _completed(
@@ -325,19 +312,16 @@ def _completed(
     completion = build_completion("anywhere", cfg, runner)
     records = records_of(dataset_name)
     for chosen in objects:
-        given, truth = scene_from_record(records[chosen["image"]])
-        scene, row = given.owned()[0], chosen["row"]
-        alone = _alone(scene, row)
-        result = completion([alone], [OcclusionGraph(1)])[0]
-        # One by one, as they were drawn: equal ones are kept as one.
-        samples = [s.mask for s in result.samples[0] for _ in range(round(s.weight * SAMPLES))]
+        record, row = records[chosen["image"]], chosen["row"]
+        given, truth = scene_from_record(record, load_image=os.path.isfile(record["file_name"]))
+        alone = _alone(given.owned()[0], row)
+        known = truth.knows_whole(row)
         yield Completed(
             f"{given.image_id}/{given.instance_ids[row]}",
             chosen["hidden"],
-            scene.modal_masks[row],
-            [mask for k, mask in enumerate(scene.modal_masks) if k != row],
-            [result.amodal_masks[0], *samples],
-            truth.amodal_masks[row] if truth.knows_whole(row) else None,
+            alone,
+            completion([alone], [OcclusionGraph(1)])[0],
+            SceneTruth(amodal_masks=[truth.amodal_masks[row]]) if known else None,
         )
 
 
@@ -357,42 +341,13 @@ def draw_samples(objects: Sequence[Completed], path: Path) -> None:
     """Draw objects below each other with all of their masks; the IoUs beside them as CSV.
 
     Args:
-        objects: at least one, of the same number of samples.
+        objects: at least one; of all of them the truth is known, or of none.
         path: PNG.
     """
-    knows = any(one.true is not None for one in objects)
-    columns = len(objects[0].tiles()) - (not knows)
-    figure = Figure(figsize=(1.1 * columns + 0.3, 1.2 * len(objects) + 0.2), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
-    grid = figure.subplots(len(objects), columns, squeeze=False)
-    lines = []
-    for axes, (caption, _) in zip(grid[0], objects[0].tiles(), strict=knows):
-        axes.set_title(caption, fontsize=9)
-    for line, one in zip(grid, objects, strict=True):
-        box = _square(one.box)
-        for axes, (caption, mask) in zip(line, one.tiles(), strict=knows):
-            if mask is None:
-                axes.axis("off")
-                continue
-            axes.imshow(one.picture(mask, box), interpolation="nearest")
-            _bare(axes)
-            iou = one.iou(mask)
-            if caption != _TRUTH:
-                lines.append([one.name, _text(one.hidden), caption, _text(iou, 2)])
-                if iou is not None:
-                    axes.set_xlabel(f"{iou:.0f}", fontsize=7, labelpad=1)
-        if one.hidden is not None:
-            line[0].set_ylabel(f"{100 * one.hidden:.0f} % hidden", fontsize=8)
-    save_figure(figure, path)
-    _write(path, ["object", "hidden_share", "mask", "IoU"], lines)
-
-
-def _square(box: Box) -> Box:
-    """The square around the middle of a box, in whole pixels."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    side = max(width, height)
-    x0, y0 = box[0] - (side - width) // 2, box[1] - (side - height) // 2
-    return (x0, y0, x0 + side, y0 + side)
+    with whole_file(path, path.parent) as unfinished, unfinished.open("wb") as file:
+        Image.fromarray(np.concatenate([one.strip() for one in objects])).save(file, "PNG")
+    header = ["object", "hidden_share", "mask", "weight", "IoU"]
+    _write(path, header, (line for one in objects for line in one.lines()))
 
 
 def _bare(axes) -> None:

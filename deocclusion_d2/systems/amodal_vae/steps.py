@@ -13,7 +13,7 @@ import torch
 from ...errors import UserError
 from ...inference.completion_ordering import CompletionOrdering
 from ...inference.network_runner import NetworkRunner, Sample
-from ...inference.steps import NetworkStep, constrains, dilation
+from ...inference.steps import NetworkStep, Outside, constrains, dilation
 from ...structures import (
     Deocclusion,
     OcclusionGraph,
@@ -116,27 +116,28 @@ class AmodalVAECompletion(NetworkStep):
         for k, found in enumerate(rows):
             s, i = jobs[k]
             scene, result = scenes[s], results[s]
-            allowed = self._allowed(scene, graphs[s], i)
+            region = self.speaks_at(scene, graphs[s], i)
             pasted = [self._pasted(scene, i, row) for row in found]
-            result.amodal_masks[i] = self._mask(scene, i, pasted[0], allowed)
+            result.amodal_masks[i] = self._mask(scene, i, pasted[0], region)
             if result.samples is not None:
-                masks = [self._mask(scene, i, p, allowed) for p in pasted[1:]]
+                masks = [self._mask(scene, i, p, region) for p in pasted[1:]]
                 result.samples[i] = drawn_samples(masks)
             if result.probabilities is not None:
-                kept = _mean([allowed.of(p) for p in pasted[1:] or pasted])
+                parts = pasted[1:] or pasted
+                kept = _mean([p.within(region, scene.modal_masks[i]) for p in parts])
                 if self.constrain:
                     kept = kept.with_certain(scene.modal_masks[i])
                 result.probabilities[i] = kept
         return results
 
-    def speaks_at(self, scene: Scene, graph: OcclusionGraph, row: int) -> WindowMask | None:
+    def speaks_at(
+        self, scene: Scene, graph: OcclusionGraph, row: int
+    ) -> WindowMask | Outside | None:
         """Where the completion may grow; None: everywhere."""
         if self.limit == "in_front":
             return scene.seams.eraser(row, graph.ancestors(row))
-        behind = self._behind(scene, graph, row)
-        if behind.is_empty:
-            return None
-        return WindowMask.filled((0, 0, scene.width, scene.height)) - behind
+        behind = graph.descendants(row) if self.limit == "not_behind" else []
+        return Outside(union(scene.modal_masks[j] for j in behind)) if behind else None
 
     def _samples(
         self,
@@ -151,17 +152,6 @@ class AmodalVAECompletion(NetworkStep):
                 jobs.append((s, i))
                 yield sample_of(mask, self.runner.model.size)
 
-    def _behind(self, scene: Scene, graph: OcclusionGraph, i: int) -> WindowMask:
-        """The visible pixels over which an instance may not grow."""
-        behind = graph.descendants(i) if self.limit == "not_behind" else []
-        return union(scene.modal_masks[j] for j in behind)
-
-    def _allowed(self, scene: Scene, graph: OcclusionGraph, i: int) -> _Allowed:
-        """Where an instance may lie."""
-        if self.limit == "in_front":
-            return _Allowed(self.speaks_at(scene, graph, i) | scene.modal_masks[i], True)
-        return _Allowed(self._behind(scene, graph, i), False)
-
     def _pasted(self, scene: Scene, i: int, row: np.ndarray) -> _Pasted:
         """One completion's probabilities at the pixels of the image."""
         side = self.runner.model.size
@@ -174,7 +164,9 @@ class AmodalVAECompletion(NetworkStep):
         pixel = float(np.sqrt((box[2] - box[0]) * (box[3] - box[1]))) / side
         return _Pasted(*pasted, pixel)
 
-    def _mask(self, scene: Scene, i: int, pasted: _Pasted, allowed: _Allowed) -> WindowMask:
+    def _mask(
+        self, scene: Scene, i: int, pasted: _Pasted, region: WindowMask | Outside | None
+    ) -> WindowMask:
         modal = scene.modal_masks[i]
         above = pasted.values > np.float32(self.threshold)
         completion = WindowMask.from_array(above, pasted.x0, pasted.y0)
@@ -182,8 +174,10 @@ class AmodalVAECompletion(NetworkStep):
         if self.limit != "in_front":
             # There the order says where it may grow, however little that is.
             added = added.opened(self.least_thickness * pasted.pixel)
-        seen = modal if self.constrain else modal & completion
-        return seen | allowed.part_of(added)
+        if region is not None:
+            x0, y0, *_ = added.box
+            added = WindowMask.from_array(added.array & region.crop(added.box), x0, y0)
+        return (modal if self.constrain else modal & completion) | added
 
 
 def _meeting(given: np.ndarray, scene: Scene, i: int) -> tuple[float, float, float, float]:
@@ -201,23 +195,6 @@ def _meeting(given: np.ndarray, scene: Scene, i: int) -> tuple[float, float, flo
             "'amodal_bbox', or set DEOCCLUSION.BOXES predicted"
         )
     return x0, y0, x1, y1
-
-
-@dataclass(frozen=True, eq=False)
-class _Allowed:
-    """Where an instance may lie: inside of a mask, or outside of it."""
-
-    mask: WindowMask
-    inside: bool
-
-    def part_of(self, mask: WindowMask) -> WindowMask:
-        return mask & self.mask if self.inside else mask - self.mask
-
-    def of(self, pasted: _Pasted) -> _Pasted:
-        if self.mask.is_empty and not self.inside:
-            return pasted
-        where = self.mask.crop(pasted.box) == self.inside
-        return replace(pasted, values=pasted.values * where)
 
 
 def sample_of(modal: WindowMask, size: int) -> Sample:
@@ -251,6 +228,13 @@ class _Pasted:
     def box(self) -> Box:
         h, w = self.values.shape
         return (self.x0, self.y0, self.x0 + w, self.y0 + h)
+
+    def within(self, region: WindowMask | Outside | None, modal: WindowMask) -> _Pasted:
+        """With probability 0 where the completion may not grow."""
+        if region is None:
+            return self
+        where = region.crop(self.box) | modal.crop(self.box)
+        return replace(self, values=self.values * where)
 
 
 def _mean(parts: Sequence[_Pasted]) -> ProbabilityMap:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import UserError
-from ...inference.steps import Completion, constrains, where_it_speaks
+from ...inference.steps import Completion, Outside, constrains, where_it_speaks
 from ...structures import Deocclusion, OcclusionGraph, ProbabilityMap, Scene, WindowMask
 from ...structures.window_mask import Box, box_around
 from ..base import Member
@@ -46,7 +46,7 @@ class _Word:
     mask: WindowMask
     probability: ProbabilityMap | None
     threshold: float
-    region: WindowMask | None
+    region: WindowMask | Outside | None
 
     @property
     def box(self) -> Box:

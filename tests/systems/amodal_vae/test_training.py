@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,8 @@ def test_resumed_training_equals_an_uninterrupted_one(
     (cut / "last_checkpoint").write_text("model_0000001.pth")
     resumed = run(tiny_kins, stage, cut, *opts, resume=True)["model"]
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    lines = [json.loads(t) for t in (tmp_path / "whole" / "metrics.json").read_text().splitlines()]
+    assert 0 <= lines[-1]["amodal_vae/active_latents"] <= 8
     assert int(whole["steps"]) == (4 if stage == "full" else 2)
 
 
