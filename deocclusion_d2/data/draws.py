@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from ..errors import UserError
 from .images import read_rgb
 from .instance_table import InstanceTable
+from .occluders import Occluders
 from .samplers import CropSettings
 
 
@@ -107,16 +108,17 @@ class InstanceDrawMapper(ABC):
     def __len__(self) -> int:
         return len(self._targets)
 
-    def _take_isolated(self, otherwise: str) -> None:
-        """Only instances that touch no other are targets.
+    def _take_whole(self, occluders: Occluders, otherwise: str) -> None:
+        """Only instances that nothing hides are targets.
 
         Args:
+            occluders: what may hide each instance.
             otherwise: the message where there is none.
 
         Raises:
             UserError: there is none.
         """
-        self._targets = np.flatnonzero(self.instances.isolated())
+        self._targets = occluders.whole
         if not len(self._targets):
             raise UserError(otherwise)
 

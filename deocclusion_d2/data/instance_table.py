@@ -8,12 +8,10 @@ workers share it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from ..errors import UserError
-from ..structures.neighbours import neighbour_pairs
 from ..structures.run_lengths import area_of, box_of
 from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
@@ -110,20 +108,6 @@ class InstanceTable:
     def amodal_mask(self, index: int) -> WindowMask:
         """The amodal mask of one instance; see ``mask``."""
         return self.mask(index, "amodal")
-
-    def isolated(self) -> np.ndarray:
-        """Which instances touch no other usable instance of their image: (N,) bool.
-
-        Nothing in the data set hides these, so their modal masks are whole shapes.
-        """
-        isolated = np.ones(len(self), dtype=bool)
-        # The instances of an image stand together.
-        starts = np.flatnonzero(np.diff(self.image_index, prepend=-1))
-        for start, stop in pairwise([*starts, len(self)]):
-            masks = [self.modal_mask(i) for i in range(start, stop)]
-            for pair in neighbour_pairs(masks):
-                isolated[[start + i for i in pair]] = False
-        return isolated
 
     def beside(self, index: int) -> range:
         """The usable instances of an instance's image, itself among them."""

@@ -13,6 +13,7 @@ from deocclusion_d2.config import load_config
 from deocclusion_d2.data.draws import Draws, DrawSampler
 from deocclusion_d2.data.instance_table import InstanceTable
 from deocclusion_d2.data.loaders import DrawTrainLoader, comm, train_instances, train_records
+from deocclusion_d2.data.occluders import Occluders
 from deocclusion_d2.data.samplers import ErasingSettings
 from deocclusion_d2.data.scenes import SceneMapper, scene_from_record
 from deocclusion_d2.errors import UserError
@@ -81,7 +82,7 @@ def test_isolated_instances_touch_no_other_of_their_image():
             record([annotation(3, left)]),  # touches 2 in nothing but its coordinates
         ]
     )
-    assert table.isolated().tolist() == [False, True, False, True]
+    assert Occluders(table).whole.tolist() == [1, 3]
     targets = PartialCompletionMapper(
         instances=table, settings=ErasingSettings(patch_size=32), seed=0, isolated_targets=True
     )

@@ -97,13 +97,12 @@ class AmodalVAEMapper(InstanceDrawMapper):
         self.occluders = occluders
         self._hidden = occluders.hidden
         self.hidden_share = hidden_share if len(self._hidden) else 0.0
-        self._targets = occluders.whole
-        if not len(self._targets):
-            raise UserError(
-                "DATASETS.TRAIN: every instance touches another one or has one in front of it, so "
-                "that none is known to be whole; add data with objects that stand alone, such as "
-                "generic_shapes_train_modal"
-            )
+        self._take_whole(
+            occluders,
+            "DATASETS.TRAIN: every instance touches another one or has one in front of it, so that "
+            "none is known to be whole; add data with objects that stand alone, such as "
+            "generic_shapes_train_modal",
+        )
 
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int, occluders: Occluders) -> dict:

@@ -8,6 +8,7 @@ from detectron2.config import configurable
 from ...data.draws import InstanceDrawMapper
 from ...data.instance_table import InstanceTable
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_instances
+from ...data.occluders import Occluders
 from ...data.samplers import ErasingSettings, draw_sample
 
 
@@ -53,9 +54,10 @@ class PartialCompletionMapper(InstanceDrawMapper):
         super().__init__(instances=instances, settings=settings, seed=seed)
         self.load_image = load_image
         if isolated_targets:
-            self._take_isolated(
+            self._take_whole(
+                Occluders(instances),
                 "INPUT.PARTIAL_COMPLETION.ISOLATED_TARGETS: every instance of DATASETS.TRAIN "
-                "touches another one; set it to False"
+                "touches another one; set it to False",
             )
 
     @classmethod
