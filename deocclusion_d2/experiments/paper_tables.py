@@ -17,7 +17,7 @@ from ..engine.evaluate import Metrics
 from ..errors import UserError
 from ..evaluation.completion import BEST_OF_SAMPLES
 from ..evaluation.hidden_objects import GROUPS
-from ..systems import OwnExperiment, own_experiments, published, remarks, rows
+from ..systems import own_experiments, published, remarks, rows
 from .data import short_name
 from .experiment import Experiment, mask_training
 from .tables import Column, Table
@@ -148,13 +148,10 @@ def completion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> li
     return [_fill(table, e, seeds, chosen)]
 
 
-def own_table(
-    name: str, own: OwnExperiment, e: Experiment, seeds: Sequence[int], chosen: Sequence[str]
-) -> list[Table]:
+def own_table(name: str, e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
     """The completion table of an experiment that a system has of its own."""
     table = completion(e, seeds, chosen)[0]
     table.name = name
-    table.title = f"{own.text}; amodal completion on {short_name(e.data.test)}, %:"
     return [table]
 
 
@@ -261,8 +258,7 @@ EXPERIMENTS: dict[str, Run] = {
 
 def known_experiments() -> dict[str, Run]:
     """All experiments, those of systems last: name -> what runs it."""
-    own = own_experiments()
-    return {**EXPERIMENTS, **{name: partial(own_table, name, found) for name, found in own.items()}}
+    return {**EXPERIMENTS, **{name: partial(own_table, name) for name in own_experiments()}}
 
 
 def completion_columns(e: Experiment, chosen: Sequence[str]) -> list[Column]:
