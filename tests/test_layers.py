@@ -221,6 +221,7 @@ NAMED = {
     # What is used where nothing is named.
     "cli/sweep.py": {"OG"},
     "config.py": {"dual_completion", "og"},
+    "data/detection.py": {"GeneralizedRCNN"},  # Detectron2's architectures
     "decomposition/job.py": {"pcnet_c"},  # a config that an error offers
     "experiments/sweep.py": {"OG"},
     # How Detectron2 calls the scalars of its heads.

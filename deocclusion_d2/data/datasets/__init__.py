@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         ],
         "register": [
             "ensure_registered",
+            "is_ours",
             "register_amodal_dataset",
             "register_modal_dataset",
             "register_predicted_dataset",

@@ -139,3 +139,8 @@ def ensure_registered(name: str) -> str:
     view = "amodal" if annotation_format.knows_amodal and not parts.modal else "modal"
     register_amodal_dataset(name, parts.json_file, parts.image_folder, parts.format, view)
     return name
+
+
+def is_ours(name: str) -> bool:
+    """Whether a registered data set is read by this package, and not by Detectron2."""
+    return MetadataCatalog.get(name).get("annotation_format") is not None

@@ -4,19 +4,19 @@ It is Detectron2's own. "Self-Supervised Scene De-occlusion" trains it on labels
 sources to show what they are worth (Table 4).
 """
 
-from ..base import Network, System, Training, lazily
+from ..base import Lazy, Network, System, Training, lazily
 
-_ = lazily(__name__)
+_data, _evaluation = lazily("deocclusion_d2.data"), lazily("deocclusion_d2.evaluation")
 
 SYSTEM = System(
     name="mask_rcnn",
     network=Network(
         meta_architecture="GeneralizedRCNN",
-        model=_("detection.GeneralizedRCNN"),
+        model=Lazy("detectron2.modeling", "GeneralizedRCNN"),
         labels="amodal",
-        train_loader=_("detection.build_train_loader"),
-        test_loader=_("detection.build_test_loader"),
-        evaluators=_("detection.build_evaluator"),
+        train_loader=_data("detection.build_detector_train_loader"),
+        test_loader=_data("detection.build_detector_test_loader"),
+        evaluators=_evaluation("detection.build_detector_evaluator"),
         is_default=True,
         serves_others=True,
     ),

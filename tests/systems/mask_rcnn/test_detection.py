@@ -18,11 +18,11 @@ from pycocotools import mask as mask_util
 
 from deocclusion_d2.config import load_config
 from deocclusion_d2.data.datasets import ensure_registered
+from deocclusion_d2.data.picture_mapper import PictureMapper
 from deocclusion_d2.engine.evaluate import build_evaluator, build_test_loader
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.systems import system_of
-from deocclusion_d2.systems.mask_rcnn.mapper import PictureMapper
 from tests.helpers import box_mask
 
 CONFIG = "amodal_mask_rcnn_R_18_FPN_kins_quick.yaml"

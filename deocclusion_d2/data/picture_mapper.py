@@ -10,7 +10,7 @@ from detectron2.data import DatasetMapper, detection_utils
 from detectron2.data import transforms as T
 from PIL import Image
 
-from ...data.images import read_rgb
+from .images import read_rgb
 
 
 class PictureMapper(DatasetMapper):

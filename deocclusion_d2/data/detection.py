@@ -1,9 +1,8 @@
-"""Detectron2's loaders and evaluator for detectors, on data as this package reads them."""
+"""Detectron2's loaders for detectors, on data as this package reads them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 from detectron2.data import (
@@ -15,17 +14,12 @@ from detectron2.data.build import (
     filter_images_with_only_crowd_annotations,
     print_instances_class_histogram,
 )
-from detectron2.evaluation import COCOEvaluator
-from detectron2.modeling import GeneralizedRCNN
-from detectron2.utils import comm
 
-from ...data.loaders import records_of, train_names
-from ...errors import UserError
-from ...structures.run_lengths import is_empty
-from .evaluator import build_coco_evaluator
-from .mapper import PictureMapper
-
-__all__ = ["GeneralizedRCNN", "build_evaluator", "build_test_loader", "build_train_loader"]
+from ..errors import UserError
+from ..structures.run_lengths import is_empty
+from .datasets import is_ours
+from .loaders import records_of, train_names
+from .picture_mapper import PictureMapper
 
 # What says how many categories an architecture of Detectron2 tells apart.
 _CLASSES_KEYS = {
@@ -35,8 +29,13 @@ _CLASSES_KEYS = {
 }
 
 
-def build_train_loader(cfg) -> Iterable:
+def build_detector_train_loader(
+    cfg, mapper: Callable[..., PictureMapper] = PictureMapper
+) -> Iterable:
     """Detectron2's loader of images and instances.
+
+    Args:
+        mapper: (config, whether for training) -> what makes a sample of a dataset dict.
 
     Raises:
         UserError: the data sets have other categories than the network or than each other, no
@@ -59,11 +58,11 @@ def build_train_loader(cfg) -> Iterable:
     # Proposals and keypoints are Detectron2's own matter.
     own = cfg.MODEL.LOAD_PROPOSALS or cfg.MODEL.KEYPOINT_ON
     return build_detection_train_loader(
-        cfg, mapper=PictureMapper(cfg, True), dataset=None if own else records
+        cfg, mapper=mapper(cfg, True), dataset=None if own else records
     )
 
 
-def build_test_loader(cfg, dataset_name: str) -> Iterable:
+def build_detector_test_loader(cfg, dataset_name: str) -> Iterable:
     """Detectron2's loader of images.
 
     Raises:
@@ -77,20 +76,6 @@ def build_test_loader(cfg, dataset_name: str) -> Iterable:
     return build_detection_test_loader(
         records, mapper=mapper, num_workers=cfg.DATALOADER.NUM_WORKERS
     )
-
-
-def build_evaluator(cfg, dataset_name: str, output_dir: str | None) -> COCOEvaluator:
-    """COCO's evaluation of boxes, and of masks where the network makes some."""
-    tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
-    if _is_ours(dataset_name):
-        return build_coco_evaluator(dataset_name, tasks, output_dir)
-    # Detectron2 would take the ground truth that an earlier run wrote, of whatever labels the name
-    # stood for then.
-    stale = os.path.join(output_dir or "", f"{dataset_name}_coco_format.json")
-    if comm.is_main_process() and os.path.exists(stale):
-        os.remove(stale)
-    # The fast implementation needs Detectron2's C++ part.
-    return COCOEvaluator(dataset_name, tasks, output_dir=output_dir, use_fast_impl=False)
 
 
 # -------------------------------------------------------------------- what fits
@@ -124,7 +109,7 @@ def _short(classes: Sequence[str]) -> str:
 
 
 def _check_mask_format(cfg, names: Sequence[str]) -> None:
-    if cfg.MODEL.MASK_ON and cfg.INPUT.MASK_FORMAT != "bitmask" and any(map(_is_ours, names)):
+    if cfg.MODEL.MASK_ON and cfg.INPUT.MASK_FORMAT != "bitmask" and any(map(is_ours, names)):
         raise UserError(
             f"INPUT.MASK_FORMAT = {cfg.INPUT.MASK_FORMAT!r}: the masks of this package's data sets "
             "are no polygons: set it to bitmask"
@@ -137,8 +122,3 @@ def _has_instance(record: dict) -> bool:
         not a.get("iscrowd", 0) and not ("dataset_category_id" in a and is_empty(a["segmentation"]))
         for a in record.get("annotations", ())
     )
-
-
-def _is_ours(dataset_name: str) -> bool:
-    """Whether a data set is read by this package, and not by Detectron2."""
-    return MetadataCatalog.get(dataset_name).get("annotation_format") is not None

@@ -13,13 +13,29 @@ from pathlib import Path
 
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import COCOEvaluator
+from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
-from ...data.loaders import records_of
-from ...errors import UserError
-from ...evaluation.coco_api import evaluate_coco
-from ...evaluation.hidden_objects import evaluate_by_hidden_share, hidden_group
-from ...structures.run_lengths import area_of, box_of
+from ..data.datasets import is_ours
+from ..data.loaders import records_of
+from ..errors import UserError
+from ..structures.run_lengths import area_of, box_of
+from .coco_api import evaluate_coco
+from .hidden_objects import evaluate_by_hidden_share, hidden_group
+
+
+def build_detector_evaluator(cfg, dataset_name: str, output_dir: str | None) -> COCOEvaluator:
+    """COCO's evaluation of boxes, and of masks where the network makes some."""
+    tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
+    if is_ours(dataset_name):
+        return build_coco_evaluator(dataset_name, tasks, output_dir)
+    # Detectron2 would take the ground truth that an earlier run wrote, of whatever labels the name
+    # stood for then.
+    stale = os.path.join(output_dir or "", f"{dataset_name}_coco_format.json")
+    if comm.is_main_process() and os.path.exists(stale):
+        os.remove(stale)
+    # The fast implementation needs Detectron2's C++ part.
+    return COCOEvaluator(dataset_name, tasks, output_dir=output_dir, use_fast_impl=False)
 
 
 def build_coco_evaluator(
