@@ -30,12 +30,15 @@ _CLASSES_KEYS = {
 
 
 def build_detector_train_loader(
-    cfg, mapper: Callable[..., PictureMapper] = PictureMapper
+    cfg,
+    mapper: Callable[..., PictureMapper] = PictureMapper,
+    check: Callable[[Sequence[dict]], None] | None = None,
 ) -> Iterable:
     """Detectron2's loader of images and instances.
 
     Args:
         mapper: (config, whether for training) -> what makes a sample of a dataset dict.
+        check: raises a UserError for dataset dicts that the mapper cannot use.
 
     Raises:
         UserError: the data sets have other categories than the network or than each other, no
@@ -45,6 +48,8 @@ def build_detector_train_loader(
     records = [record for name in names for record in records_of(name)]
     _check_categories(cfg, names)
     _check_mask_format(cfg, names)
+    if check is not None:
+        check(records)
     if not any(map(_has_instance, records)):
         raise UserError(
             f"DATASETS.TRAIN = {names}: there is no instance to learn from: all images are without "
