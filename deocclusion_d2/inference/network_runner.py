@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..errors import UserError
 from ..modeling.category_ids import NO_CATEGORY_ID, KnownCategories, described_ids
 from ..modeling.instance_network import InstanceNetwork
-from ..modeling.precision import has_bfloat16, plain_copy
+from ..modeling.precision import chosen_precision, plain_copy
 from .weights import load_model
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ class NetworkRunner:
         optimize: bool = True,
         categories: KnownCategories | None = None,
     ) -> None:
-        if precision == "auto":
-            precision = "bfloat16" if has_bfloat16(model.device) else "float32"
-        if precision not in ("float32", "bfloat16"):
-            raise UserError(f"DEOCCLUSION.PRECISION = {precision!r}: use auto, float32 or bfloat16")
+        precision = chosen_precision(precision, model.device)
         if batch_size < 1:
             raise UserError(f"DEOCCLUSION.PATCHES_PER_BATCH = {batch_size}: use 1 or more")
         self.model = plain_copy(model)

@@ -7,6 +7,8 @@ import copy
 import torch
 from torch import nn
 
+from ..errors import UserError
+
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device computes bfloat16 faster than float32."""
@@ -18,6 +20,22 @@ def has_bfloat16(device: torch.device) -> bool:
         capabilities = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
+
+
+def chosen_precision(precision: str, device: torch.device) -> str:
+    """What ``DEOCCLUSION.PRECISION`` means on a device: "float32" or "bfloat16".
+
+    Args:
+        precision: one of these, or "auto": bfloat16 where the hardware computes it.
+
+    Raises:
+        UserError: something else.
+    """
+    if precision == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    if precision not in ("float32", "bfloat16"):
+        raise UserError(f"DEOCCLUSION.PRECISION = {precision!r}: use auto, float32 or bfloat16")
+    return precision
 
 
 def run_in_bfloat16(model: nn.Module) -> None:

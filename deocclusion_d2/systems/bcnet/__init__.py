@@ -11,7 +11,7 @@ pixel; the regions without an occluder that the first layer's losses are about a
 (``MODEL.BCNET.BALANCE``), as the paper says. ``MODEL.BCNET.OCCLUDERS in_front`` is ours.
 """
 
-from ..base import Lazy, Network, System, Training, lazily
+from ..base import Network, Step, System, lazily
 from .config import add_config
 
 _ = lazily(__name__)
@@ -27,6 +27,15 @@ SYSTEM = System(
         train_loader=_("mapper.build_train_loader"),
         test_loader=_data("detection.build_detector_test_loader"),
         evaluators=_evaluation("detection.build_detector_evaluator"),
+        runner=_("steps.RegionRunner.from_config"),
+        needs_images=_("steps.needs_images"),
     ),
+    orderings={
+        "bcnet_layers": Step(
+            _("steps.build_ordering"),
+            keys=("GAP",),
+            text="by what BCNet's first layer takes for an object's occluders",
+        )
+    },
     since="0.3",
 )

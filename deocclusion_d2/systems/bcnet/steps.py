@@ -1,0 +1,222 @@
+"""Ordering by what BCNet's first layer takes for an object's occluders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from detectron2.data import transforms as T
+from detectron2.structures import Boxes, Instances
+
+from ...errors import UserError
+from ...inference.network_runner import NetworkRunner, Sample
+from ...inference.steps import NetworkStep, dilation, require_image
+from ...inference.weights import load_model
+from ...modeling.category_ids import KnownCategories
+from ...modeling.precision import chosen_precision, plain_copy
+from ...structures import OcclusionGraph, Scene, WindowMask
+from .occluders import IN_FRONT
+
+# A pixel of a neighbour counts as an occluder's from this probability on.
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class OccluderMasks:
+    """The first layer's masks of a photo's regions, (1, N, 2 P, 2 P) probabilities."""
+
+    def __call__(self, runner: NetworkRunner, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        image = batch["image"][0]
+        regions = Instances(tuple(image.shape[:2]))
+        regions.pred_boxes = Boxes(batch["boxes"][0])
+        # The mask head is class-agnostic, but Detectron2 wants to hear of classes.
+        regions.pred_classes = torch.zeros(
+            len(regions.pred_boxes), dtype=torch.int64, device=image.device
+        )
+        given = [{"image": image.permute(2, 0, 1)}]
+        with torch.autocast(
+            image.device.type, torch.bfloat16, enabled=runner.precision == "bfloat16"
+        ):
+            found = runner.model.inference(given, [regions], do_postprocess=False)[0]
+        return found.pred_occluder_masks[None, :, 0].float()
+
+
+class RegionRunner(NetworkRunner):
+    """Runs BCNet on given regions, a photo at a time.
+
+    Args:
+        model: trained; it is not changed.
+        min_size, max_size: what the shorter side of a photo is made, and the longest it may be.
+        bgr: whether the network takes BGR.
+        precision: see ``NetworkRunner``.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        *,
+        min_size: int,
+        max_size: int,
+        bgr: bool,
+        precision: str = "auto",
+    ) -> None:
+        self.precision = chosen_precision(precision, model.device)
+        self.model = plain_copy(model)
+        self.model.roi_heads.mask_head.keep_extras = True
+        self.uses_rgb, self.uses_category = True, False
+        self.categories = KnownCategories()
+        self.client = None
+        self._bgr = bgr
+        self._resize = T.ResizeShortestEdge([min_size, min_size], max_size)
+
+    @classmethod
+    def from_config(cls, cfg, model: torch.nn.Module | None = None) -> RegionRunner:
+        """What runs the network of a config.
+
+        Args:
+            model: trained; without it the config's is built and ``cfg.MODEL.WEIGHTS`` loaded.
+
+        Raises:
+            UserError: missing weights, weights that don't fit, or a network whose first layer knows
+                no order.
+        """
+        if cfg.MODEL.BCNET.OCCLUDERS != IN_FRONT:
+            raise UserError(
+                f"MODEL.BCNET.OCCLUDERS = {cfg.MODEL.BCNET.OCCLUDERS!r}: neighbours are each "
+                f"other's occluders and say nothing of the order; train with {IN_FRONT!r}, and "
+                "name the config.yaml of that training"
+            )
+        return cls(
+            load_model(cfg) if model is None else model,
+            min_size=cfg.INPUT.MIN_SIZE_TEST,
+            max_size=cfg.INPUT.MAX_SIZE_TEST,
+            bgr=cfg.INPUT.FORMAT == "BGR",
+            precision=cfg.DEOCCLUSION.PRECISION,
+        )
+
+    def forward_size(self, patch_size: int) -> int:
+        """See ``NetworkRunner``: photos have sizes of their own."""
+        return 1
+
+    def sample(self, image: np.ndarray, boxes: np.ndarray) -> Sample:
+        """A photo and its regions, as the network takes them.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            boxes: (N, 4) of (x0, y0, x1, y1) in pixels.
+        """
+        transform = self._resize.get_transform(image)
+        given = transform.apply_image(image[:, :, ::-1] if self._bgr else image)
+        moved = transform.apply_box(boxes.astype(np.float64))
+        return {
+            "image": np.ascontiguousarray(given).astype(np.float32),
+            "boxes": moved.astype(np.float32),
+        }
+
+
+class LayerOrdering(NetworkStep):
+    """Of two neighbours, the one that the first layer sees more of in the other's region is in
+    front.
+
+    It asks the network about the regions of the given masks, whoever has found them. In the region
+    of i, what j holds of it counts by the mean probability that an occluder is there; where neither
+    reaches one half, the two have no order.
+
+    Args:
+        runner: runs a BCNet that was trained with ``MODEL.BCNET.OCCLUDERS in_front``.
+        dilation: see ``Scene.neighbour_pairs``.
+        description: what ``describe`` says.
+    """
+
+    def __init__(
+        self,
+        runner: RegionRunner,
+        *,
+        dilation: int = 0,
+        description: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(runner, description)
+        self.dilation = dilation
+
+    def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
+        """The occlusion graph of every scene."""
+        pairs = [scene.neighbour_pairs(self.dilation) for scene in scenes]
+        found = self.runner.results(self._samples(scenes, pairs), OccluderMasks())
+        return [
+            _graph(scene, of_scene, next(found)) if of_scene else OcclusionGraph(len(scene))
+            for scene, of_scene in zip(scenes, pairs, strict=True)
+        ]
+
+    def _samples(
+        self, scenes: Sequence[Scene], pairs: Sequence[list[tuple[int, int]]]
+    ) -> Iterator[Sample]:
+        # A scene without neighbours has no order to be asked for.
+        for scene, of_scene in zip(scenes, pairs, strict=True):
+            if of_scene:
+                boxes = np.array([scene.modal_masks[row].box for row in _rows(of_scene)])
+                yield self.runner.sample(require_image(scene), boxes)
+
+
+def _rows(pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """The instances that have a neighbour."""
+    return sorted({row for pair in pairs for row in pair})
+
+
+def _graph(
+    scene: Scene, pairs: Sequence[tuple[int, int]], probabilities: np.ndarray
+) -> OcclusionGraph:
+    """The order of a scene.
+
+    Args:
+        pairs: its neighbours.
+        probabilities: (N, h, w), of the regions of those that have some.
+    """
+    seen = dict(zip(_rows(pairs), probabilities, strict=True))
+    regions = {row: _region(scene.modal_masks[row], part) for row, part in seen.items()}
+    shares = np.array(
+        [
+            (
+                _share(scene.modal_masks[i], regions[i], scene.modal_masks[j]),
+                _share(scene.modal_masks[j], regions[j], scene.modal_masks[i]),
+            )
+            for i, j in pairs
+        ]
+    )
+    hidden = np.where(shares.max(axis=1, keepdims=True) > _THRESHOLD, shares, 0)
+    # Of the two, i is in front where more of the other is hidden.
+    scores = hidden[:, 1] - hidden[:, 0]
+    return OcclusionGraph.from_scores(len(scene), pairs, scores, hidden, np.abs(scores))
+
+
+def _region(mask: WindowMask, probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities at the pixels of a mask's box, (h, w)."""
+    x0, y0, x1, y1 = mask.box
+    return cv2.resize(probabilities, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+
+
+def _share(mask: WindowMask, region: np.ndarray, other: WindowMask) -> float:
+    """Mean probability of an occluder where another object is in a mask's region; 0 outside."""
+    inside = other.crop(mask.box)
+    return float(region[inside].mean()) if inside.any() else 0.0
+
+
+def needs_images(cfg) -> bool:
+    """Scenes need their images: the network looks at nothing else."""
+    return True
+
+
+def build_ordering(cfg, runner: RegionRunner) -> LayerOrdering:
+    """The ordering "bcnet_layers"."""
+    return LayerOrdering(
+        runner,
+        dilation=dilation(cfg),
+        description={
+            "min_size": cfg.INPUT.MIN_SIZE_TEST,
+            "max_size": cfg.INPUT.MAX_SIZE_TEST,
+            "precision": runner.precision,
+        },
+    )
