@@ -168,6 +168,9 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # Predicted masks (those that have scores) below this score are left out; of the others, the
     # one with the higher score gets the pixels on which two overlap.
     cfg.DEOCCLUSION.MIN_SCORE = DEFAULT_MIN_SCORE
+    # What the masks of a detector are (tools/deocclude.py --detector): "modal"; "amodal", so that
+    # they are ordered and not completed; "auto": what the first data set of its DATASETS.TRAIN has.
+    cfg.DEOCCLUSION.DETECTED = "auto"
     # Whose the pixels are that several masks without scores hold, such as COCO's of a table and of
     # the cup on it. "owner": the smaller mask's, for order, erasers and layers; modal masks that
     # are written stay as given, and amodal ones hold them. "as_given": every mask keeps them.

@@ -281,24 +281,32 @@ class Deoccluder:
         Raises:
             UserError: see ``__call__``.
         """
-        scenes, ownerships = self._seen(scenes)
-        return self._ordered(scenes, ownerships)
+        seen, ownerships = self._seen(scenes)
+        return [
+            scene.of_whole_objects(graph).graph
+            if scene.masks_are_amodal
+            else _with_overlaps(graph, ownership)
+            for scene, graph, ownership in zip(
+                scenes, self._ordering(seen), ownerships, strict=True
+            )
+        ]
 
     def _deocclude(self, scenes: Sequence[Scene]) -> list[Deocclusion]:
-        scenes, ownerships = self._seen(scenes)
-        results = self._completion(scenes, self._ordered(scenes, ownerships))
-        return [
-            result if ownership is None else result.of_given_masks(ownership)
-            for result, ownership in zip(results, ownerships, strict=True)
-        ]
-
-    def _ordered(
-        self, scenes: Sequence[Scene], ownerships: Sequence[Ownership | None]
-    ) -> list[OcclusionGraph]:
-        return [
-            graph if ownership is None else ownership.ordered(graph)
-            for graph, ownership in zip(self._ordering(scenes), ownerships, strict=True)
-        ]
+        seen, ownerships = self._seen(scenes)
+        graphs = self._ordering(seen)
+        modal = [row for row, scene in enumerate(scenes) if not scene.masks_are_amodal]
+        ordered = [_with_overlaps(graphs[row], ownerships[row]) for row in modal]
+        completed = self._completion([seen[row] for row in modal], ordered) if modal else []
+        of_modal = dict(zip(modal, completed, strict=True))
+        results = []
+        for row, (scene, ownership) in enumerate(zip(scenes, ownerships, strict=True)):
+            if row not in of_modal:
+                result = scene.of_whole_objects(graphs[row])
+            else:
+                result = of_modal[row]
+                result = result if ownership is None else result.of_given_masks(ownership)
+            results.append(result)
+        return results
 
     def _seen(self, scenes: Sequence[Scene]) -> tuple[list[Scene], list[Ownership | None]]:
         """Scenes as the steps see them, and who owns what in them."""
@@ -335,6 +343,7 @@ class Deoccluder:
         image: np.ndarray | None = None,
         contiguous_ids: Mapping[int, int] | None = None,
         amodal_boxes: np.ndarray | Sequence[Sequence[float]] | None = None,
+        masks_are_amodal: bool = False,
     ) -> Deocclusion:
         """De-occlude one image.
 
@@ -366,6 +375,9 @@ class Deoccluder:
             amodal_boxes: (N, 4) boxes (x0, y0, x1, y1) of the whole objects in pixels, which may
                 leave the image; rows of NaN for those without. They count with
                 ``DEOCCLUSION.BOXES`` "given".
+            masks_are_amodal: the masks are of whole objects, such as those of a detector that has
+                learned amodal masks: they are ordered and stay as they are, and a pixel that
+                several of them hold shows the one in front.
 
         Returns:
             The M <= N instances that took part; ``rows`` says which of the N each one is.
@@ -385,8 +397,14 @@ class Deoccluder:
             contiguous_ids=contiguous_ids,
             needs_category=self.uses_category,
             amodal_boxes=amodal_boxes,
+            masks_are_amodal=masks_are_amodal,
         )
         return replace(self([scene])[0], rows=rows)
+
+
+def _with_overlaps(graph: OcclusionGraph, ownership: Ownership | None) -> OcclusionGraph:
+    """A method's order, and that of overlapping masks in it."""
+    return graph if ownership is None else ownership.ordered(graph)
 
 
 def _parts(numbers: Sequence[int]) -> list[Sequence[int]]:

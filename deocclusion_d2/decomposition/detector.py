@@ -1,4 +1,4 @@
-"""Modal masks of photos by an instance-segmentation network of Detectron2."""
+"""Masks of photos by an instance-segmentation network of Detectron2: modal ones, or amodal ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from detectron2.data import transforms as T
 from detectron2.utils.file_io import PathManager
 
 from ..config import load_config
-from ..data.datasets import ensure_registered, get_format, read_json
+from ..data.datasets import ensure_registered, get_format, read_json, view_of
+from ..data.datasets.formats import VIEWS
 from ..errors import UserError
 from ..inference.scene_input import scene_from_masks
 from ..inference.weights import load_model
@@ -24,7 +25,8 @@ from .mask_sources import MaskedPhoto, MaskSource
 class Detector(MaskSource):
     """Finds the objects of photos; prepares them as Detectron2's DefaultPredictor does.
 
-    Category names and ids are those of the first data set of ``DATASETS.TEST``.
+    Category names and ids are those of the first data set of ``DATASETS.TEST``. Whether its masks
+    are modal or amodal, ``DEOCCLUSION.DETECTED`` says, or the first data set of ``DATASETS.TRAIN``.
 
     Args:
         cfg: config of the network, with ``MODEL.WEIGHTS``.
@@ -40,6 +42,7 @@ class Detector(MaskSource):
     def __init__(
         self, cfg, min_score: float, needs_category: bool, model: torch.nn.Module | None = None
     ) -> None:
+        self.finds_amodal = detected_view(cfg) == "amodal"
         self._classes, self._ids = _categories(cfg.DATASETS.TEST)
         if needs_category and self._ids is None:
             raise UserError(
@@ -50,6 +53,7 @@ class Detector(MaskSource):
         self.model = load_model(cfg) if model is None else model.eval()
         self.min_score = min_score
         self.needs_category = needs_category
+        self._draw = system_of(cfg).network.regions
         self._bgr = cfg.INPUT.FORMAT == "BGR"
         sizes = [cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MIN_SIZE_TEST]
         self._resize = T.ResizeShortestEdge(sizes, cfg.INPUT.MAX_SIZE_TEST)
@@ -106,10 +110,26 @@ class Detector(MaskSource):
             min_score=self.min_score,
             contiguous_ids=self._ids,
             needs_category=self.needs_category,
+            masks_are_amodal=self.finds_amodal,
         )
         numbers = [int(instances.pred_classes[row]) for row in rows]
         names = [self._classes[n] if self._classes else f"class{n}" for n in numbers]
-        return MaskedPhoto(replace(scene, file_name=str(path)), names)
+        regions = None if self._draw is None else self._draw(image, instances[rows], names)
+        return MaskedPhoto(replace(scene, file_name=str(path)), names, regions)
+
+
+def detected_view(cfg) -> str:
+    """What the masks of a detector are: "modal" or "amodal".
+
+    Raises:
+        UserError: ``DEOCCLUSION.DETECTED`` is neither of them, nor "auto".
+    """
+    wanted = cfg.DEOCCLUSION.DETECTED
+    if wanted in VIEWS:
+        return wanted
+    if wanted != "auto":
+        raise UserError(f"DEOCCLUSION.DETECTED = {wanted!r}: use auto, {' or '.join(VIEWS)}")
+    return view_of(cfg.DATASETS.TRAIN[0]) if cfg.DATASETS.TRAIN else "modal"
 
 
 def detector_config(config_file: str, weights: str | None, opts: Sequence[str]):

@@ -7,6 +7,7 @@ A photo taken apart by deocclusion_d2.
 
 overview.png     all of it at a glance, with a legend
 samples.png      where several completions of objects were drawn: each on its own, with its weight
+regions.png      where the detector keeps what it has made of each object's region
 photo.png        what is seen while nothing is edited; where layers have hard edges there is none
 background.png   the photo without its objects; what they hid is made up
 layers/NAME.png  every object, whole: its window of the photo with transparency; what others hid of

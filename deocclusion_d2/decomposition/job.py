@@ -44,6 +44,7 @@ from .scene_folder import (
 
 OVERVIEW_FILE = "overview.png"
 SAMPLES_FILE = "samples.png"
+REGIONS_FILE = "regions.png"
 # Photos that share the networks' batches.
 _PHOTOS_PER_STEP = 8
 
@@ -248,6 +249,8 @@ class _Work:
             further = {OVERVIEW_FILE: overview, README_FILE: README}
             if any(layer.samples for layer in layered.layers):
                 further[SAMPLES_FILE] = layered_samples_sheet(layered, photo.scene.image)
+            if photo.regions is not None:
+                further[REGIONS_FILE] = photo.regions
             request = tools.request(path, None if job.detector else photo)
             layered.description[PHOTO_KEY] = request[PHOTO_KEY]
             save_layered_scene(layered, folder, further, job.overwrite, request)
@@ -330,6 +333,11 @@ class _Tools:
             )
         content, text, of_content, content_settings = _content(job, settings)
         description |= {**of_content, **deoccluder.describe()}
+        masks = _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category)
+        order = f"order and amodal masks by {method}"
+        if isinstance(masks, Detector) and masks.finds_amodal:
+            description["detected"] = "amodal"
+            order = f"amodal masks by the detector, order by that of {method}"
         dilation, inset = settings.DEOCCLUSION.CONTENT_DILATION, settings.DEOCCLUSION.CONTENT_INSET
         wanted = {
             **description,
@@ -338,7 +346,7 @@ class _Tools:
             "edge_inset": inset,
         }
         return cls(
-            _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category),
+            masks,
             deoccluder,
             content,
             dilation,
@@ -350,7 +358,7 @@ class _Tools:
                 **_of_detector(job),
                 SETTINGS_KEY: _settings_sha256(settings, content_settings),
             },
-            f"order and amodal masks by {method}, content by {text}",
+            f"{order}, content by {text}",
         )
 
     def calibrated(self, photos: Sequence[Path], workers: int) -> _Tools:

@@ -31,10 +31,13 @@ class MaskedPhoto:
     Attributes:
         scene: with image.
         categories: N category names.
+        regions: (H, W, 3) uint8 RGB, what a detector has made of them region by region; None where
+            there is no such picture.
     """
 
     scene: Scene
     categories: list[str]
+    regions: np.ndarray | None = None
 
 
 class MaskSource(ABC):

@@ -59,6 +59,7 @@ def scene_from_masks(
     contiguous_ids: Mapping[int, int] | None = None,
     needs_category: bool = False,
     amodal_boxes: np.ndarray | Sequence[Sequence[float]] | None = None,
+    masks_are_amodal: bool = False,
 ) -> tuple[Scene, list[int]]:
     """Build a scene; see ``Deoccluder.predict`` for the other arguments.
 
@@ -93,11 +94,13 @@ def scene_from_masks(
             raise UserError("the masks' scores are not all finite numbers")
         rows = np.flatnonzero(given.scores >= min_score).tolist()
     windows = [given.mask(row) for row in rows]
-    if given.scores is not None:
+    if given.scores is not None and not masks_are_amodal:
         windows = resolve_overlaps(windows, given.scores[rows])
     categories = np.asarray(category_ids, dtype=np.int64)[rows]
     scores = None if given.scores is None else given.scores[rows].tolist()
-    scene = Scene(*size, windows, categories, image=image, scores=scores)
+    scene = Scene(
+        *size, windows, categories, image=image, scores=scores, masks_are_amodal=masks_are_amodal
+    )
     if amodal_boxes is not None:
         scene.amodal_boxes = _as_boxes(amodal_boxes, given.count)[rows]
     return scene, rows

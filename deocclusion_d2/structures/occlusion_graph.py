@@ -232,6 +232,19 @@ class OcclusionGraph:
         components = nx.strongly_connected_components(self.graph)
         return sorted(sorted(c) for c in components if len(c) > 1)
 
+    def front_to_back(self, first: Sequence[int]) -> list[int]:
+        """N ranks from the front, one each: 0 for what nothing hides.
+
+        Args:
+            first: N numbers, all different; where the graph leaves a choice, also within a cycle,
+                the lowest comes first.
+        """
+        merged = nx.condensation(self.graph)
+        groups = {group: sorted(of, key=first.__getitem__) for group, of in merged.nodes("members")}
+        order = nx.lexicographical_topological_sort(merged, key=lambda g: first[groups[g][0]])
+        rows = [row for group in order for row in groups[group]]
+        return [rank for _, rank in sorted(zip(rows, range(len(rows)), strict=True))]
+
     def z_order(self) -> list[int]:
         """N ranks from the rear: 0 hides nothing, and what hides others is above all of them.
 

@@ -171,13 +171,16 @@ def _count(number: int, what: str) -> str:
 
 
 def own_pixels(
-    masks: Sequence[WindowMask], scores: Sequence[float] | None = None
+    masks: Sequence[WindowMask],
+    scores: Sequence[float] | None = None,
+    graph: OcclusionGraph | None = None,
 ) -> Ownership | None:
     """Give every pixel one owner; see the head of this module for the rule.
 
     Args:
         masks: N masks of one image.
         scores: N finite numbers; None where the masks have none.
+        graph: who hides whom: what is in front owns, and the rule decides where nobody says so.
 
     Returns:
         None when no two of the masks share a pixel.
@@ -191,9 +194,12 @@ def own_pixels(
     if not pairs:
         return None
     areas = {row: masks[row].area for i, j, _ in pairs for row in (i, j)}
+    ranks = None if graph is None else _ranks(masks, scores, graph)
     overlaps = []
     for i, j, pixels in pairs:
         first = areas[i] <= areas[j] if scores is None else scores[i] >= scores[j]
+        if ranks is not None:
+            first = ranks[i] < ranks[j]
         owner, other = (i, j) if first else (j, i)
         overlaps.append(Overlap(owner, other, pixels, pixels / min(areas[i], areas[j])))
     owners: dict[int, list[int]] = {}
@@ -204,6 +210,15 @@ def own_pixels(
         # What others have taken from an owner is theirs: its whole mask can be cut.
         owned[row] = masks[row].without(masks[owner] for owner in above)
     return Ownership(list(masks), owned, overlaps)
+
+
+def _ranks(
+    masks: Sequence[WindowMask], scores: Sequence[float] | None, graph: OcclusionGraph
+) -> list[int]:
+    """Of each mask its rank from the front: as the graph says, and by the rule where it allows."""
+    rank = [mask.area for mask in masks] if scores is None else [-score for score in scores]
+    by_rule = sorted(range(len(masks)), key=lambda row: (rank[row], row))
+    return graph.front_to_back(np.argsort(by_rule).tolist())
 
 
 def _partners(overlaps: Sequence[Overlap]) -> dict[int, list[int]]:

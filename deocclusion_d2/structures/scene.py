@@ -39,6 +39,8 @@ class Scene:
             ``Deoccluder`` says it.
         amodal_boxes: (N, 4) float, (x0, y0, x1, y1) in pixels: boxes of whole objects that somebody
             has given, NaN rows where nobody has; None where none is.
+        masks_are_amodal: whether ``modal_masks`` are masks of whole objects instead, such as those
+            of a detector that has learned amodal masks: they are ordered, not completed.
     """
 
     height: int
@@ -52,6 +54,7 @@ class Scene:
     scores: Sequence[float] | None = None
     gap: int = 0
     amodal_boxes: np.ndarray | None = None
+    masks_are_amodal: bool = False
 
     def __post_init__(self) -> None:
         self.category_ids = np.asarray(self.category_ids, dtype=np.int64)
@@ -71,12 +74,29 @@ class Scene:
     def owned(self) -> tuple[Scene, Ownership | None]:
         """The scene as steps see it, a pixel with one owner, and who owns what; see ``own_pixels``.
 
+        Of whole objects, what of them may be visible is guessed so; their boxes are those given.
+
         A scene whose masks do not overlap is given back itself, and None.
         """
         ownership = own_pixels(self.modal_masks, self.scores)
         if ownership is None:
             return self, None
-        return replace(self, modal_masks=ownership.seen), ownership
+        seen = replace(self, modal_masks=ownership.seen)
+        if self.masks_are_amodal:
+            seen.amodal_boxes = np.array([mask.box for mask in self.modal_masks], float)
+        return seen, ownership
+
+    def of_whole_objects(self, graph: OcclusionGraph) -> Deocclusion:
+        """The result where the masks are those of whole objects: what is in front shows its pixels.
+
+        Args:
+            graph: who hides whom; of overlapping pairs that it does not order, ``own_pixels`` says
+                it.
+        """
+        ownership = own_pixels(self.modal_masks, self.scores, graph)
+        if ownership is not None:
+            graph = ownership.ordered(graph)
+        return Deocclusion(graph, list(self.modal_masks), ownership=ownership)
 
     @cached_property
     def seams(self) -> Seams:

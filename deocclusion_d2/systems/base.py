@@ -185,6 +185,9 @@ class Network:
             ``NetworkRunner``.
         picture: (batch, the model's result, or None) -> (H, W, 3) uint8, samples of training as
             TensorBoard and ``visualize_training_samples`` show them; None: it draws none.
+        regions: (photo as (H, W, 3) uint8 RGB, Detectron2's ``Instances`` of N objects that the
+            network has found in it, N category names) -> (h, w, 3) uint8, what it has made of each
+            of them beside its mask; None where it has made nothing of the kind.
         needs_images: config -> whether scenes need their image.
         wants_order: config -> whether training wants to know who hides whom in its scenes, as
             ``DEOCCLUSION.ORDERING`` says.
@@ -208,6 +211,7 @@ class Network:
     predictor: Callable[[CfgNode, torch.nn.Module], Callable] | None = None
     runner: Callable[[CfgNode, torch.nn.Module | None], NetworkRunner] | None = None
     picture: Callable[[Mapping, Mapping | None], np.ndarray] | None = None
+    regions: Callable[..., np.ndarray | None] | None = None
     needs_images: Callable[[CfgNode], bool] = _no
     wants_order: Callable[[CfgNode], bool] = _no
     masks: Callable[[CfgNode, str, str], int] | None = None

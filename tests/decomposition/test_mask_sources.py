@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detectron2.config import get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import Instances
 from torch import nn
 
+from deocclusion_d2.config import load_config
 from deocclusion_d2.data.datasets import register_builtin_datasets
 from deocclusion_d2.decomposition import open_masks
 from deocclusion_d2.decomposition.detector import Detector
@@ -220,7 +220,7 @@ class FakeNetwork(nn.Module):
 
 
 def detector_config(name: str):
-    cfg = get_cfg()
+    cfg = load_config(None)
     cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST = 40, 1000
     cfg.DATASETS.TEST = (name,)
     return cfg

@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "register_amodal_dataset",
             "register_modal_dataset",
             "register_predicted_dataset",
+            "view_of",
         ],
         "segmentation": ["InvalidAnnotation", "to_rle"],
     },

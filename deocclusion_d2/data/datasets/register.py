@@ -141,6 +141,16 @@ def ensure_registered(name: str) -> str:
     return name
 
 
+def view_of(name: str) -> View:
+    """Which masks a data set gives to a detector; nothing is read, and it need not be there."""
+    if name in DatasetCatalog or ":" not in name:
+        return MetadataCatalog.get(name).get("view") or "modal"
+    parts = DatasetName.parse(name)
+    if parts.is_predicted or parts.modal or not get_format(parts.format).knows_amodal:
+        return "modal"
+    return "amodal"
+
+
 def is_ours(name: str) -> bool:
     """Whether a registered data set is read by this package, and not by Detectron2."""
     return MetadataCatalog.get(name).get("annotation_format") is not None

@@ -28,6 +28,7 @@ SYSTEM = System(
         test_loader=_data("detection.build_detector_test_loader"),
         evaluators=_evaluation("detection.build_detector_evaluator"),
         runner=_("steps.RegionRunner.from_config"),
+        regions=_("pictures.draw_regions"),
         needs_images=_("steps.needs_images"),
     ),
     orderings={

@@ -32,5 +32,6 @@ def add_config(cfg: CfgNode) -> None:
     # Whether the normalisation that ends a non-local block starts at zero, so that the block starts
     # as the identity.
     cfg.MODEL.BCNET.ZERO_INIT = False
-    # Whether results keep the occluders' masks and the boundaries too, at the head's resolution.
+    # Whether results keep the masks and boundaries of both layers too, at the head's resolution: a
+    # decomposition then draws them (regions.png).
     cfg.MODEL.BCNET.KEEP_EXTRAS = False

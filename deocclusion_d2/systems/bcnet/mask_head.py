@@ -16,7 +16,7 @@ from torch import nn
 
 from ...errors import UserError
 from .losses import BALANCES, boundaries, judged_regions, mask_loss
-from .pictures import draw_layers
+from .pictures import FIELDS, TITLES, draw_layers
 
 # By the names that logs have.
 Losses = dict[str, torch.Tensor]
@@ -103,6 +103,11 @@ class Outputs:
     occluder_mask: torch.Tensor
     occluder_boundary: torch.Tensor
 
+    @property
+    def parts(self) -> tuple[torch.Tensor, ...]:
+        """In the order of ``pictures.FIELDS``."""
+        return self.occluder_mask, self.occluder_boundary, self.mask, self.boundary
+
 
 @dataclass(frozen=True)
 class LossSettings:
@@ -144,8 +149,8 @@ class BCNetMaskHead(nn.Module):
         attention_after: see ``Layer``.
         zero_init: see ``NonLocalBlock``.
         losses: how the losses are made.
-        keep_extras: also give ``pred_occluder_masks``, ``pred_boundaries`` and
-            ``pred_occluder_boundaries``.
+        keep_extras: also give all four outputs by the names of ``pictures.FIELDS``; Detectron2
+            pastes ``pred_masks`` alone into the image.
         vis_period: iterations between pictures of masks, see Detectron2's ``mask_rcnn_loss``.
 
     Raises:
@@ -250,11 +255,7 @@ class BCNetMaskHead(nn.Module):
         mask_rcnn_inference(outputs.mask, instances)
         if self.keep_extras:
             counts = [len(of_image) for of_image in instances]
-            for name, logits in (
-                ("pred_boundaries", outputs.boundary),
-                ("pred_occluder_masks", outputs.occluder_mask),
-                ("pred_occluder_boundaries", outputs.occluder_boundary),
-            ):
+            for name, logits in zip(FIELDS, outputs.parts, strict=True):
                 for of_image, part in zip(instances, logits.sigmoid().split(counts), strict=True):
                     of_image.set(name, part)
         return instances
@@ -294,15 +295,11 @@ class BCNetMaskHead(nn.Module):
         if self.vis_period > 0 and storage.iter % self.vis_period == 0:
             # The most hidden ones are worth a look.
             rows = occluders.flatten(1).sum(dim=1).argsort(descending=True, stable=True)[:_SHOWN]
-            shown = [
-                part[rows].detach().sigmoid()[:, 0].cpu().numpy()
-                for part in (outputs.occluder_mask, outputs.occluder_boundary)
-            ] + [occluders[rows].cpu().numpy()]
-            shown += [
-                part[rows].detach().sigmoid()[:, 0].cpu().numpy()
-                for part in (outputs.mask, outputs.boundary)
-            ] + [masks[rows].cpu().numpy()]
-            storage.put_image("layers", draw_layers(shown).transpose(2, 0, 1))
+            found = [part[rows].detach().float().sigmoid()[:, 0] for part in outputs.parts]
+            true = [("true occluders", occluders[rows]), ("true object", masks[rows])]
+            columns = [*zip(TITLES, found, strict=True), *true]
+            picture = draw_layers([(title, part.cpu().numpy()) for title, part in columns])
+            storage.put_image("layers", picture.transpose(2, 0, 1))
 
     def _no_losses(self, x: torch.Tensor) -> Losses:
         """Zeros that all parameters have a part in, as distributed training wants."""

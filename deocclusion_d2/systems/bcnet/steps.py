@@ -19,6 +19,7 @@ from ...inference.weights import load_model
 from ...modeling.category_ids import KnownCategories
 from ...modeling.precision import chosen_precision, plain_copy
 from ...structures import OcclusionGraph, Scene, WindowMask
+from ...structures.window_mask import Box
 from .occluders import IN_FRONT
 
 # A pixel of a neighbour counts as an occluder's from this probability on.
@@ -157,8 +158,8 @@ class LayerOrdering(NetworkStep):
         # A scene without neighbours has no order to be asked for.
         for scene, of_scene in zip(scenes, pairs, strict=True):
             if of_scene:
-                boxes = np.array([scene.modal_masks[row].box for row in _rows(of_scene)])
-                yield self.runner.sample(require_image(scene), boxes)
+                boxes = [_box(scene, row) for row in _rows(of_scene)]
+                yield self.runner.sample(require_image(scene), np.array(boxes))
 
 
 def _rows(pairs: Sequence[tuple[int, int]]) -> list[int]:
@@ -176,32 +177,45 @@ def _graph(
         probabilities: (N, h, w), of the regions of those that have some.
     """
     seen = dict(zip(_rows(pairs), probabilities, strict=True))
-    regions = {row: _region(scene.modal_masks[row], part) for row, part in seen.items()}
-    shares = np.array(
-        [
-            (
-                _share(scene.modal_masks[i], regions[i], scene.modal_masks[j]),
-                _share(scene.modal_masks[j], regions[j], scene.modal_masks[i]),
-            )
-            for i, j in pairs
-        ]
-    )
+    regions = {row: _Region.of(_box(scene, row), part) for row, part in seen.items()}
+    masks = scene.modal_masks
+    shares = np.array([(regions[i].share(masks[j]), regions[j].share(masks[i])) for i, j in pairs])
     hidden = np.where(shares.max(axis=1, keepdims=True) > _THRESHOLD, shares, 0)
     # Of the two, i is in front where more of the other is hidden.
     scores = hidden[:, 1] - hidden[:, 0]
     return OcclusionGraph.from_scores(len(scene), pairs, scores, hidden, np.abs(scores))
 
 
-def _region(mask: WindowMask, probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities at the pixels of a mask's box, (h, w)."""
-    x0, y0, x1, y1 = mask.box
-    return cv2.resize(probabilities, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+@dataclass(frozen=True)
+class _Region:
+    """What the first layer has found in a region.
+
+    Attributes:
+        box: of pixels.
+        occluder: (h, w) probabilities at its pixels.
+    """
+
+    box: Box
+    occluder: np.ndarray
+
+    @classmethod
+    def of(cls, box: Box, probabilities: np.ndarray) -> _Region:
+        x0, y0, x1, y1 = box
+        at_pixels = cv2.resize(probabilities, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        return cls(box, at_pixels)
+
+    def share(self, other: WindowMask) -> float:
+        """Mean probability of an occluder where another object is in the region; 0 outside."""
+        inside = other.crop(self.box)
+        return float(self.occluder[inside].mean()) if inside.any() else 0.0
 
 
-def _share(mask: WindowMask, region: np.ndarray, other: WindowMask) -> float:
-    """Mean probability of an occluder where another object is in a mask's region; 0 outside."""
-    inside = other.crop(mask.box)
-    return float(region[inside].mean()) if inside.any() else 0.0
+def _box(scene: Scene, row: int) -> Box:
+    """The region of an instance: the box of the whole object where somebody has given it."""
+    if scene.amodal_boxes is None or np.isnan(scene.amodal_boxes[row]).any():
+        return scene.modal_masks[row].box
+    x0, y0, x1, y1 = scene.amodal_boxes[row]
+    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
 
 
 def needs_images(cfg) -> bool:

@@ -217,7 +217,7 @@ def test_results_go_through_detectron2():
     assert shown.pred_masks.shape == (2, 2 * H, 2 * W) and shown.pred_masks.dtype == torch.bool
     expected = head.layers(x).occluder_mask[[0, 2]].sigmoid()
     torch.testing.assert_close(shown.pred_occluder_masks, expected)
-    assert second.pred_boundaries.shape == second.pred_occluder_boundaries.shape == (1, 1, 28, 28)
+    assert second.pred_object_boundaries.shape == second.pred_object_masks.shape == (1, 1, 28, 28)
     plain = small_head().eval()(x, [detected(3), detected(1)])[0]
     assert not plain.has("pred_occluder_masks")
     assert small_head().eval()(x[:0], [detected(0)])[0].pred_masks.shape == (0, 1, 28, 28)
