@@ -6,6 +6,8 @@ completion        Table 2: Raw, Convex, Convex^R, NOG, OG, and a supervised U-Ne
 predicted_modal   Table 3: the same on modal masks that a U-Net predicts from image and box
 label_conversion  Table 4: Mask R-CNN trained on GT, Raw, Convex, Convex^R, NOG and OG labels, and
                   how well the labels agree with the true ones
+detection         not in the paper: detectors side by side, trained alike on true amodal labels, by
+                  how much of the true object is hidden
 reliability       not in the paper: how far the probabilities of hidden pixels can be trusted
 
 OG+ is OG with what the pcnet_m_plus configs add to the paper's method; general is the network that
@@ -42,6 +44,9 @@ examples:
   # some rows only; another length of one network's training
   %(prog)s --experiment label_conversion --dataset synthetic_kins \\
       --methods GT Raw OG --opts mask_rcnn.SOLVER.MAX_ITER 2000
+  # detectors side by side, all from the same weights
+  %(prog)s --experiment detection --dataset synthetic_kins \
+      --opts MODEL.WEIGHTS trunk.pth SOLVER.MAX_ITER 500 SOLVER.STEPS "(350,450)"
 
 OUTPUT/EXPERIMENT-DATASET gets report.md, results.json, plots (PNG) and the curve's numbers (CSV).
 Every step is kept in OUTPUT/stages under the hash of its inputs: run the same command again to go

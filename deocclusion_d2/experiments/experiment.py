@@ -332,19 +332,20 @@ class Experiment:
             lambda folder: label_quality(self._labels_name(labels), self.data.train),
         ).result
 
-    def detector(self, labels: str | Stage, seed: int) -> Stage:
-        """Mask R-CNN, and how well it finds the true amodal masks of the test set.
+    def detector(self, labels: str | Stage, seed: int, name: str = "") -> Stage:
+        """A detector, and how well it finds the true amodal masks of the test set.
 
         Args:
             labels: a registered data set, or converted labels of the training set.
             seed: of the training.
+            name: of the training; "" for Detectron2's own detector.
 
         Returns:
             Its ``result["metrics"]`` are Detectron2's "segm/AP", "segm/AP50", "bbox/AP" and so on,
             percent.
         """
         return self.trainings.train(
-            detector_training(),
+            name or detector_training(),
             labels if isinstance(labels, str) else self._labels_name(labels),
             seed,
             test=self.data.test,

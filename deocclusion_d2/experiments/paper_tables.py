@@ -1,6 +1,6 @@
 """The paper's experiments: Table 1 (ordering), 2 (completion), 3 (predicted modal masks), and
-4 (label conversion). And what is not in the paper: the reliability of probabilities, and the table
-of an experiment that a system has of its own.
+4 (label conversion). And what is not in the paper: detectors side by side, the reliability of
+probabilities, and the table of an experiment that a system has of its own.
 
 Each is a function of an ``Experiment`` that returns its tables. Every table says how it was
 measured.
@@ -17,7 +17,7 @@ from ..engine.evaluate import Metrics
 from ..errors import UserError
 from ..evaluation.completion import BEST_OF_SAMPLES
 from ..evaluation.hidden_objects import GROUPS
-from ..systems import own_experiments, published, remarks, rows
+from ..systems import detectors, own_experiments, published, remarks, rows
 from .data import short_name
 from .experiment import Experiment, mask_training
 from .tables import Column, Table
@@ -61,6 +61,11 @@ _HIDDEN_OBJECTS = [
         reversed(GROUPS), ("hidden over 50 %", "25-50 %", "0-25 %", "0 %"), strict=True
     )
 ]
+_HIDDEN_TITLE = "The same detectors by how much of the true object is hidden, %:"
+_HIDDEN_NOTE = (
+    "Best IoU: the highest IoU with the true amodal mask that a detection of the image reaches, "
+    "mean over the objects. AR: average recall of 100 detections an image."
+)
 _RELIABILITY = [
     Column("calibration error", "reliability", "ECE", 2),
     Column("Brier", "reliability", "Brier", 2),
@@ -118,6 +123,8 @@ _PROTOCOLS = {
     "label_quality": f"Protocol: true modal masks of the training set are completed. {_INSTANCES}",
     "label_conversion": "Protocol: one detector for each label source, judged by COCO's average "
     "precision against true amodal masks and boxes of the test set.",
+    "detection": "Protocol: detectors learn the true amodal masks of the training set, and are "
+    "judged by COCO's average precision against those of the test set.",
     "reliability": "Protocol: true modal masks are completed; over those pixels beside the visible "
     "ones to which a method gives a probability above 0, which are not the same for every method. "
     "Of a method that draws completions the probability is their mean.",
@@ -195,15 +202,7 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         published_figures("label_conversion", e.data.test),
         notes=_notes("label_conversion", e),
     )
-    hidden = Table(
-        "hidden_objects",
-        "The same detectors by how much of the true object is hidden, %:",
-        _HIDDEN_OBJECTS,
-        notes=[
-            "Best IoU: the highest IoU with the true amodal mask that a detection of the image "
-            "reaches, mean over the objects. AR: average recall of 100 detections an image."
-        ],
-    )
+    hidden = Table("hidden_objects", _HIDDEN_TITLE, _HIDDEN_OBJECTS, notes=[_HIDDEN_NOTE])
     for source in chosen:
         if source == TRUE_LABELS:
             detectors = [e.detector(e.data.train, seed) for seed in seeds]
@@ -217,6 +216,38 @@ def label_conversion(e: Experiment, seeds: Sequence[int], chosen: Sequence[str])
         detection.rows[source] = [_by_task(s.result["metrics"]) for s in detectors]
         hidden.rows[source] = detection.rows[source]
     return [quality, detection, hidden]
+
+
+def detection(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """Detectors side by side, trained alike on the training set's true amodal labels.
+
+    Raises:
+        UserError: the training set has none.
+    """
+    if e.data.supervised != e.data.train:
+        raise UserError(
+            f"detection trains on true amodal labels, which {short_name(e.data.train)} does not "
+            "have: name another --dataset"
+        )
+    table = Table(
+        "detection",
+        f"Detectors, AP on {short_name(e.data.test)}, %:",
+        _DETECTION,
+        published_figures("detection", e.data.test),
+        notes=_notes("detection", e),
+    )
+    hidden = Table("hidden_objects", _HIDDEN_TITLE, _HIDDEN_OBJECTS, notes=[_HIDDEN_NOTE])
+    for row in chosen:
+        name = detectors()[row]
+        try:
+            e.trainings.config_file(name)
+        except UserError as error:
+            table.notes.append(f"{row} is missing: {error}.")
+            continue
+        trained = [e.detector(e.data.train, seed, name) for seed in seeds]
+        table.rows[row] = [_by_task(stage.result["metrics"]) for stage in trained]
+        hidden.rows[row] = table.rows[row]
+    return [table, hidden]
 
 
 def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
@@ -252,6 +283,7 @@ EXPERIMENTS: dict[str, Run] = {
     "completion": completion,
     "predicted_modal": predicted_modal,
     "label_conversion": label_conversion,
+    "detection": detection,
     "reliability": reliability,
 }
 
@@ -270,6 +302,8 @@ def experiment_rows(experiment: str) -> tuple[str, ...]:
     """The rows that an experiment can have, in the order of its table."""
     if experiment in own_experiments():
         return own_experiments()[experiment].rows
+    if experiment == "detection":
+        return tuple(detectors())
     first = (TRUE_LABELS,) if experiment == "label_conversion" else ()
     return (*first, *rows(experiment))
 

@@ -72,7 +72,7 @@ class Trainings:
         raise UserError(f"there is no config {config}.yaml for {name} on {self.data.name}")
 
     def opts(self, name: str, *more: str, first: Sequence[str] = ()) -> list[str]:
-        """All overrides of a training: the preset's, ``first``, the user's, then ``more``.
+        """All overrides of a training: the preset's, its own, ``first``, the user's, ``more``.
 
         Those of a training that it is like are for it too.
         """
@@ -80,7 +80,8 @@ class Trainings:
         own = [*(self._opts[training.like] if training.like else ()), *self._opts[name]]
         # What the paper's protocol leaves out is what some are for.
         preset = () if training.beyond_paper else self.preset["opts"]
-        return [*preset, *first, *self._opts[""], *own, *more]
+        its = [text for key, value in training.opts.items() for text in (key, value)]
+        return [*preset, *its, *first, *self._opts[""], *own, *more]
 
     def config(self, name: str, *more: str, first: Sequence[str] = ()):
         """The config of a training; see ``opts``."""

@@ -53,6 +53,7 @@ __all__ = [
     "System",
     "Training",
     "default_sweeps",
+    "detectors",
     "exported",
     "find_step",
     "known_steps",
@@ -204,6 +205,13 @@ def find_step(kind: str, name: str, key: str = "") -> tuple[str, Step, System]:
 def trainings() -> dict[str, tuple[Training, System]]:
     """All trainings of experiments by name, with their systems."""
     return {t.name: (t, s) for s in systems().values() for t in s.trainings}
+
+
+def detectors() -> dict[str, str]:
+    """Row -> training of the detectors; those of systems that have been there longer first."""
+    found = [(t, bool(s.since)) for s in systems().values() for t in s.trainings if t.detector]
+    found.sort(key=lambda pair: pair[1])
+    return {t.detector: t.name for t, _ in found}
 
 
 def rows(table: str | None = None) -> dict[str, Row]:

@@ -242,6 +242,9 @@ class Training:
         pretrained: the network that it stands for, see ``pretrained.find_pretrained``; its own
             config is used, and nothing is trained. "" for none.
         evaluated: its own evaluation on the test set belongs to its result.
+        detector: its row among detectors; "" for what is none.
+        opts: config keys -> values as text that it has in place of the config's; those that a user
+            names come before them.
     """
 
     name: str
@@ -252,6 +255,8 @@ class Training:
     beyond_paper: bool = False
     pretrained: str = ""
     evaluated: bool = False
+    detector: str = ""
+    opts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -296,3 +296,29 @@ def test_weights_that_a_training_starts_from_are_known_by_their_content(
     assert commands == ["pcnet_m learns, seed 0"] * 2
     with pytest.raises(UserError, match=r"no\.pth' does not exist"):
         run(start(tmp_path / "no.pth"), tmp_path)
+
+
+def test_detectors_side_by_side(tiny_kins, tmp_path, commands):
+    small = (*SMALL, "SOLVER.MAX_ITER", "1", "SOLVER.CPU_BFLOAT16", "False",
+             "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64")  # fmt: skip
+    chosen = replace(
+        settings("detection", tiny_kins), opts=(*small, "bcnet.MODEL.ROI_MASK_HEAD.CONV_DIM", "8")
+    )
+    trainings = build_experiment(chosen, tmp_path).trainings
+    kinds = [
+        trainings.config(name).MODEL.BCNET for name in ("bcnet", "bcnet_in_front", "bcnet_alone")
+    ]
+    assert [kind.OCCLUDERS for kind in kinds] == ["neighbours", "in_front", "neighbours"]
+    assert [kind.WEIGHT_OCCLUDER for kind in kinds] == [0.25, 0.25, 0.0]
+    # What is said of BCNet is said of its variants, and of nobody else.
+    assert trainings.config("bcnet_alone").MODEL.ROI_MASK_HEAD.CONV_DIM == 8
+    assert trainings.config("mask_rcnn").MODEL.ROI_MASK_HEAD.CONV_DIM == 64
+    rows = ("Mask R-CNN", "BCNet, in front")
+    run(replace(chosen, methods=rows), tmp_path)
+    assert commands == ["mask_rcnn learns, seed 0", "bcnet_in_front learns, seed 0"]
+    found = results(tmp_path)["tables"]
+    assert set(found["detection"]["rows"]) == set(found["hidden_objects"]["rows"]) == set(rows)
+    assert "AP" in found["detection"]["rows"]["BCNet, in front"][0]["segm"]
+    modal = replace(chosen, dataset=chosen.dataset.replace("kins:", "kins.modal:"))
+    with pytest.raises(UserError, match="detection trains on true amodal labels, which"):
+        run(modal, tmp_path)

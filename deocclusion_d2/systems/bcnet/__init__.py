@@ -13,6 +13,7 @@ pixel; the regions without an occluder that the first layer's losses are about a
 
 from ..base import Network, Step, System, lazily
 from .config import add_config
+from .experiments import PUBLISHED, REMARKS, TRAININGS
 
 _ = lazily(__name__)
 _data, _evaluation = lazily("deocclusion_d2.data"), lazily("deocclusion_d2.evaluation")
@@ -38,5 +39,8 @@ SYSTEM = System(
             text="by what BCNet's first layer takes for an object's occluders",
         )
     },
+    trainings=TRAININGS,
+    published=PUBLISHED,
+    remarks=REMARKS,
     since="0.3",
 )

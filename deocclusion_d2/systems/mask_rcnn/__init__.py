@@ -26,6 +26,7 @@ SYSTEM = System(
             config="amodal_mask_rcnn_{depth}_FPN_{family}",
             labels="amodal",
             evaluated=True,
+            detector="Mask R-CNN",
         ),
     ),
     # The row of true labels; those of the other label sources are their systems'.
