@@ -18,6 +18,9 @@ Examples:
   A folder of photos, whose objects a detector finds:
     %(prog)s --image photos --detector mask_rcnn.yaml --detector-weights mask_rcnn.pth \\
         --output layers
+  A detector that has learned amodal masks (DATASETS.TRAIN of its config, or DEOCCLUSION.DETECTED)
+  finds whole objects: they are ordered, and not completed. With BCNet, MODEL.BCNET.KEEP_EXTRAS True
+  also writes regions.png, what its two layers see.
 
 --json prints one object on stdout in place of the summary, and all else on stderr: written and
 already_there (lists of folders), pages (list of files), counts (written, already_there, skipped),

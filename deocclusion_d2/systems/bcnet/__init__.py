@@ -12,7 +12,6 @@ pixel; the regions without an occluder that the first layer's losses are about a
 """
 
 from ..base import Network, Step, System, lazily
-from .config import add_config
 from .experiments import PUBLISHED, REMARKS, TRAININGS
 
 _ = lazily(__name__)
@@ -20,7 +19,7 @@ _data, _evaluation = lazily("deocclusion_d2.data"), lazily("deocclusion_d2.evalu
 
 SYSTEM = System(
     name="bcnet",
-    add_config=add_config,
+    add_config=_("config.add_config"),
     network=Network(
         meta_architecture="GeneralizedRCNN",
         model=_("mask_head.BCNetMaskHead"),
