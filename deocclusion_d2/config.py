@@ -59,6 +59,8 @@ _NOT_USED = (
     "CUDNN_BENCHMARK",
     "DATALOADER",
     "DATASETS",
+    # Of masks that are found, not of what is made of them.
+    "DEOCCLUSION.DETECTED",
     "DEOCCLUSION.PATCHES_PER_BATCH",
     "GLOBAL",
     "MODEL.DEVICE",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # Keys, or nodes of them, that all systems share and 0.1 did not have.
 _NEW = {
     "DEOCCLUSION.BEYOND_IMAGE",
+    "DEOCCLUSION.DETECTED",
     "DEOCCLUSION.VIEWS",
     "MODEL.SYSTEM",
     "INPUT.PARTIAL_COMPLETION.SEAMS",
