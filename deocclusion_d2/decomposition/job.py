@@ -316,13 +316,14 @@ class _Tools:
     @classmethod
     def of(cls, job: DecompositionJob) -> _Tools:
         description: dict[str, Any] = {}
+        source = ""
         if job.config_file or job.method is None or uses_network(job.method):
             settings = method_config(job.method, job.config_file, job.weights, job.opts)
             method = method_name(settings.DEOCCLUSION.COMPLETION)
             description["method"] = method
             deoccluder = Deoccluder.from_config(settings)
             if uses_default_network(job.method, job.config_file, job.weights):
-                method += f" of the network {DEFAULT!r}, which comes with this package"
+                source = f" of the network {DEFAULT!r}, which comes with this package"
             if uses_own_network(settings):
                 description |= _weights("weights", settings)
         else:
@@ -334,10 +335,11 @@ class _Tools:
         content, text, of_content, content_settings = _content(job, settings)
         description |= {**of_content, **deoccluder.describe()}
         masks = _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category)
-        order = f"order and amodal masks by {method}"
+        order = f"order and amodal masks by {method}{source}"
         if isinstance(masks, Detector) and masks.finds_amodal:
             description["detected"] = "amodal"
-            order = f"amodal masks by the detector, order by that of {method}"
+            ordering = deoccluder.describe()["ordering"]
+            order = f"amodal masks by the detector, order by {ordering}{source}"
         dilation, inset = settings.DEOCCLUSION.CONTENT_DILATION, settings.DEOCCLUSION.CONTENT_INSET
         wanted = {
             **description,

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.data import detection_utils
+from detectron2.modeling import ROI_MASK_HEAD_REGISTRY
 from pycocotools import mask as mask_util
 
 from ...data.detection import build_detector_train_loader
 from ...data.picture_mapper import PictureMapper
 from ...errors import UserError
 from ...structures import WindowMask
+from .mask_head import BCNetMaskHead
 from .occluders import (
     IN_FRONT,
     Relation,
@@ -52,13 +54,19 @@ class BCNetMapper(PictureMapper):
         rows = [k for k, a in enumerate(dataset_dict["annotations"]) if not a.get("iscrowd", 0)]
         occluders = self._occluders(dataset_dict, rows)
         size = dataset_dict["height"], dataset_dict["width"]
+        given = dataset_dict.pop("annotations")
+        if not self.use_keypoint:
+            for annotation in given:
+                annotation.pop("keypoints", None)
         annotations = [
             detection_utils.transform_instance_annotations(
-                dataset_dict["annotations"][row], transforms, image_shape
+                given[row],
+                transforms,
+                image_shape,
+                keypoint_hflip_indices=self.keypoint_hflip_indices,
             )
             for row in rows
         ]
-        del dataset_dict["annotations"]
         instances = detection_utils.annotations_to_instances(
             annotations, image_shape, mask_format=self.instance_mask_format
         )
@@ -97,11 +105,30 @@ def build_train_loader(cfg) -> Iterable:
     """Detectron2's loader of images and instances with their occluders.
 
     Raises:
-        UserError: see ``build_detector_train_loader``; in_front without anything that says who is
-            in front.
+        UserError: see ``build_detector_train_loader``; another mask head; in_front without
+            anything that says who is in front.
     """
+    check_head(cfg)
     check = check_order if cfg.MODEL.BCNET.OCCLUDERS == IN_FRONT else None
     return build_detector_train_loader(cfg, BCNetMapper, check)
+
+
+def check_head(cfg) -> None:
+    """Refuse to train another mask head under BCNet's name.
+
+    Raises:
+        UserError: naming the key.
+    """
+    name = cfg.MODEL.ROI_MASK_HEAD.NAME
+    known = name in ROI_MASK_HEAD_REGISTRY
+    if not cfg.MODEL.MASK_ON or not (
+        known and issubclass(ROI_MASK_HEAD_REGISTRY.get(name), BCNetMaskHead)
+    ):
+        raise UserError(
+            f"MODEL.SYSTEM is bcnet, but MODEL.MASK_ON is {cfg.MODEL.MASK_ON} and "
+            f"MODEL.ROI_MASK_HEAD.NAME {name!r}: set them to True and BCNetMaskHead, or "
+            'MODEL.SYSTEM to ""'
+        )
 
 
 def check_order(records: Iterable[Mapping[str, Any]]) -> None:

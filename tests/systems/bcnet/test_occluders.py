@@ -237,6 +237,10 @@ def test_settings_that_cannot_be(tmp_path):
     opts = ["DATASETS.TRAIN", f"('{name}',)", "MODEL.ROI_HEADS.NUM_CLASSES", "1"]
     with pytest.raises(UserError, match="OCCLUDERS = 'behind': use neighbours or in_front"):
         build_train_loader(load_config(CONFIG, [*opts, "MODEL.BCNET.OCCLUDERS", "behind"]))
+    head = ["MODEL.ROI_MASK_HEAD.NAME", "MaskRCNNConvUpsampleHead"]
+    for more in (head, ["MODEL.MASK_ON", "False"], ["MODEL.ROI_MASK_HEAD.NAME", "Nothing"]):
+        with pytest.raises(UserError, match="MODEL.SYSTEM is bcnet, but MODEL.MASK_ON is "):
+            build_train_loader(load_config(CONFIG, [*opts, *more]))
     # Modal masks alone: said before training begins.
     document = kins()
     for annotation in document["annotations"]:
