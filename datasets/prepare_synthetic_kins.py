@@ -23,6 +23,10 @@ what it writes (the first release's layout, so the KINS loader reads it):
 An annotation holds the amodal mask (segmentation, bbox, area), the modal mask (inmodal_seg,
 inmodal_bbox), and two keys that KINS lacks: depth (metres) and layer (0 = front-most).
 
+With --whole-objects, DIR/training/full_object/000000/000.png ... hold every object whole, its
+amodal mask as transparency, and DIR/training/background/000000.jpg ... the pictures without
+objects; annotations name them (full_object, full_object_box), and images (background).
+
 An image depends only on seed, split, its number and its size: not on --num-workers, nor on how many
 images are made. An interrupted run continues where it stopped when started again.
 
@@ -51,6 +55,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_run_arguments(parser, "existing JSON files and images")
     add_picture_arguments(parser, 90)
+    parser.add_argument(
+        "--whole-objects",
+        action="store_true",
+        help="also the colours of what is hidden, and the background behind all; other pictures "
+        "than without, the same masks",
+    )
     return parser
 
 
@@ -60,7 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     args = build_parser().parse_args(arguments)
     counts = {split: n for split, n in (("train", args.train), ("val", args.val)) if n != 0}
     try:
-        config = SyntheticKinsConfig(args.height, args.width, args.seed, args.format, args.quality)
+        config = SyntheticKinsConfig(
+            args.height, args.width, args.seed, args.format, args.quality, args.whole_objects
+        )
         paths = write_splits(args.output, counts, config, args.num_workers, args.overwrite)
         for path in paths:
             print(f"{path}: {split_statistics(path)}")

@@ -3,6 +3,12 @@
     DIR/training/image_2/000000.jpg ...    DIR/instances_train.json
     DIR/testing/image_2/000000.jpg ...     DIR/instances_val.json
 
+With whole objects, beside ``image_2``:
+
+    full_object/000000/000.png ...   an object each, front-most first: colours, also where others
+                                     hide it, and its amodal mask as transparency
+    background/000000.jpg            the picture without its objects
+
 While a split is being made, the annotations of every finished image lie in ``DIR/.parts_<split>/``;
 an interrupted run continues from there. The JSON file appears at the very end, complete.
 """
@@ -30,9 +36,10 @@ MAX_OBJECTS = 1000
 """Annotation ids are ``image id * MAX_OBJECTS + rank + 1``: they depend on the image alone."""
 
 _SPLITS = {"train": (0, "training"), "val": (1, "testing")}  # number in the seed, KINS's folder
-_RECIPE = (
-    1  # changes when the same seed gives other pictures; parts of another recipe are not reused
-)
+# They change when the same seed gives other pictures; parts of another recipe are not reused. The
+# second one is that of whole objects.
+_RECIPES = {False: 1, True: 2}
+_FULL_OBJECTS, _BACKGROUNDS = "full_object", "background"
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class SyntheticKinsConfig:
         seed: image ``i`` of a split depends on (seed, split, i, height, width) and nothing else.
         image_format: ``jpg`` or ``png``.
         jpeg_quality: 1 to 100.
+        whole_objects: also what others hide of every object, see ``render_scene``.
     """
 
     height: int = 375
@@ -52,6 +60,7 @@ class SyntheticKinsConfig:
     seed: int = 0
     image_format: str = "jpg"
     jpeg_quality: int = 90
+    whole_objects: bool = False
 
     def __post_init__(self) -> None:
         if self.height < MIN_SIDE or self.width < MIN_SIDE:
@@ -62,6 +71,13 @@ class SyntheticKinsConfig:
             raise UserError(f"seed must not be negative, got {self.seed}")
         check_image_format(self.image_format, self.jpeg_quality)
 
+    def to_json(self) -> dict:
+        """For ``info``; without whole objects as before there were any."""
+        values = asdict(self)
+        if not self.whole_objects:
+            del values["whole_objects"]
+        return values
+
 
 def split_paths(output: Path, split: str) -> tuple[Path, Path]:
     """Image folder and JSON file of a split (``train`` or ``val``)."""
@@ -71,13 +87,13 @@ def split_paths(output: Path, split: str) -> tuple[Path, Path]:
 def scene_of(config: SyntheticKinsConfig, split: str, index: int) -> RenderedScene:
     """Image ``index`` of a split, the same whatever else is rendered."""
     seed = np.random.SeedSequence(config.seed, spawn_key=(_SPLITS[split][0], index))
-    return render_scene(seed, config.height, config.width)
+    return render_scene(seed, config.height, config.width, config.whole_objects)
 
 
 def _annotation(item: RenderedObject, image_id: int, layer: int) -> dict:
     height, width = item.amodal.shape
     amodal, modal = WindowMask.from_array(item.amodal), WindowMask.from_array(item.modal)
-    return {
+    annotation = {
         "id": image_id * MAX_OBJECTS + layer + 1,
         "image_id": image_id,
         "category_id": item.category_id,
@@ -90,15 +106,29 @@ def _annotation(item: RenderedObject, image_id: int, layer: int) -> dict:
         "depth": round(item.depth, 3),
         "layer": layer,
     }
+    if item.whole is not None:
+        annotation["full_object"] = f"../{_FULL_OBJECTS}/{image_id:06d}/{layer:03d}.png"
+        annotation["full_object_box"] = amodal.xywh
+    return annotation
 
 
 def annotations_of(scene: RenderedScene, image_id: int) -> list[dict]:
     """KINS annotations of a scene, front-most first.
 
     Beside KINS's keys every annotation has ``depth``, metres to the middle of the object, and
-    ``layer``, its rank from the front: an object can hide only objects of a higher layer.
+    ``layer``, its rank from the front: an object can hide only objects of a higher layer. With
+    whole objects also ``full_object``, a file as seen from the folder of images, and
+    ``full_object_box``, the pixels [x, y, w, h] that it holds.
     """
     return [_annotation(item, image_id, layer) for layer, item in enumerate(scene.objects)]
+
+
+def _image(index: int, config: SyntheticKinsConfig) -> dict:
+    name = f"{index:06d}.{config.image_format}"
+    image = {"id": index, "file_name": name, "height": config.height, "width": config.width}
+    if config.whole_objects:
+        image["background"] = f"../{_BACKGROUNDS}/{name}"
+    return image
 
 
 @dataclass(frozen=True)
@@ -117,7 +147,20 @@ class _Images:
             return
         scene = scene_of(self.config, self.split, index)
         write_image(path, scene.image, self.config.jpeg_quality)
+        if self.config.whole_objects:
+            self._write_whole(scene, index, folder)
         parts.write(index, annotations_of(scene, index))
+
+    def _write_whole(self, scene: RenderedScene, index: int, images: Path) -> None:
+        name = f"{index:06d}.{self.config.image_format}"
+        background = images.parent / _BACKGROUNDS
+        objects = images.parent / _FULL_OBJECTS / f"{index:06d}"
+        for folder in (background, objects):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_image(background / name, scene.background, self.config.jpeg_quality)
+        for layer, item in enumerate(scene.objects):
+            alpha = WindowMask.from_array(item.amodal).array.astype(np.uint8) * 255
+            write_image(objects / f"{layer:03d}.png", np.dstack([item.whole, alpha]), 0)
 
     def enter_worker(self, number: int) -> None:
         """Nothing to prepare."""
@@ -205,7 +248,8 @@ def write_split(
     _check(output, split, count, overwrite)
     images, target = split_paths(output, split)
     parts = _parts_of(output, split)
-    parts.open({"recipe": _RECIPE, **asdict(config)}, overwrite, images)
+    recipe = _RECIPES[config.whole_objects]
+    parts.open({"recipe": recipe, **config.to_json()}, overwrite, images)
     target.unlink(missing_ok=True)
     work = _Images(output, split, config)
     done = map_in_order(work, range(count), worker_count(num_workers, parts=count))
@@ -219,19 +263,11 @@ def write_split(
         "info": {
             "description": "Synthetic street scenes with exact amodal masks, in the format of KINS",
             "split": split,
-            **asdict(config),
+            **config.to_json(),
         },
         "licenses": [],
         "categories": kins_categories(),
-        "images": [
-            {
-                "id": index,
-                "file_name": f"{index:06d}.{config.image_format}",
-                "height": config.height,
-                "width": config.width,
-            }
-            for index in range(count)
-        ],
+        "images": [_image(index, config) for index in range(count)],
         "annotations": annotations,
     }
     with whole_text_file(target) as file:
