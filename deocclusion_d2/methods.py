@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from detectron2.config import CfgNode
 
 
+# The completion that leaves masks as they are.
+NO_COMPLETION = "raw"
+
+
 def method_names() -> list[str]:
     """The completions by their names as methods of the tools, those with a network first."""
     found = sorted(known_steps("completion"), key=lambda found: found[1].is_rule)

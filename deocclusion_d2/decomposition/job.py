@@ -18,18 +18,25 @@ from ..errors import UserError
 from ..files import file_sha256, hash_of
 from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
-from ..methods import method_config, method_name, uses_default_network, uses_network
+from ..methods import (
+    NO_COMPLETION,
+    method_config,
+    method_name,
+    uses_default_network,
+    uses_network,
+    with_steps,
+)
 from ..outputs import Inputs, files_in_name
 from ..pretrained import DEFAULT
 from ..progress import Progress, counting
 from ..structures import LayeredScene, OverlapSummary, Scene
-from ..systems import find_step
+from ..systems import find_step, system_of
 from ..unfinished import clean_leftovers
 from ..version import SAME_RESULTS_SINCE
 from ..visualization.layers import layered_samples_sheet, layers_overview
 from ..workers import map_in_order, worker_count
 from .decompose import decompose_scenes
-from .detector import Detector, detector_config
+from .detector import Detector, detected_view, detector_config
 from .explanation import README, README_FILE
 from .mask_sources import MaskedPhoto, MaskSource, open_masks
 from .photos import list_photos, output_names, read_photo
@@ -317,14 +324,17 @@ class _Tools:
     def of(cls, job: DecompositionJob) -> _Tools:
         description: dict[str, Any] = {}
         source = ""
-        if job.config_file or job.method is None or uses_network(job.method):
+        whole = _detector_of_whole_objects(job)
+        if whole or job.config_file or job.method is None or uses_network(job.method):
             settings = method_config(job.method, job.config_file, job.weights, job.opts)
+            if whole is not None:
+                settings = _ordering_alone(job, settings, whole)
             method = method_name(settings.DEOCCLUSION.COMPLETION)
             description["method"] = method
             deoccluder = Deoccluder.from_config(settings)
-            if uses_default_network(job.method, job.config_file, job.weights):
-                source = f" of the network {DEFAULT!r}, which comes with this package"
             if uses_own_network(settings):
+                if uses_default_network(job.method, job.config_file, job.weights):
+                    source = f" of the network {DEFAULT!r}, which comes with this package"
                 description |= _weights("weights", settings)
         else:
             settings = load_config(None, job.opts)
@@ -336,9 +346,9 @@ class _Tools:
         description |= {**of_content, **deoccluder.describe()}
         masks = _mask_source(job, settings.DEOCCLUSION.MIN_SCORE, deoccluder.uses_category)
         order = f"order and amodal masks by {method}{source}"
-        if isinstance(masks, Detector) and masks.finds_amodal:
+        if whole is not None:
             description["detected"] = "amodal"
-            ordering = deoccluder.describe()["ordering"]
+            ordering = settings.DEOCCLUSION.ORDERING
             order = f"amodal masks by the detector, order by {ordering}{source}"
         dilation, inset = settings.DEOCCLUSION.CONTENT_DILATION, settings.DEOCCLUSION.CONTENT_INSET
         wanted = {
@@ -434,6 +444,27 @@ def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) 
     return Detector.from_files(
         job.detector, job.detector_weights, job.opts, min_score, needs_category
     )
+
+
+def _detector_of_whole_objects(job: DecompositionJob) -> CfgNode | None:
+    """The config of a detector whose masks are amodal; None for any other source of masks."""
+    if job.detector is None:
+        return None
+    cfg = detector_config(job.detector, job.detector_weights, job.opts)
+    return cfg if detected_view(cfg) == "amodal" else None
+
+
+def _ordering_alone(job: DecompositionJob, cfg: CfgNode, detector: CfgNode) -> CfgNode:
+    """A config that orders whole objects: nothing is completed.
+
+    Where nobody has named an ordering, the detector's own is taken, if it has one.
+    """
+    own = system_of(detector).network.own_ordering(detector)
+    if not own or "DEOCCLUSION.ORDERING" in job.opts[::2]:
+        return with_steps(cfg, completion=NO_COMPLETION, keep=job.opts[::2])
+    cfg = with_steps(cfg, own, NO_COMPLETION, keep=job.opts[::2])
+    cfg.DEOCCLUSION.ORDERING_CONFIG = f"{job.detector}@{detector.MODEL.WEIGHTS}"
+    return cfg
 
 
 def _weights(key: str, cfg) -> dict[str, str]:

@@ -164,6 +164,10 @@ def _no(cfg: CfgNode) -> bool:
     return False
 
 
+def _nothing(cfg: CfgNode) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Network:
     """A network that is trained and evaluated.
@@ -188,6 +192,8 @@ class Network:
         regions: (photo as (H, W, 3) uint8 RGB, Detectron2's ``Instances`` of N objects that the
             network has found in it, N category names) -> (h, w, 3) uint8, what it has made of each
             of them beside its mask; None where it has made nothing of the kind.
+        own_ordering: config -> the ordering of its system that knows best who is in front of the
+            whole objects that it finds; "" for none.
         needs_images: config -> whether scenes need their image.
         wants_order: config -> whether training wants to know who hides whom in its scenes, as
             ``DEOCCLUSION.ORDERING`` says.
@@ -212,6 +218,7 @@ class Network:
     runner: Callable[[CfgNode, torch.nn.Module | None], NetworkRunner] | None = None
     picture: Callable[[Mapping, Mapping | None], np.ndarray] | None = None
     regions: Callable[..., np.ndarray | None] | None = None
+    own_ordering: Callable[[CfgNode], str] = _nothing
     needs_images: Callable[[CfgNode], bool] = _no
     wants_order: Callable[[CfgNode], bool] = _no
     masks: Callable[[CfgNode, str, str], int] | None = None

@@ -29,6 +29,7 @@ SYSTEM = System(
         evaluators=_evaluation("detection.build_detector_evaluator"),
         runner=_("steps.RegionRunner.from_config"),
         regions=_("pictures.draw_regions"),
+        own_ordering=_("steps.own_ordering"),
         needs_images=_("steps.needs_images"),
     ),
     orderings={

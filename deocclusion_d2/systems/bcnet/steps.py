@@ -22,9 +22,6 @@ from ...structures import OcclusionGraph, Scene, WindowMask
 from ...structures.window_mask import Box
 from .occluders import IN_FRONT
 
-# A pixel of a neighbour counts as an occluder's from this probability on.
-_THRESHOLD = 0.5
-
 
 @dataclass(frozen=True)
 class OccluderMasks:
@@ -123,9 +120,10 @@ class LayerOrdering(NetworkStep):
     """Of two neighbours, the one that the first layer sees more of in the other's region is in
     front.
 
-    It asks the network about the regions of the given masks, whoever has found them. In the region
-    of i, what j holds of it counts by the mean probability that an occluder is there; where neither
-    reaches one half, the two have no order.
+    It asks the network about the regions of the given masks, whoever has found them: boxes of whole
+    objects where they are known. In the region of i, what j holds of it counts by the mean
+    probability that an occluder is there. The probabilities are those of a training in which most
+    regions have few occluders, and low; which of two is higher tells the order.
 
     Args:
         runner: runs a BCNet that was trained with ``MODEL.BCNET.OCCLUDERS in_front``.
@@ -180,10 +178,9 @@ def _graph(
     regions = {row: _Region.of(_box(scene, row), part) for row, part in seen.items()}
     masks = scene.modal_masks
     shares = np.array([(regions[i].share(masks[j]), regions[j].share(masks[i])) for i, j in pairs])
-    hidden = np.where(shares.max(axis=1, keepdims=True) > _THRESHOLD, shares, 0)
     # Of the two, i is in front where more of the other is hidden.
-    scores = hidden[:, 1] - hidden[:, 0]
-    return OcclusionGraph.from_scores(len(scene), pairs, scores, hidden, np.abs(scores))
+    scores = shares[:, 1] - shares[:, 0]
+    return OcclusionGraph.from_scores(len(scene), pairs, scores, shares, np.abs(scores))
 
 
 @dataclass(frozen=True)
@@ -221,6 +218,11 @@ def _box(scene: Scene, row: int) -> Box:
 def needs_images(cfg) -> bool:
     """Scenes need their images: the network looks at nothing else."""
     return True
+
+
+def own_ordering(cfg) -> str:
+    """Trained ``in_front``, it knows the order of what it finds."""
+    return "bcnet_layers" if cfg.MODEL.BCNET.OCCLUDERS == IN_FRONT else ""
 
 
 def build_ordering(cfg, runner: RegionRunner) -> LayerOrdering:

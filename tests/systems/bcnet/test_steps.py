@@ -69,7 +69,7 @@ def test_what_is_seen_in_the_other_s_region_is_in_front():
 def test_neither_is_seen():
     boxes = np.full((3, 4), np.nan)
     boxes[0] = BACK_BOX
-    runner = KnownLayers({BACK_BOX: left(0.4), FRONT: left(0.0)})
+    runner = KnownLayers({BACK_BOX: left(0.0), FRONT: left(0.0)})
     graph = LayerOrdering(runner)([scene(amodal_boxes=boxes)])[0]
     assert graph.edges == [] and graph.neighbour_pairs == [(0, 1)]
 
