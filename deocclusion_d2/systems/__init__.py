@@ -208,9 +208,9 @@ def trainings() -> dict[str, tuple[Training, System]]:
 
 
 def detectors() -> dict[str, str]:
-    """Row -> training of the detectors; those of systems that have been there longer first."""
-    found = [(t, bool(s.since)) for s in systems().values() for t in s.trainings if t.detector]
-    found.sort(key=lambda pair: pair[1])
+    """Row -> training of the detectors; Detectron2's own comes first."""
+    found = [(t, s.network) for s in systems().values() for t in s.trainings if t.detector]
+    found.sort(key=lambda pair: not pair[1].serves_others)
     return {t.detector: t.name for t, _ in found}
 
 

@@ -42,5 +42,4 @@ SYSTEM = System(
     trainings=TRAININGS,
     published=PUBLISHED,
     remarks=REMARKS,
-    since="0.3",
 )
