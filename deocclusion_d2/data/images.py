@@ -81,6 +81,33 @@ def read_rgb(file_name: str | Path, size: tuple[int, int] | None = None) -> np.n
         return np.array(_as_srgb(file_name, _without_alpha(file_name, image)))
 
 
+def read_layer(file_name: str | Path, size: tuple[int, int]) -> np.ndarray:
+    """Read an object's picture with transparency.
+
+    Args:
+        file_name: of an 8-bit picture with an alpha channel.
+        size: (h, w) that it has to have.
+
+    Returns:
+        (h, w, 4) uint8 RGBA.
+
+    Raises:
+        UserError: one line: there is no such file, it is no readable picture, has another size, or
+            no transparency.
+    """
+    with _opened(file_name) as image:
+        _check_depth(file_name, image)
+        if (image.height, image.width) != tuple(size):
+            raise UserError(
+                f"{file_name}: the object's picture is {image.width} x {image.height} pixels, "
+                f"'full_object_box' of its annotation says {size[1]} x {size[0]}"
+            )
+        if image.mode != "RGBA":
+            raise UserError(f"{file_name}: the object's picture has no transparency: save RGBA")
+        image.load()
+        return np.array(image)
+
+
 def read_size(file_name: str | Path) -> tuple[int, int]:
     """(H, W) of a picture as ``read_rgb`` reads it, told from the head of its file.
 

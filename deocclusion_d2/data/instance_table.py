@@ -16,7 +16,11 @@ from ..structures.run_lengths import area_of, box_of
 from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
 from .compressed_masks import CompressedMasks
+from .full_objects import FullObject, full_object_of
 from .scenes import place_of
+
+# The column of the true colours.
+FULL_OBJECT = "full_object"
 
 
 class InstanceTable:
@@ -27,9 +31,11 @@ class InstanceTable:
         image_index: (N,) int32, row of ``file_names``.
         file_names: image files; they need not exist unless colours are used.
         image_sizes: (height, width) of each, in pixels, as the annotations say.
+        full_objects: where the true colours of each are; empty unless they are kept.
         crowds, empty, small, unknown: numbers of instances left out: crowd regions, those without a
             visible pixel, squares under the minimum, and, where amodal masks are kept, those whose
-            labels do not know the whole object (``amodal_exact``).
+            labels do not know the whole object (``amodal_exact``), and where colours are kept,
+            those whose hidden ones nobody knows.
     """
 
     def __init__(
@@ -46,12 +52,14 @@ class InstanceTable:
             min_square: smallest usable square side in pixels.
             enlarge: as in ``SquareCrop.around``.
             columns: masks that are kept beside the modal ones, such as "amodal": every annotation
-                must have its ``{column}_segmentation`` then.
+                must have its ``{column}_segmentation`` then; and "full_object", colours of whole
+                objects.
 
         Raises:
             UserError: an annotation has no mask of a column, or a damaged one.
         """
-        names = ("modal", *(c for c in columns if c != "modal"))
+        names = ("modal", *(c for c in columns if c not in ("modal", FULL_OBJECT)))
+        self.full_objects: list[FullObject] = []
         rles: dict[str, list[dict]] = {name: [] for name in names}
         categories: list[int] = []
         image_index: list[int] = []
@@ -77,6 +85,12 @@ class InstanceTable:
                 if adaptive_side((0, 0, w, h), enlarge) < min_square:
                     self.small += 1
                     continue
+                if FULL_OBJECT in columns:
+                    colours = full_object_of(record, annotation)
+                    if colours is None:
+                        self.unknown += 1
+                        continue
+                    self.full_objects.append(colours)
                 for name, mask in zip(names, masks, strict=True):
                     rles[name].append(mask)
                 categories.append(annotation["dataset_category_id"])

@@ -18,6 +18,7 @@ from ..structures import (
     known_scores,
 )
 from ..structures.mask_sample import samples_from_json
+from .full_objects import Unhidden, full_object_of, knows_hidden_colours
 from .images import read_rgb
 
 
@@ -53,8 +54,8 @@ def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, Sc
         amodal_boxes=corner_boxes([a.get("given_amodal_bbox") for a in annotations]),
     )
     truth = _truth(record, annotations, {row: i for i, row in enumerate(rows)})
-    if load_image and record.get("source_image"):
-        truth.image = read_rgb(record["source_image"], (record["height"], record["width"]))
+    if load_image and knows_hidden_colours(record):
+        truth.unhidden = Unhidden([full_object_of(record, a) for a in annotations])
     return scene, truth
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -135,8 +135,9 @@ class SceneTruth:
             scene is then an instance without a prediction); None where the scene's are the truth.
         amodal_exact: (N,) bool, False where the amodal mask is no more than what an image showed
             before something was pasted into it; None where all are the whole objects.
-        image: (H, W, 3) uint8 RGB, the photo before something was pasted into it; None where there
-            is none, or no images are read.
+        unhidden: (row, the scene's image) -> (H, W, 3) uint8 RGB, the photo as it would be if
+            nothing hid that instance; None for an instance of which nobody knows it. None where
+            that is so of all, or no images are read.
     """
 
     amodal_masks: list[WindowMask] | None = None
@@ -146,7 +147,7 @@ class SceneTruth:
     depth_constraints: list[tuple[int, int]] | None = None
     modal_masks: list[WindowMask] | None = None
     amodal_exact: np.ndarray | None = None
-    image: np.ndarray | None = None
+    unhidden: Callable[[int, np.ndarray], np.ndarray | None] | None = None
 
     def knows_whole(self, row: int) -> bool:
         """Whether an instance's amodal mask is the whole object."""

@@ -31,6 +31,7 @@ from .formats import (
     read_id,
     with_only_object,
 )
+from .formats.full_object import FULL_OBJECT_KEY
 from .image_files import ImageFinder
 from .missing_sizes import with_sizes
 from .segmentation import looks_normalised
@@ -117,6 +118,9 @@ def load_dataset_dicts(
         record = _record(image, path, parsed[image.id], pairs, view, contiguous, labels)
         if image.source_image:
             record["source_image"] = _below(image_root, image.source_image)
+        for annotation in record["annotations"]:
+            if FULL_OBJECT_KEY in annotation:
+                annotation[FULL_OBJECT_KEY] = _below(image_root, annotation[FULL_OBJECT_KEY])
         dicts.append(record)
     _log_summary(json_file, dicts, parsed, annotation_format)
     for line in ([doubt] if doubt else []) + [" ".join(row) for row in assumed.rows()]:

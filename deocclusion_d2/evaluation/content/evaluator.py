@@ -25,8 +25,8 @@ METRICS = ("L1", "L2", "PSNR", "PSNR_mean", "SSIM")
 class ContentEvaluator(SumEvaluator):
     """Judges a ``FilledScene`` by the true pixels, over the holes' pixels alone.
 
-    The true pixels are the image's; where it was pasted into (``SceneTruth.image``), those of the
-    photo before.
+    The true pixels are the image's; of what is really hidden (``SceneTruth.unhidden``), those that
+    would be seen if nothing hid the instance.
 
     Results under ``content``, of each method; values of pixels are in [0, 1], RGB:
 
@@ -68,9 +68,10 @@ class ContentEvaluator(SumEvaluator):
             for reason, count in output.left_out.items():
                 self.leave_out(reason, count)
             truth: SceneTruth | None = record.get("truth")
-            has_photo = truth is not None and truth.image is not None
-            photo = truth.image if has_photo else record["scene"].image
+            image = record["scene"].image
+            unhidden = None if truth is None else truth.unhidden
             for filled in output.regions:
+                photo = image if unhidden is None else unhidden(filled.region.row, image)
                 self._add_region(photo, filled)
 
     def _add_region(self, photo: np.ndarray, filled: FilledRegion) -> None:

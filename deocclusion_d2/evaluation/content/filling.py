@@ -59,7 +59,7 @@ class FilledScene:
 class HoleFiller:
     """Hides a part of instances, or finds what is hidden of them, and fills it.
 
-    Where the photo before a paste is known (``SceneTruth.image``), the regions are those of
+    Where it is known what is behind (``SceneTruth.unhidden``), the regions are those of
     ``find_hidden_regions``, else those of ``draw_erased_regions``. All methods see the same pixels:
     those of the image inside the instance's square that are neither in the hole nor ``taken`` by
     another object. Results do not depend on how scenes are grouped into calls.
@@ -126,7 +126,7 @@ class HoleFiller:
         self, scene: Scene, truth: SceneTruth | None
     ) -> tuple[list[HiddenRegion], Counter[str]]:
         """What is filled, and why the other instances have nothing to fill."""
-        if truth is None or truth.image is None:
+        if truth is None or truth.unhidden is None:
             return draw_erased_regions(
                 scene, self.settings, min_square=self.min_square, seed=self.seed
             )

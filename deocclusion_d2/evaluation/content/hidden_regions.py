@@ -1,4 +1,5 @@
-"""Really hidden regions: an object was pasted over a photo, and the photo shows what it hides.
+"""Really hidden regions: somebody knows what they would show, a renderer, or whoever pasted an
+object over a photo.
 
 Unlike what is erased (``erased_regions.py``), nothing of the objects around may be looked at, as in
 a decomposition.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .base import CocoStyleFormat, ImageInfo, register_format
+from .base import CocoStyleFormat, ImageInfo, ParsedAnnotation, locate, register_format
+from .full_object import FULL_OBJECT_BOX_KEY, FULL_OBJECT_KEY, check_full_object
 
 NOTHING_HIDES_IT = "it has no 'inmodal_seg': nothing hides it"
 
@@ -15,6 +16,9 @@ class Kins(CocoStyleFormat):
 
     Files of others may have these only where something is hidden; a file in which no annotation
     has them is refused as a whole.
+
+    Rendered scenes may also show objects whole: ``full_object`` names a picture with transparency,
+    as seen from the folder of images, and ``full_object_box`` [x, y, w, h] the pixels it holds.
     """
 
     name = "kins"
@@ -23,6 +27,13 @@ class Kins(CocoStyleFormat):
     amodal_key = "segmentation"
     modal_bbox_key = "inmodal_bbox"
     amodal_bbox_key = "bbox"
+    extra_keys = (FULL_OBJECT_KEY, FULL_OBJECT_BOX_KEY)
+
+    def parse(self, item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
+        parsed = super().parse(item, image)
+        for annotation in parsed:
+            check_full_object(annotation.extras, locate(image, annotation.id))
+        return parsed
 
     def _modal(
         self,

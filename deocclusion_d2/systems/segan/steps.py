@@ -1,0 +1,281 @@
+"""SeGAN's steps: order and masks by its segmentor, colours by its painter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...inference.content import SmoothFiller
+from ...inference.content.filler import ContentFiller
+from ...inference.content.holes import Hole
+from ...inference.network_runner import NetworkRunner, Sample
+from ...inference.steps import NetworkStep, constrains, dilation, require_image
+from ...structures import Deocclusion, OcclusionGraph, Scene, SquareCrop, WindowMask
+from ...structures.window_mask import box_around
+from .box_crop import BoxCrop
+from .mapper import Views
+
+# Probability above which a pixel belongs to the whole object.
+THRESHOLD = 0.5
+# Of two neighbours, one hides the other where the IoU of its visible part with the other's
+# invisible one is above this (the paper's paragraph on depth layering).
+_LEAST_IOU = 0.05
+
+
+class Segmenting:
+    """Runs the segmentor over the instances of scenes.
+
+    Args:
+        runner: runs SeGAN.
+        views: how it looks at an instance.
+        expand: of the box on each side; see ``BoxCrop.around``.
+        enlarge: of the square that is seen where the context is "crop".
+    """
+
+    def __init__(
+        self, runner: NetworkRunner, views: Views, *, expand: float = 0.2, enlarge: float = 3.0
+    ) -> None:
+        self.runner = runner
+        self.views = views
+        self.expand = expand
+        self.enlarge = enlarge
+
+    def masks(
+        self, scenes: Sequence[Scene], rows: Sequence[Sequence[int]] | None = None
+    ) -> list[dict[int, WindowMask]]:
+        """Of each scene, row -> what the segmentor takes for the whole object.
+
+        Args:
+            rows: of each scene, the instances that are asked for; None for all.
+        """
+        jobs: list[tuple[int, int, BoxCrop]] = []
+        found: list[dict[int, WindowMask]] = [{} for _ in scenes]
+        probabilities = self.runner.outputs(self._samples(scenes, rows, jobs), "probability")
+        for k, probability in enumerate(probabilities):
+            number, row, box = jobs[k]
+            found[number][row] = box.paste(probability, THRESHOLD)
+        return found
+
+    def _samples(
+        self,
+        scenes: Sequence[Scene],
+        rows: Sequence[Sequence[int]] | None,
+        jobs: list[tuple[int, int, BoxCrop]],
+    ) -> Iterator[Sample]:
+        for number, scene in enumerate(scenes):
+            for row in range(len(scene)) if rows is None else rows[number]:
+                modal = scene.modal_masks[row]
+                if modal.is_empty:
+                    continue
+                size = (scene.height, scene.width)
+                box = BoxCrop.around(modal.box, (self.expand,) * 4, size)
+                square = SquareCrop.around(modal.box, self.enlarge)
+                jobs.append((number, row, box))
+                yield self.views.input(require_image(scene), modal, box, square)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "context": self.views.context,
+            "input_size": self.views.input_size,
+            "mask_size": self.views.mask_size,
+            "expand": self.expand,
+            "precision": self.runner.precision,
+        }
+
+
+class SeGANCompletion(NetworkStep):
+    """Completes every visible instance by SeGAN's segmentor, whatever the order.
+
+    Args:
+        segmenting: runs it.
+        constrain: True: the result is ``modal | completion``, which keeps visible pixels. False:
+            the completion as it is pasted back.
+    """
+
+    def __init__(self, segmenting: Segmenting, *, constrain: bool = True) -> None:
+        super().__init__(
+            segmenting.runner,
+            {"amodal_threshold": THRESHOLD, "constrain": constrain, **segmenting.describe()},
+        )
+        self.segmenting = segmenting
+        self.constrain = constrain
+
+    def __call__(
+        self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
+    ) -> list[Deocclusion]:
+        """Amodal masks of every instance of every scene; an empty mask stays empty."""
+        results = []
+        for scene, graph, found in zip(scenes, graphs, self.segmenting.masks(scenes), strict=True):
+            masks = list(scene.modal_masks)
+            for row, whole in found.items():
+                masks[row] = masks[row] | whole if self.constrain else whole
+            results.append(Deocclusion(graph, masks))
+        return results
+
+
+class SeGANLayers(NetworkStep):
+    """Depth layering: q hides p where the IoU of q\'s visible part and p\'s predicted invisible one
+    is above 5 %.
+
+    Where both hide each other, the larger IoU decides.
+
+    Args:
+        segmenting: runs the segmentor.
+        dilation: see ``Scene.neighbour_pairs``.
+    """
+
+    def __init__(self, segmenting: Segmenting, *, dilation: int = 0) -> None:
+        super().__init__(segmenting.runner, segmenting.describe())
+        self.segmenting = segmenting
+        self.dilation = dilation
+
+    def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
+        """The occlusion graph of every scene."""
+        pairs = [scene.neighbour_pairs(self.dilation) for scene in scenes]
+        rows = [sorted({row for pair in of_scene for row in pair}) for of_scene in pairs]
+        found = self.segmenting.masks(scenes, rows)
+        return [
+            _layers(scene, *of_scene)
+            for scene, of_scene in zip(scenes, zip(pairs, found, strict=True), strict=True)
+        ]
+
+
+def _layers(
+    scene: Scene, pairs: Sequence[tuple[int, int]], whole: Mapping[int, WindowMask]
+) -> OcclusionGraph:
+    visible = scene.modal_masks
+    invisible = {row: mask - visible[row] for row, mask in whole.items()}
+    overlaps = np.array(
+        [(iou(invisible[i], visible[j]), iou(invisible[j], visible[i])) for i, j in pairs]
+    ).reshape(-1, 2)
+    # Of the two, i is in front where j is hidden by it.
+    hidden = np.where(overlaps > _LEAST_IOU, overlaps, 0.0)
+    scores = hidden[:, 1] - hidden[:, 0]
+    return OcclusionGraph.from_scores(len(scene), pairs, scores, overlaps, np.abs(scores))
+
+
+def iou(first: WindowMask, second: WindowMask) -> float:
+    """Intersection over union; 0 for two empty masks."""
+    both = first.intersection_area(second)
+    total = first.area + second.area - both
+    return both / total if total else 0.0
+
+
+class SeGANPainter(ContentFiller):
+    """Fills the hidden parts of objects by SeGAN\'s painter, and the background smoothly.
+
+    The painter has learned objects alone. It sees the visible part of an object, and where the rest
+    of it is; nothing of what surrounds it.
+
+    Args:
+        runner: runs SeGAN.
+        views: how it looks at an instance.
+        expand: of the box around the whole object on each side.
+        background: what fills the background.
+    """
+
+    def __init__(
+        self,
+        runner: NetworkRunner,
+        views: Views,
+        *,
+        expand: float = 0.2,
+        background: ContentFiller | None = None,
+    ) -> None:
+        self.runner = runner
+        self.runners = (runner,)
+        self.views = views
+        self.expand = expand
+        self.background = background or SmoothFiller()
+        self.context = self.background.context
+
+    def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
+        objects = [_is_object(hole) for hole in holes]
+        of_background = iter(
+            self.background.fill([h for h, own in zip(holes, objects, strict=True) if not own])
+        )
+        boxes = [self._box(hole) for hole, own in zip(holes, objects, strict=True) if own]
+        painted = self.runner.outputs(
+            (
+                self._sample(hole, box)
+                for hole, box in zip(
+                    (h for h, own in zip(holes, objects, strict=True) if own), boxes, strict=True
+                )
+            ),
+            "rgb",
+        )
+        of_objects = zip(boxes, painted, strict=True)
+        windows = []
+        for hole, own in zip(holes, objects, strict=True):
+            if own:
+                windows.append(_window(hole, *next(of_objects)))
+            else:
+                windows.append(next(of_background))
+        return windows
+
+    def _box(self, hole: Hole) -> BoxCrop:
+        whole = box_around([hole.visible.box, hole.missing.box])
+        return BoxCrop.around(whole, (self.expand,) * 4, hole.image.shape[:2])
+
+    def _sample(self, hole: Hole, box: BoxCrop) -> Sample:
+        size = self.views.paint_size
+        return {
+            "crop_image": box.sample_colours(hole.image, size),
+            "crop_modal": box.sample(hole.visible, size).view(np.uint8),
+            "crop_amodal": box.sample(hole.visible | hole.missing, size).view(np.uint8),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "content": "segan",
+            "content_paint_size": self.views.paint_size,
+            "content_expand": self.expand,
+            "content_background": self.background.describe(),
+        }
+
+
+def _is_object(hole: Hole) -> bool:
+    """Whether the pixels around a hole are an object\'s; those of the background are nobody\'s."""
+    return hole.visible.intersection_area(hole.taken) > 0
+
+
+def _window(hole: Hole, box: BoxCrop, painted: np.ndarray) -> np.ndarray:
+    """The colours of the window of the missing pixels."""
+    colours = np.clip(np.round(box.paste_values(painted)), 0, 255).astype(np.uint8)
+    x0, y0, x1, y1 = hole.missing.box
+    left, top = box.box[:2]
+    return colours[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+# -------------------------------------------------------------------- from configs
+
+
+def _segmenting(cfg, runner: NetworkRunner) -> Segmenting:
+    return Segmenting(
+        runner,
+        Views.from_config(cfg),
+        expand=cfg.MODEL.SEGAN.TEST_EXPAND,
+        enlarge=cfg.INPUT.INSTANCE_CROP.ENLARGE,
+    )
+
+
+def build_ordering(cfg, runner: NetworkRunner) -> SeGANLayers:
+    """The ordering "segan_layers"."""
+    return SeGANLayers(_segmenting(cfg, runner), dilation=dilation(cfg))
+
+
+def build_completion(cfg, runner: NetworkRunner) -> SeGANCompletion:
+    """The completion "segan"."""
+    return SeGANCompletion(_segmenting(cfg, runner), constrain=constrains(cfg))
+
+
+def build_content(cfg, runner: NetworkRunner) -> SeGANPainter:
+    """The content "segan"."""
+    return SeGANPainter(
+        runner,
+        Views.from_config(cfg),
+        expand=cfg.MODEL.SEGAN.TEST_EXPAND,
+        background=SmoothFiller(cfg.DEOCCLUSION.CONTENT_CONTEXT, cfg.DEOCCLUSION.CONTENT_INSET),
+    )
