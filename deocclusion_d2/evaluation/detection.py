@@ -22,6 +22,7 @@ from ..errors import UserError
 from ..structures.run_lengths import area_of, box_of
 from .coco_api import evaluate_coco
 from .hidden_objects import evaluate_by_hidden_share, hidden_group
+from .overlapping_images import evaluate_by_overlap
 
 
 def build_detector_evaluator(cfg, dataset_name: str, output_dir: str | None) -> COCOEvaluator:
@@ -83,7 +84,8 @@ class ReadCOCOEvaluator(COCOEvaluator):
     Attributes:
         truth: what is read from the data set, as :func:`coco_truth` gives it.
         groups: of each of its annotations, see ``hidden_group``. Where any has one, the results
-            have a task "hidden" too, see ``evaluate_by_hidden_share``.
+            have a task "hidden" too, see ``evaluate_by_hidden_share``; else "overlap", see
+            ``evaluate_by_overlap``.
     """
 
     truth: dict
@@ -112,8 +114,13 @@ class ReadCOCOEvaluator(COCOEvaluator):
             self._results[task] = self._derive_coco_results(
                 evaluation, task, class_names=self._metadata.thing_classes
             )
-        if "segm" in self._tasks and results and any(self.groups):
+        if "segm" not in self._tasks or not results:
+            return
+        if any(self.groups):
             self._results["hidden"] = evaluate_by_hidden_share(self.truth, self.groups, results)
+        else:
+            masks = [{k: v for k, v in result.items() if k != "bbox"} for result in results]
+            self._results["overlap"] = evaluate_by_overlap(self.truth, masks)
 
 
 def coco_truth(
