@@ -32,6 +32,8 @@ SYSTEM = System(
         model=_("network.SeGAN"),
         labels="amodal",
         train_loader=_("mapper.build_train_loader"),
+        evaluators=_("evaluator.build_evaluators"),
+        predictor=_("evaluator.build_predictor"),
         needs_images=lambda cfg: True,
     ),
     orderings={

@@ -69,11 +69,33 @@ class Segmenting:
                 modal = scene.modal_masks[row]
                 if modal.is_empty:
                     continue
-                size = (scene.height, scene.width)
-                box = BoxCrop.around(modal.box, (self.expand,) * 4, size)
+                box = self.box_of(scene, row)
                 square = SquareCrop.around(modal.box, self.enlarge)
                 jobs.append((number, row, box))
                 yield self.views.input(require_image(scene), modal, box, square)
+
+    def box_of(self, scene: Scene, row: int) -> BoxCrop:
+        """The box that is segmented."""
+        size = (scene.height, scene.width)
+        return BoxCrop.around(scene.modal_masks[row].box, (self.expand,) * 4, size)
+
+    def painter_sample(self, scene: Scene, row: int, box: BoxCrop, whole: WindowMask) -> Sample:
+        """What the painter sees of an instance.
+
+        Args:
+            whole: its mask.
+        """
+        return painter_sample(self.views, require_image(scene), box, scene.modal_masks[row], whole)
+
+    @classmethod
+    def from_config(cls, cfg, runner: NetworkRunner) -> Segmenting:
+        """As a config says it."""
+        return cls(
+            runner,
+            Views.from_config(cfg),
+            expand=cfg.MODEL.SEGAN.TEST_EXPAND,
+            enlarge=cfg.INPUT.INSTANCE_CROP.ENLARGE,
+        )
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -220,12 +242,9 @@ class SeGANPainter(ContentFiller):
         return BoxCrop.around(whole, (self.expand,) * 4, hole.image.shape[:2])
 
     def _sample(self, hole: Hole, box: BoxCrop) -> Sample:
-        size = self.views.paint_size
-        return {
-            "crop_image": box.sample_colours(hole.image, size),
-            "crop_modal": box.sample(hole.visible, size).view(np.uint8),
-            "crop_amodal": box.sample(hole.visible | hole.missing, size).view(np.uint8),
-        }
+        return painter_sample(
+            self.views, hole.image, box, hole.visible, hole.visible | hole.missing
+        )
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -234,6 +253,22 @@ class SeGANPainter(ContentFiller):
             "content_expand": self.expand,
             "content_background": self.background.describe(),
         }
+
+
+def painter_sample(
+    views: Views, image: np.ndarray, box: BoxCrop, visible: WindowMask, whole: WindowMask
+) -> Sample:
+    """What the painter sees: the visible part of an object in colours, and the mask of all of it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    size = views.paint_size
+    return {
+        "crop_image": box.sample_colours(image, size),
+        "crop_modal": box.sample(visible, size).view(np.uint8),
+        "crop_amodal": box.sample(visible | whole, size).view(np.uint8),
+    }
 
 
 def _is_object(hole: Hole) -> bool:
@@ -252,23 +287,14 @@ def _window(hole: Hole, box: BoxCrop, painted: np.ndarray) -> np.ndarray:
 # -------------------------------------------------------------------- from configs
 
 
-def _segmenting(cfg, runner: NetworkRunner) -> Segmenting:
-    return Segmenting(
-        runner,
-        Views.from_config(cfg),
-        expand=cfg.MODEL.SEGAN.TEST_EXPAND,
-        enlarge=cfg.INPUT.INSTANCE_CROP.ENLARGE,
-    )
-
-
 def build_ordering(cfg, runner: NetworkRunner) -> SeGANLayers:
     """The ordering "segan_layers"."""
-    return SeGANLayers(_segmenting(cfg, runner), dilation=dilation(cfg))
+    return SeGANLayers(Segmenting.from_config(cfg, runner), dilation=dilation(cfg))
 
 
 def build_completion(cfg, runner: NetworkRunner) -> SeGANCompletion:
     """The completion "segan"."""
-    return SeGANCompletion(_segmenting(cfg, runner), constrain=constrains(cfg))
+    return SeGANCompletion(Segmenting.from_config(cfg, runner), constrain=constrains(cfg))
 
 
 def build_content(cfg, runner: NetworkRunner) -> SeGANPainter:
