@@ -36,6 +36,16 @@ BACKGROUND, GREY, BLUE, GREEN = (30, 60, 90), (100, 100, 100), (0, 0, 255), (0, 
 HIDDEN = (151, 100, 100)
 
 
+class KnownPhoto:
+    """See ``SceneTruth.unhidden``: a photo that shows all of every instance."""
+
+    def __init__(self, photo) -> None:
+        self.photo = photo
+
+    def __call__(self, row, image):
+        return self.photo
+
+
 class Shown:
     """Stands for a runner of PCNet-C: a network that hands on what it sees."""
 
@@ -66,7 +76,8 @@ def pasted_scene(hidden=HIDDEN, occluder=BLUE, bystander=GREEN, visible=GREY):
     scene.image = photo.copy()
     paint(scene.image, OCCLUDER, occluder)
     amodal = [WindowMask.from_array(mask) for mask in masks]
-    return {"scene": scene, "truth": SceneTruth(amodal_masks=amodal, image=photo)}
+    truth = SceneTruth(amodal_masks=amodal, unhidden=KnownPhoto(photo))
+    return {"scene": scene, "truth": truth}
 
 
 def filled(record, content=None, **options):
@@ -152,7 +163,7 @@ def test_instances_without_a_region_are_counted():
     scene = scene_of(masks)
     scene.image = np.zeros((H, W, 3), np.uint8)
     amodal = [WindowMask.filled(box) for box in wholes]
-    truth = SceneTruth(amodal_masks=amodal, image=scene.image)
+    truth = SceneTruth(amodal_masks=amodal, unhidden=KnownPhoto(scene.image))
     regions, left_out = find_hidden_regions(scene, truth)
     assert [region.row for region in regions] == [0]
     # The square of the last has a side of sqrt(3 * 3 * 2) = 4.2 px.
@@ -168,13 +179,13 @@ def test_instances_without_a_region_are_counted():
     regions, left_out = find_hidden_regions(scene, truth)
     assert regions == []
     assert left_out == {"instances of which nobody knows the whole": 1, tiny: 1, unseen: 1}
-    assert find_hidden_regions(scene, SceneTruth(image=scene.image))[1].total() == 3
+    assert find_hidden_regions(scene, SceneTruth())[1].total() == 3
 
 
 def test_without_the_photo_a_part_is_erased_as_ever():
     record = pasted_scene()
     scene = record["scene"]
-    record["truth"].image = None
+    record["truth"].unhidden = None
     erased, left_out = draw_erased_regions(scene, ErasingSettings())
     for one in (record, {"scene": scene}, scene):
         output = filled(one)
@@ -190,7 +201,7 @@ def write_pair(folder):
     scene, truth = record["scene"], record["truth"]
     folder.mkdir()
     Image.fromarray(scene.image).save(folder / "pasted.png")
-    Image.fromarray(truth.image).save(folder.parent / "photo.png")
+    Image.fromarray(truth.unhidden.photo).save(folder.parent / "photo.png")
     annotations = [
         {
             "id": row + 1,
@@ -231,4 +242,94 @@ def test_a_data_set_of_pairs_names_its_photos(tmp_path):
     }
     (tmp_path / "photo.png").unlink()
     with pytest.raises(UserError, match=r"photo\.png: there is no such file"):
-        SceneMapper(load_image=True)(record)
+        judge(SceneMapper(load_image=True)(record))
+
+
+def write_rendered(folder):
+    """The scene as a rendered one: the hidden object has a picture of its own."""
+    record = pasted_scene()
+    scene, truth = record["scene"], record["truth"]
+    folder.mkdir()
+    Image.fromarray(scene.image).save(folder / "1.png")
+    annotations = []
+    for row, (amodal, modal) in enumerate(zip(truth.amodal_masks, scene.modal_masks, strict=True)):
+        x0, y0, x1, y1 = amodal.box
+        whole = np.dstack([truth.unhidden.photo[y0:y1, x0:x1], amodal.array.astype(np.uint8) * 255])
+        Image.fromarray(whole).save(folder.parent / f"{row}.png")
+        annotations.append(
+            {
+                "id": row + 1,
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": amodal.to_rle(H, W),
+                "bbox": amodal.xywh,
+                "inmodal_seg": modal.to_rle(H, W),
+                "inmodal_bbox": modal.xywh,
+                "full_object": f"../{row}.png",
+                "full_object_box": amodal.xywh,
+            }
+        )
+    # Of the occluder the photo shows what was behind.
+    del annotations[0]["full_object"], annotations[0]["full_object_box"]
+    document = {
+        "images": [{"id": 1, "file_name": "1.png", "height": H, "width": W}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    path = folder.parent / "rendered.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_rendered_data_set_has_pictures_of_whole_objects(tmp_path):
+    folder = tmp_path / "images"
+    path = write_rendered(folder)
+    (record,) = load_dataset_dicts(str(path), str(folder), "kins")
+    mapped = SceneMapper(load_image=True)(record)
+    scene, unhidden = mapped["scene"], mapped["truth"].unhidden
+    photo = unhidden(1, scene.image)
+    assert (photo[15, 30] == HIDDEN).all() and (scene.image[15, 30] == BLUE).all()
+    # Only the object is made visible; what hides it stays beside it.
+    assert (photo[7, 30] == BLUE).all()
+    assert np.array_equal(unhidden(0, scene.image), scene.image)
+    # As by the photo before, up to what the windows of SSIM see around the hole.
+    by_pair, by_object = judge(pasted_scene()), judge(mapped)
+    assert {k: v for k, v in by_object.items() if "SSIM" not in k} == {
+        k: v for k, v in by_pair.items() if "SSIM" not in k
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"full_object": 3}, "annotation 2: 'full_object' is 3, not a path"),
+        ({"full_object_box": [1, 2, 3]}, "'full_object_box' is [1, 2, 3]: give [x, y, width, heig"),
+        ({"full_object_box": [1, 2, 3, 0.5]}, "in whole pixels"),
+        ({"full_object_box": None}, "'full_object_box' is None"),
+    ],
+)
+def test_pictures_that_cannot_be(tmp_path, keys, message):
+    path = write_rendered(tmp_path / "images")
+    document = json.loads(path.read_text())
+    document["annotations"][1].update(keys)
+    path.write_text(json.dumps(document))
+    with pytest.raises(UserError) as refused:
+        load_dataset_dicts(str(path), str(tmp_path / "images"), "kins")
+    assert message in str(refused.value) and "rendered.json" in str(refused.value)
+
+
+def test_pictures_that_cannot_be_used(tmp_path):
+    path = write_rendered(tmp_path / "images")
+    (record,) = load_dataset_dicts(str(path), str(tmp_path / "images"), "kins")
+    mapped = SceneMapper(load_image=True)(record)
+    picture = Image.open(tmp_path / "1.png")
+    for wrong, message in (
+        (
+            picture.resize((5, 5)),
+            "is 5 x 5 pixels, 'full_object_box' of its annotation says 30 x 30",
+        ),
+        (picture.convert("RGB"), "has no transparency: save RGBA"),
+    ):
+        wrong.save(tmp_path / "1.png")
+        with pytest.raises(UserError, match=message):
+            judge(mapped)

@@ -135,9 +135,14 @@ def test_it_opens_and_the_order_is_the_pasted_one(tmp_path: Path, bank: Bank):
         assert orders[0, 1] == 1
         # Nobody knows the order of two others; the occluder hides whatever it does not only touch.
         assert all(pair[0] == 0 and order in (0, 1) for pair, order in orders.items())
-        assert truth.image.shape == (H, W, 3)
+        photo = truth.unhidden(1, scene.image)
+        assert photo.shape == (H, W, 3)
         outside = ~truth.amodal_masks[0].to_array(H, W)
-        assert np.array_equal(truth.image[outside], scene.image[outside])
+        assert np.array_equal(photo[outside], scene.image[outside])
+        assert not np.array_equal(photo, scene.image)
+        # What is pasted is whole in the picture itself; of others nobody knows more.
+        assert np.array_equal(truth.unhidden(0, scene.image), scene.image)
+        assert all(truth.unhidden(row, scene.image) is None for row in range(2, len(scene)))
 
 
 @pytest.mark.parametrize("flipped", [False, True])

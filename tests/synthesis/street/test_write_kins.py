@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from deocclusion_d2.data.datasets import to_rle
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.synthesis.street import (
     SyntheticKinsConfig,
     scene_of,
@@ -187,3 +189,59 @@ def test_program_explains_wrong_arguments_in_one_line(
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert _files(tmp_path) == {}
+
+
+WHOLE = SyntheticKinsConfig(96, 288, seed=1, image_format="png", whole_objects=True)
+
+
+def test_whole_objects(tmp_path: Path) -> None:
+    """Masks are those without them; a copy is the picture where the object is seen."""
+    write_splits(tmp_path, {"val": 3}, WHOLE, progress=False)
+    data = json.loads((tmp_path / "instances_val.json").read_text())
+    plain = SyntheticKinsConfig(96, 288, seed=1, image_format="png")
+    hidden = 0
+    for image in data["images"]:
+        picture = cv2.imread(str(tmp_path / "testing/image_2" / image["file_name"]))
+        background = cv2.imread(str(tmp_path / "testing/image_2" / image["background"]))
+        assert background.shape == picture.shape
+        rows = [a for a in data["annotations"] if a["image_id"] == image["id"]]
+        without = writer.annotations_of(scene_of(plain, "val", image["id"]), image["id"])
+        assert [{k: v for k, v in a.items() if "full" not in k} for a in rows] == json.loads(
+            json.dumps(without)
+        )
+        anything = np.zeros(picture.shape[:2], bool)
+        for row in rows:
+            path = tmp_path / "testing/image_2" / row["full_object"]
+            copy = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            x, y, w, h = row["full_object_box"]
+            amodal = WindowMask.from_array(copy[..., 3], x, y)
+            assert copy.shape == (h, w, 4) and amodal.area == row["area"]
+            assert amodal == WindowMask.from_rle(to_rle(row["segmentation"], 96, 288))
+            modal = WindowMask.from_rle(row["inmodal_seg"])
+            anything |= amodal.to_array(96, 288)
+            # The camera's blur mixes colours at the border.
+            padded = np.pad(modal.to_array(96, 288).astype(np.uint8), 1, mode="edge")
+            inner = cv2.erode(padded, np.ones((3, 3)))[1:-1, 1:-1] > 0
+            whole = np.zeros_like(picture)
+            whole[y : y + h, x : x + w] = copy[..., :3]
+            assert np.array_equal(whole[inner], picture[inner])
+            hidden += amodal.area - modal.area
+        far = cv2.dilate(anything.astype(np.uint8), np.ones((3, 3))) == 0
+        assert np.array_equal(background[far], picture[far])
+    assert hidden > 500
+    assert data["info"]["whole_objects"] is True
+
+
+def test_whole_objects_do_not_depend_on_workers(tmp_path: Path) -> None:
+    for workers in (0, 2):
+        write_split(tmp_path / str(workers), "train", 2, WHOLE, workers, progress=False)
+    assert _files(tmp_path / "0") == _files(tmp_path / "2")
+
+
+def test_whole_objects_and_none_are_two_runs(tmp_path: Path) -> None:
+    plain = SyntheticKinsConfig(64, 208, seed=1)
+    assert "whole_objects" not in plain.to_json()
+    parts = writer._parts_of(tmp_path, "train")
+    parts.open({"recipe": 1, **plain.to_json()}, False, None)
+    with pytest.raises(UserError, match="unfinished run with other settings"):
+        write_split(tmp_path, "train", 1, SyntheticKinsConfig(64, 208, 1, whole_objects=True))
