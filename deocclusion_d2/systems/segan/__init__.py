@@ -21,6 +21,7 @@ parts learn by Adam; the discriminator is the one that PCNet-C has too.
 """
 
 from ..base import Network, Step, System, lazily
+from .experiments import ROWS, TRAININGS
 
 _ = lazily(__name__)
 
@@ -47,4 +48,6 @@ SYSTEM = System(
         )
     },
     contents={"segan": Step(_("steps.build_content"), text="SeGAN")},
+    trainings=TRAININGS,
+    rows=ROWS,
 )
