@@ -33,6 +33,7 @@ SYSTEM = System(
         model=_("network.SeGAN"),
         labels="amodal",
         train_loader=_("mapper.build_train_loader"),
+        picture=_("pictures.draw_samples"),
         evaluators=_("evaluator.build_evaluators"),
         predictor=_("evaluator.build_predictor"),
         needs_images=lambda cfg: True,
