@@ -326,7 +326,7 @@ class _Tools:
         description: dict[str, Any] = {}
         source = ""
         whole = _detector_of_whole_objects(job)
-        if whole or job.config_file or job.method is None or uses_network(job.method):
+        if whole is not None or _wants_network(job):
             if whole is None:
                 settings = method_config(job.method, job.config_file, job.weights, job.opts)
             else:
@@ -448,6 +448,11 @@ def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) 
     return Detector.from_files(
         job.detector, job.detector_weights, job.opts, min_score, needs_category
     )
+
+
+def _wants_network(job: DecompositionJob) -> bool:
+    """Whether order and masks are a network's."""
+    return bool(job.config_file) or job.method is None or uses_network(job.method)
 
 
 def _detector_of_whole_objects(job: DecompositionJob) -> CfgNode | None:
