@@ -314,7 +314,8 @@ class Deoccluder:
         scenes = [self._with_gap(scene) for scene in scenes]
         if not self.owns_pixels:
             return scenes, [None] * len(scenes)
-        owned = [scene.owned() for scene in scenes]
+        # Whole objects are ordered as they are: who owns what comes out of that.
+        owned = [(s, None) if s.masks_are_amodal else s.owned() for s in scenes]
         return [scene for scene, _ in owned], [found for _, found in owned]
 
     def _with_gap(self, scene: Scene) -> Scene:
@@ -374,7 +375,7 @@ class Deoccluder:
                 ``MetadataCatalog.get(name).thing_dataset_id_to_contiguous_id``.
             amodal_boxes: (N, 4) boxes (x0, y0, x1, y1) of the whole objects in pixels, which may
                 leave the image; rows of NaN for those without. They count with
-                ``DEOCCLUSION.BOXES`` "given".
+                ``DEOCCLUSION.BOXES`` "given", and for the ordering "bcnet_layers".
             masks_are_amodal: the masks are of whole objects, such as those of a detector that has
                 learned amodal masks: they are ordered and stay as they are, and a pixel that
                 several of them hold shows the one in front.

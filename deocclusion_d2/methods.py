@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # The completion that leaves masks as they are.
 NO_COMPLETION = "raw"
+# The ordering of masks of whole objects where nobody names another: as their shapes are complete,
+# completing them tells nothing.
+WHOLE_OBJECTS_ORDERING = "y_axis"
 
 
 def method_names() -> list[str]:
@@ -87,7 +90,10 @@ def method_config(
         cfg = find_pretrained(weights or DEFAULT).load_config(opts)
     if method is not None:
         name = find_step("completion", method, "--method")[0]
-        cfg = with_steps(cfg, completion=name, keep=opts[::2])
+        return with_steps(cfg, completion=name, keep=opts[::2])
+    if {"DEOCCLUSION.ORDERING", "DEOCCLUSION.COMPLETION"} & set(opts[::2]):
+        # What the config says for the steps that it had is not for these.
+        return with_steps(cfg, keep=opts[::2])
     return cfg
 
 

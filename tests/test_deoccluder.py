@@ -430,3 +430,15 @@ def test_configs_of_version_0_1_load(pcnet_m, tmp_path):
                                       "INPUT.DATASET_MAPPER_NAME", "content"])  # fmt: skip
     assert tuple(override.MODEL.INSTANCE.PIXEL_MEAN) == (0.7, 0.8, 0.9)
     assert "PIXEL_MEAN" not in override.MODEL.PCNET_M
+
+
+def test_another_step_among_the_overrides_is_enough():
+    """What a config says for the steps that it had is not for those that are named instead."""
+    cfg = method_config(None, "pcnet_m_plus_kins", None, ["DEOCCLUSION.ORDERING", "y_axis"])
+    assert cfg.DEOCCLUSION.ORDERING == "y_axis" and cfg.DEOCCLUSION.ORDERING_PRIOR == ""
+    assert cfg.DEOCCLUSION.COMPLETION == "og" and cfg.DEOCCLUSION.RECENTRE == 2
+    # What somebody names beside it, they want; it is refused when the method is built.
+    named = ["DEOCCLUSION.ORDERING", "y_axis", "DEOCCLUSION.ORDERING_PRIOR", "auto"]
+    assert (
+        method_config(None, "pcnet_m_plus_kins", None, named).DEOCCLUSION.ORDERING_PRIOR == "auto"
+    )

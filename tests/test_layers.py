@@ -224,6 +224,7 @@ NAMED = {
     "data/detection.py": {"GeneralizedRCNN"},  # Detectron2's architectures
     "decomposition/job.py": {"pcnet_c"},  # a config that an error offers
     "experiments/sweep.py": {"OG"},
+    "methods.py": {"y_axis"},
     # How Detectron2 calls the scalars of its heads.
     "experiments/trainings.py": {"mask_rcnn"},
     # OpenCV's method; the filler that an evaluation compares with, too.

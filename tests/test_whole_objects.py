@@ -88,16 +88,18 @@ def test_a_circle_leaves_no_pixel_without_an_owner():
     given = scene_of([box_mask(H, W, *box) for box in boxes])
     given.masks_are_amodal = True
     result = Deoccluder(KnownOrder((0, 1), (1, 2), (2, 0)), NoCompletion(), {})([given])[0]
+    # The order is that of the pixels, and no circle any more: the last edge gave way.
+    assert result.graph.edges == [(0, 1), (0, 2), (1, 2)]
+    assert result.visible_masks(given)[0] == given.modal_masks[0]
     shown = sum(mask.to_array(H, W).astype(int) for mask in result.visible_masks(given))
     assert np.array_equal(shown, np.any([m.to_array(H, W) for m in given.modal_masks], axis=0))
 
 
-def test_the_ordering_knows_the_boxes_of_the_whole_objects():
-    ordering = KnownOrder()
-    Deoccluder(ordering, NoCompletion(), {})([scene([0.9, 0.8, 0.7])])
+def test_the_ordering_sees_the_whole_objects():
+    ordering, given = KnownOrder(), scene([0.9, 0.8, 0.7])
+    Deoccluder(ordering, NoCompletion(), {})([given])
     (seen,) = ordering.seen
-    assert [m.area for m in seen.modal_masks] == [area(0), area(1, 0), area(2, 1)]
-    assert seen.amodal_boxes.tolist() == [list(box) for box in BOXES]
+    assert seen.modal_masks == given.modal_masks
 
 
 def test_beside_scenes_of_modal_masks():
@@ -122,14 +124,24 @@ def test_the_order_comes_before_scores_and_sizes():
     assert [m.area for m in owned.masks] == [area(0), area(1, 0), area(2, 1)]
 
 
+def test_an_edge_elsewhere_changes_no_pair():
+    """2 lies apart and is said to hide 0: between 0 and 1 the scores decide as ever."""
+    masks = [box_mask(H, W, *box) for box in ((4, 4, 24, 24), (14, 8, 40, 30), (50, 0, 58, 6))]
+    given = replace(scene_of(masks), scores=[0.9, 0.8, 0.7], masks_are_amodal=True)
+    result = deoccluder((2, 0))([given])[0]
+    assert result.graph.edges == [(0, 1), (2, 0)]
+    assert result.visible_masks(given)[0] == given.modal_masks[0]
+
+
 def test_from_front_to_back():
     graph = OcclusionGraph(5)
     graph.add_occlusion(4, 0)
-    for front, back in ((1, 2), (2, 3), (3, 1)):
-        graph.add_occlusion(front, back)
-    # 4 is last by itself, and yet before 0; the circle stays together.
-    assert graph.front_to_back([0, 3, 1, 2, 4]) == [4, 2, 0, 1, 3]
-    assert OcclusionGraph(0).front_to_back([]) == []
+    for front, back, confidence in ((1, 2, 0.9), (2, 3, 0.8), (3, 1, 0.2)):
+        graph.add_occlusion(front, back, confidence=confidence)
+    ranks = graph.front_to_back([(3, 4), (0, 3)])
+    # The circle is cut at 3 -> 1; of the further pairs the second would close another one.
+    assert ranks[1] < ranks[2] < ranks[3] < ranks[4] < ranks[0]
+    assert OcclusionGraph(0).front_to_back() == []
 
 
 def test_layers_are_the_photo_again():

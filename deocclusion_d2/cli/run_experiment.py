@@ -45,7 +45,7 @@ examples:
   %(prog)s --experiment label_conversion --dataset synthetic_kins \\
       --methods GT Raw OG --opts mask_rcnn.SOLVER.MAX_ITER 2000
   # detectors side by side, all from the same weights
-  %(prog)s --experiment detection --dataset synthetic_kins \
+  %(prog)s --experiment detection --dataset synthetic_kins \\
       --opts MODEL.WEIGHTS trunk.pth SOLVER.MAX_ITER 500 SOLVER.STEPS "(350,450)"
 
 OUTPUT/EXPERIMENT-DATASET gets report.md, results.json, plots (PNG) and the curve's numbers (CSV).

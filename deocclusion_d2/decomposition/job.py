@@ -20,6 +20,7 @@ from ..inference.content import ContentFiller
 from ..inference.network_server import NetworkServer, serve
 from ..methods import (
     NO_COMPLETION,
+    WHOLE_OBJECTS_ORDERING,
     method_config,
     method_name,
     uses_default_network,
@@ -325,15 +326,18 @@ class _Tools:
         description: dict[str, Any] = {}
         source = ""
         whole = _detector_of_whole_objects(job)
-        if whole or job.config_file or job.method is None or uses_network(job.method):
-            settings = method_config(job.method, job.config_file, job.weights, job.opts)
-            if whole is not None:
-                settings = _ordering_alone(job, settings, whole)
+        if whole is not None or _wants_network(job):
+            if whole is None:
+                settings = method_config(job.method, job.config_file, job.weights, job.opts)
+            else:
+                settings = _ordering_alone(job, whole)
             method = method_name(settings.DEOCCLUSION.COMPLETION)
             description["method"] = method
             deoccluder = Deoccluder.from_config(settings)
             if uses_own_network(settings):
-                if uses_default_network(job.method, job.config_file, job.weights):
+                if settings is whole:
+                    source = " of the detector"
+                elif uses_default_network(job.method, job.config_file, job.weights):
                     source = f" of the network {DEFAULT!r}, which comes with this package"
                 description |= _weights("weights", settings)
         else:
@@ -446,6 +450,11 @@ def _mask_source(job: DecompositionJob, min_score: float, needs_category: bool) 
     )
 
 
+def _wants_network(job: DecompositionJob) -> bool:
+    """Whether order and masks are a network's."""
+    return bool(job.config_file) or job.method is None or uses_network(job.method)
+
+
 def _detector_of_whole_objects(job: DecompositionJob) -> CfgNode | None:
     """The config of a detector whose masks are amodal; None for any other source of masks."""
     if job.detector is None:
@@ -454,17 +463,34 @@ def _detector_of_whole_objects(job: DecompositionJob) -> CfgNode | None:
     return cfg if detected_view(cfg) == "amodal" else None
 
 
-def _ordering_alone(job: DecompositionJob, cfg: CfgNode, detector: CfgNode) -> CfgNode:
-    """A config that orders whole objects: nothing is completed.
+def _ordering_alone(job: DecompositionJob, detector: CfgNode) -> CfgNode:
+    """What orders the whole objects of a detector; nothing is completed.
 
-    Where nobody has named an ordering, the detector's own is taken, if it has one.
+    It is what the user names, a config or an ordering; else the detector's own ordering, or a rule.
+
+    Returns:
+        A config; ``detector`` itself, changed in place, where its network does it.
+
+    Raises:
+        UserError: a completion is named.
     """
+    named = dict(zip(job.opts[::2], job.opts[1::2], strict=False))
+    completion = named.get("DEOCCLUSION.COMPLETION", NO_COMPLETION)
+    if job.method not in (None, NO_COMPLETION) or completion != NO_COMPLETION:
+        option = "--method" if job.method is not None else "DEOCCLUSION.COMPLETION"
+        raise UserError(
+            f"{option}: the detector has learned amodal masks, which are not completed; leave it "
+            "out, or say that they are modal: DEOCCLUSION.DETECTED modal"
+        )
+    ordering = named.get("DEOCCLUSION.ORDERING")
     own = system_of(detector).network.own_ordering(detector)
-    if not own or "DEOCCLUSION.ORDERING" in job.opts[::2]:
-        return with_steps(cfg, completion=NO_COMPLETION, keep=job.opts[::2])
-    cfg = with_steps(cfg, own, NO_COMPLETION, keep=job.opts[::2])
-    cfg.DEOCCLUSION.ORDERING_CONFIG = f"{job.detector}@{detector.MODEL.WEIGHTS}"
-    return cfg
+    if own and ordering in (None, own) and not (job.config_file or job.weights):
+        detector.merge_from_other_cfg(with_steps(detector, own, NO_COMPLETION, job.opts[::2]))
+        return detector
+    cfg = method_config(None, job.config_file, job.weights, job.opts)
+    if ordering is None and not (job.config_file or job.weights):
+        ordering = WHOLE_OBJECTS_ORDERING
+    return with_steps(cfg, ordering, NO_COMPLETION, job.opts[::2])
 
 
 def _weights(key: str, cfg) -> dict[str, str]:
@@ -499,7 +525,7 @@ def _settings_sha256(*configs: CfgNode) -> str:
                 key: value
                 for key, value in flatten(cfg)
                 if key.split(".")[0] in ("DEOCCLUSION", "INPUT", "MODEL", "TEST")
-                and key not in ("MODEL.WEIGHTS", "MODEL.DEVICE")
+                and key not in ("MODEL.WEIGHTS", "MODEL.DEVICE", "DEOCCLUSION.DETECTED")
                 and value != default_of(key)
             }
             for cfg in configs

@@ -232,17 +232,25 @@ class OcclusionGraph:
         components = nx.strongly_connected_components(self.graph)
         return sorted(sorted(c) for c in components if len(c) > 1)
 
-    def front_to_back(self, first: Sequence[int]) -> list[int]:
-        """N ranks from the front, one each: 0 for what nothing hides.
+    def front_to_back(self, more: Iterable[tuple[int, int]] = ()) -> list[int]:
+        """N ranks from the front, one each: an occluder's is below its occludee's.
+
+        Where edges go in a circle, the ones of least confidence do not count; of equal ones those
+        that come later, in order of their rows.
 
         Args:
-            first: N numbers, all different; where the graph leaves a choice, also within a cycle,
-                the lowest comes first.
+            more: further pairs (in front, behind), which count less than edges, the first most.
         """
-        merged = nx.condensation(self.graph)
-        groups = {group: sorted(of, key=first.__getitem__) for group, of in merged.nodes("members")}
-        order = nx.lexicographical_topological_sort(merged, key=lambda g: first[groups[g][0]])
-        rows = [row for group in order for row in groups[group]]
+        known = sorted(
+            self.graph.edges(data="confidence"),
+            key=lambda edge: (-1.0 if edge[2] is None else -edge[2], edge[:2]),
+        )
+        acyclic = nx.DiGraph()
+        acyclic.add_nodes_from(range(len(self)))
+        for front, back in [*((i, j) for i, j, _ in known), *more]:
+            if not nx.has_path(acyclic, back, front):
+                acyclic.add_edge(front, back)
+        rows = list(nx.lexicographical_topological_sort(acyclic))
         return [rank for _, rank in sorted(zip(rows, range(len(rows)), strict=True))]
 
     def z_order(self) -> list[int]:

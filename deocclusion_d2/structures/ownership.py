@@ -125,6 +125,19 @@ class Ownership:
                 graph.put_in_front(owner, other, confidence=share)
         return graph
 
+    def in_order(self, graph: OcclusionGraph) -> OcclusionGraph:
+        """A graph of the same masks in which every owner is in front of what it owns pixels of.
+
+        Args:
+            graph: whose order ownership follows, see ``own_pixels``; it is not changed. Edges that
+                this makes have as confidence the shared share of the smaller mask.
+        """
+        graph = graph.subgraph(range(len(graph)))
+        for owner, other, _, share in self.overlaps:
+            if graph.order(owner, other) <= 0:
+                graph.put_in_front(owner, other, confidence=share)
+        return graph
+
 
 @dataclass(frozen=True)
 class OverlapSummary:
@@ -180,7 +193,9 @@ def own_pixels(
     Args:
         masks: N masks of one image.
         scores: N finite numbers; None where the masks have none.
-        graph: who hides whom: what is in front owns, and the rule decides where nobody says so.
+        graph: who hides whom. Of two masks that share pixels the one in front owns; the rule
+            decides where it says nothing of the two. Where it goes in a circle, its surest edges
+            count, see ``OcclusionGraph.front_to_back``.
 
     Returns:
         None when no two of the masks share a pixel.
@@ -194,14 +209,19 @@ def own_pixels(
     if not pairs:
         return None
     areas = {row: masks[row].area for i, j, _ in pairs for row in (i, j)}
-    ranks = None if graph is None else _ranks(masks, scores, graph)
+    by_rule = [
+        (i, j) if (areas[i] <= areas[j] if scores is None else scores[i] >= scores[j]) else (j, i)
+        for i, j, _ in pairs
+    ]
+    ranks = None
+    if graph is not None:
+        ranks = graph.front_to_back([pair for pair in by_rule if not graph.order(*pair)])
     overlaps = []
-    for i, j, pixels in pairs:
-        first = areas[i] <= areas[j] if scores is None else scores[i] >= scores[j]
-        if ranks is not None:
-            first = ranks[i] < ranks[j]
-        owner, other = (i, j) if first else (j, i)
-        overlaps.append(Overlap(owner, other, pixels, pixels / min(areas[i], areas[j])))
+    for (owner, other), (_, _, pixels) in zip(by_rule, pairs, strict=True):
+        if ranks is not None and ranks[owner] > ranks[other]:
+            owner, other = other, owner
+        share = pixels / min(areas[owner], areas[other])
+        overlaps.append(Overlap(owner, other, pixels, share))
     owners: dict[int, list[int]] = {}
     for owner, other, *_ in overlaps:
         owners.setdefault(other, []).append(owner)
@@ -210,15 +230,6 @@ def own_pixels(
         # What others have taken from an owner is theirs: its whole mask can be cut.
         owned[row] = masks[row].without(masks[owner] for owner in above)
     return Ownership(list(masks), owned, overlaps)
-
-
-def _ranks(
-    masks: Sequence[WindowMask], scores: Sequence[float] | None, graph: OcclusionGraph
-) -> list[int]:
-    """Of each mask its rank from the front: as the graph says, and by the rule where it allows."""
-    rank = [mask.area for mask in masks] if scores is None else [-score for score in scores]
-    by_rule = sorted(range(len(masks)), key=lambda row: (rank[row], row))
-    return graph.front_to_back(np.argsort(by_rule).tolist())
 
 
 def _partners(overlaps: Sequence[Overlap]) -> dict[int, list[int]]:

@@ -74,28 +74,23 @@ class Scene:
     def owned(self) -> tuple[Scene, Ownership | None]:
         """The scene as steps see it, a pixel with one owner, and who owns what; see ``own_pixels``.
 
-        Of whole objects, what of them may be visible is guessed so; their boxes are those given.
-
         A scene whose masks do not overlap is given back itself, and None.
         """
         ownership = own_pixels(self.modal_masks, self.scores)
         if ownership is None:
             return self, None
-        seen = replace(self, modal_masks=ownership.seen)
-        if self.masks_are_amodal:
-            seen.amodal_boxes = np.array([mask.box for mask in self.modal_masks], float)
-        return seen, ownership
+        return replace(self, modal_masks=ownership.seen), ownership
 
     def of_whole_objects(self, graph: OcclusionGraph) -> Deocclusion:
         """The result where the masks are those of whole objects: what is in front shows its pixels.
 
         Args:
-            graph: who hides whom; of overlapping pairs that it does not order, ``own_pixels`` says
-                it.
+            graph: who hides whom; ``own_pixels`` says it of overlapping pairs that it does not
+                order, and where it goes in a circle.
         """
         ownership = own_pixels(self.modal_masks, self.scores, graph)
         if ownership is not None:
-            graph = ownership.ordered(graph)
+            graph = ownership.in_order(graph)
         return Deocclusion(graph, list(self.modal_masks), ownership=ownership)
 
     @cached_property

@@ -313,12 +313,12 @@ def test_detectors_side_by_side(tiny_kins, tmp_path, commands):
     # What is said of BCNet is said of its variants, and of nobody else.
     assert trainings.config("bcnet_alone").MODEL.ROI_MASK_HEAD.CONV_DIM == 8
     assert trainings.config("mask_rcnn").MODEL.ROI_MASK_HEAD.CONV_DIM == 64
-    rows = ("Mask R-CNN", "BCNet, in front")
+    rows = ("Mask R-CNN", "BCNet (in front)")
     run(replace(chosen, methods=rows), tmp_path)
     assert commands == ["mask_rcnn learns, seed 0", "bcnet_in_front learns, seed 0"]
     found = results(tmp_path)["tables"]
     assert set(found["detection"]["rows"]) == set(found["hidden_objects"]["rows"]) == set(rows)
-    assert "AP" in found["detection"]["rows"]["BCNet, in front"][0]["segm"]
+    assert "AP" in found["detection"]["rows"]["BCNet (in front)"][0]["segm"]
     modal = replace(chosen, dataset=chosen.dataset.replace("kins:", "kins.modal:"))
     with pytest.raises(UserError, match="detection trains on true amodal labels, which"):
         run(modal, tmp_path)

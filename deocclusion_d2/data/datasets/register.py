@@ -142,7 +142,13 @@ def ensure_registered(name: str) -> str:
 
 
 def view_of(name: str) -> View:
-    """Which masks a data set gives to a detector; nothing is read, and it need not be there."""
+    """Which masks a data set gives to a detector; nothing is read, and it need not be there.
+
+    "modal" for a name that only somebody else's program registers.
+    """
+    from .builtin import register_builtin_datasets
+
+    register_builtin_datasets()
     if name in DatasetCatalog or ":" not in name:
         return MetadataCatalog.get(name).get("view") or "modal"
     parts = DatasetName.parse(name)

@@ -14,7 +14,7 @@ TRAININGS = (
         labels="amodal",
         like="bcnet",
         evaluated=True,
-        detector="BCNet, in front",
+        detector="BCNet (in front)",
         opts={"MODEL.BCNET.OCCLUDERS": "in_front"},
     ),
     # What the second layer is worth by itself, with as many parameters.
@@ -24,7 +24,7 @@ TRAININGS = (
         labels="amodal",
         like="bcnet",
         evaluated=True,
-        detector="BCNet, no occluders",
+        detector="BCNet (no occluders)",
         opts={
             "MODEL.BCNET.WEIGHT_OCCLUDER": "0.0",
             "MODEL.BCNET.WEIGHT_OCCLUDER_BOUNDARY": "0.0",

@@ -19,7 +19,7 @@ from .mask_head import BCNetMaskHead
 from .occluders import (
     IN_FRONT,
     Relation,
-    check_kind,
+    check_occluders,
     in_front,
     neighbours,
     occluder_masks,
@@ -45,7 +45,7 @@ class BCNetMapper(PictureMapper):
     def __init__(self, cfg, is_train: bool) -> None:
         super().__init__(cfg, is_train)
         own = cfg.MODEL.BCNET
-        check_kind(own.OCCLUDERS)
+        check_occluders(own)
         self._kind = own.OCCLUDERS
         self._box_iou = own.BOX_IOU
         self._min_pixels = own.MIN_PIXELS
@@ -70,7 +70,7 @@ class BCNetMapper(PictureMapper):
         instances = detection_utils.annotations_to_instances(
             annotations, image_shape, mask_format=self.instance_mask_format
         )
-        if self.recompute_boxes:
+        if self.recompute_boxes and rows:
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
         found = torch.zeros((len(rows), *image_shape), dtype=torch.bool)
         for plane, mask in zip(found, occluders, strict=True):

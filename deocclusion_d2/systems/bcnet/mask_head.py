@@ -174,6 +174,8 @@ class BCNetMaskHead(nn.Module):
         super().__init__()
         if num_conv < 1:
             raise UserError(f"MODEL.ROI_MASK_HEAD.NUM_CONV = {num_conv}: use 1 or more")
+        if conv_dim < 1:
+            raise UserError(f"MODEL.ROI_MASK_HEAD.CONV_DIM = {conv_dim}: use 1 or more")
         if not 0 <= attention_after <= num_conv:
             raise UserError(
                 f"MODEL.BCNET.ATTENTION_AFTER = {attention_after}: use a number from 0 to "

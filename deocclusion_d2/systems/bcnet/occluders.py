@@ -128,11 +128,15 @@ def _inside(occluders: WindowMask, mask: WindowMask, min_pixels: int) -> WindowM
     return clipped if clipped.area > min_pixels else WindowMask.empty()
 
 
-def check_kind(kind: str) -> None:
-    """Refuse another ``MODEL.BCNET.OCCLUDERS`` than there is.
+def check_occluders(options) -> None:
+    """Refuse keys of ``MODEL.BCNET`` by which nothing could be an occluder, or that mean nothing.
 
     Raises:
         UserError: naming the key.
     """
-    if kind not in KINDS:
-        raise UserError(f"MODEL.BCNET.OCCLUDERS = {kind!r}: use {' or '.join(KINDS)}")
+    if options.OCCLUDERS not in KINDS:
+        raise UserError(f"MODEL.BCNET.OCCLUDERS = {options.OCCLUDERS!r}: use {' or '.join(KINDS)}")
+    if not 0 <= options.BOX_IOU < 1:
+        raise UserError(f"MODEL.BCNET.BOX_IOU = {options.BOX_IOU}: use a number from 0 to below 1")
+    if options.MIN_PIXELS < 0:
+        raise UserError(f"MODEL.BCNET.MIN_PIXELS = {options.MIN_PIXELS}: use 0 or more")

@@ -49,6 +49,7 @@ class SharedMasks:
         if not len(self):
             return self.masks.new_zeros((0, mask_size, mask_size))
         boxes = boxes.to(self.masks.device)
-        regions = torch.cat([self.rows[:, None].to(boxes.dtype), boxes], dim=1)
+        used, place = self.rows.unique(return_inverse=True)
+        regions = torch.cat([place[:, None].to(boxes.dtype), boxes], dim=1)
         align = ROIAlign((mask_size, mask_size), 1.0, 0, aligned=True)
-        return align(self.masks[:, None].to(boxes.dtype), regions)[:, 0] >= 0.5
+        return align(self.masks[used, None].to(boxes.dtype), regions)[:, 0] >= 0.5

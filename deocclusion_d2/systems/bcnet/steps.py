@@ -19,7 +19,7 @@ from ...inference.weights import load_model
 from ...modeling.category_ids import KnownCategories
 from ...modeling.precision import chosen_precision, plain_copy
 from ...structures import OcclusionGraph, Scene, WindowMask
-from ...structures.window_mask import Box
+from ...structures.window_mask import Box, intersect_boxes
 from .occluders import IN_FRONT
 
 
@@ -93,7 +93,7 @@ class RegionRunner(NetworkRunner):
             min_size=cfg.INPUT.MIN_SIZE_TEST,
             max_size=cfg.INPUT.MAX_SIZE_TEST,
             bgr=cfg.INPUT.FORMAT == "BGR",
-            precision=cfg.DEOCCLUSION.PRECISION,
+            precision="float32" if cfg.DEOCCLUSION.PAPER_PROTOCOL else cfg.DEOCCLUSION.PRECISION,
         )
 
     def forward_size(self, patch_size: int) -> int:
@@ -175,7 +175,7 @@ def _graph(
         probabilities: (N, h, w), of the regions of those that have some.
     """
     seen = dict(zip(_rows(pairs), probabilities, strict=True))
-    regions = {row: _Region.of(_box(scene, row), part) for row, part in seen.items()}
+    regions = {row: _Region(_box(scene, row), part) for row, part in seen.items()}
     masks = scene.modal_masks
     shares = np.array([(regions[i].share(masks[j]), regions[j].share(masks[i])) for i, j in pairs])
     # Of the two, i is in front where more of the other is hidden.
@@ -188,31 +188,46 @@ class _Region:
     """What the first layer has found in a region.
 
     Attributes:
-        box: of pixels.
-        occluder: (h, w) probabilities at its pixels.
+        box: (x0, y0, x1, y1) in pixels.
+        occluder: (n, m) probabilities.
     """
 
     box: Box
     occluder: np.ndarray
 
-    @classmethod
-    def of(cls, box: Box, probabilities: np.ndarray) -> _Region:
-        x0, y0, x1, y1 = box
-        at_pixels = cv2.resize(probabilities, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        return cls(box, at_pixels)
-
     def share(self, other: WindowMask) -> float:
         """Mean probability of an occluder where another object is in the region; 0 outside."""
-        inside = other.crop(self.box)
-        return float(self.occluder[inside].mean()) if inside.any() else 0.0
+        common = intersect_boxes(self.box, other.box)
+        if common is None:
+            return 0.0
+        inside = other.crop(common)
+        if not inside.any():
+            return 0.0
+        # At the pixels of the common part alone: the region may be large.
+        x, y = (
+            _positions(common[axis], common[axis + 2], self.box[axis], self.box[axis + 2], cells)
+            for axis, cells in ((0, self.occluder.shape[1]), (1, self.occluder.shape[0]))
+        )
+        maps = np.meshgrid(x, y)
+        seen = cv2.remap(self.occluder, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return float(seen[inside].mean())
+
+
+def _positions(start: int, stop: int, low: int, high: int, cells: int) -> np.ndarray:
+    """Where the centres of pixels from start to stop are among the cells of a box's side."""
+    centres = np.arange(start, stop) + 0.5
+    return ((centres - low) * (cells / (high - low)) - 0.5).astype(np.float32)
 
 
 def _box(scene: Scene, row: int) -> Box:
     """The region of an instance: the box of the whole object where somebody has given it."""
     if scene.amodal_boxes is None or np.isnan(scene.amodal_boxes[row]).any():
         return scene.modal_masks[row].box
-    x0, y0, x1, y1 = scene.amodal_boxes[row]
-    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
+    # What lies further out than the image is large is nothing that the network could see.
+    low = np.array([-scene.width, -scene.height] * 2)
+    x0, y0, x1, y1 = np.clip(scene.amodal_boxes[row], low, -2 * low)
+    box = int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
+    return box if box[0] < box[2] and box[1] < box[3] else scene.modal_masks[row].box
 
 
 def needs_images(cfg) -> bool:

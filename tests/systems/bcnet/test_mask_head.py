@@ -191,6 +191,7 @@ def test_samples_of_another_system():
         (["MODEL.BCNET.ATTENTION_AFTER", "5"], "ATTENTION_AFTER = 5: use a number from 0 to"),
         (["MODEL.BCNET.WEIGHT_OCCLUDER", "-1.0"], "WEIGHT_OCCLUDER = -1.0: use a number that"),
         (["MODEL.ROI_MASK_HEAD.NUM_CONV", "0"], "NUM_CONV = 0: use 1 or more"),
+        (["MODEL.ROI_MASK_HEAD.CONV_DIM", "0"], "CONV_DIM = 0: use 1 or more"),
         (["MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK", "False"], "CLS_AGNOSTIC_MASK is False: BCNet"),
     ],
 )

@@ -217,8 +217,9 @@ def test_a_flipped_image_has_flipped_occluders(tmp_path):
 def test_an_image_of_crowds_alone(tmp_path):
     record = record_of(tmp_path, kins(crowd=True), "kins")
     record["annotations"] = record["annotations"][:1]
-    sample = mapper()(record)
-    assert len(sample["instances"]) == 0 and len(occluders_of(sample)) == 0
+    for opts in ((), ("INPUT.CROP.ENABLED", "True")):
+        sample = mapper(*opts)(record)
+        assert len(sample["instances"]) == 0 and len(occluders_of(sample)) == 0
 
 
 def test_polygons_of_detectron2_s_own_data(tmp_path):
@@ -241,6 +242,9 @@ def test_settings_that_cannot_be(tmp_path):
     for more in (head, ["MODEL.MASK_ON", "False"], ["MODEL.ROI_MASK_HEAD.NAME", "Nothing"]):
         with pytest.raises(UserError, match="MODEL.SYSTEM is bcnet, but MODEL.MASK_ON is "):
             build_train_loader(load_config(CONFIG, [*opts, *more]))
+    for key, value in (("BOX_IOU", "1.0"), ("BOX_IOU", "-0.1"), ("MIN_PIXELS", "-1")):
+        with pytest.raises(UserError, match=f"MODEL.BCNET.{key} = {value}"):
+            build_train_loader(load_config(CONFIG, [*opts, f"MODEL.BCNET.{key}", value]))
     # Modal masks alone: said before training begins.
     document = kins()
     for annotation in document["annotations"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,8 +13,14 @@ from detectron2.structures import Boxes, Instances
 
 from deocclusion_d2 import load_config
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.systems.bcnet.pictures import FIELDS, draw_regions
-from deocclusion_d2.systems.bcnet.steps import LayerOrdering, OccluderMasks, RegionRunner
+from deocclusion_d2.systems.bcnet.steps import (
+    LayerOrdering,
+    OccluderMasks,
+    RegionRunner,
+    _Region,
+)
 from tests.helpers import box_mask, scene_of
 
 H, W = 40, 60
@@ -83,6 +90,37 @@ def test_of_two_the_surer_one():
     assert graph.edges == [(1, 0)] and graph.confidence(1, 0) == pytest.approx(0.3)
     graph = LayerOrdering(KnownLayers({first: half, second: sure}))([both])[0]
     assert graph.edges == [(0, 1)]
+
+
+@pytest.mark.parametrize("far", [1e3, 1e300])
+def test_boxes_far_beyond_the_image(far):
+    """They end where nothing can be seen anyway."""
+    boxes = np.full((3, 4), np.nan)
+    boxes[0], boxes[1] = (-far, -far, far, far), (far, far, 2 * far, 2 * far)
+    runner = KnownLayers({(-W, -H, 2 * W, 2 * H): np.full((28, 28), 0.9, np.float32)})
+    graph = LayerOrdering(runner)([scene(amodal_boxes=boxes)])[0]
+    assert runner.asked == [[(-W, -H, 2 * W, 2 * H), FRONT]] and graph.edges == [(1, 0)]
+
+
+def test_probabilities_are_those_of_the_pixels():
+    """In a region of 28 x 28 pixels, and enlarged four times as OpenCV does it."""
+    layer = np.random.default_rng(0).random((28, 28)).astype(np.float32)
+    mask = WindowMask.from_array(box_mask(H, W, 12, 9, 20, 30))
+    own = _Region((10, 5, 38, 33), layer).share(mask)
+    assert own == pytest.approx(layer[4:25, 2:10].mean(), rel=1e-5)
+    enlarged = cv2.resize(layer, (112, 112), interpolation=cv2.INTER_LINEAR)
+    box = (-50, -60, 62, 52)
+    inside = mask.crop(box)
+    assert _Region(box, layer).share(mask) == pytest.approx(enlarged[inside].mean(), rel=1e-5)
+    assert _Region((40, 0, 50, 5), layer).share(mask) == 0
+
+
+def test_the_papers_protocol_is_float32(model):
+    opts = ["MODEL.BCNET.OCCLUDERS", "in_front", "MODEL.DEVICE", "cpu"]
+    for protocol, precision in (("True", "float32"), ("False", "bfloat16")):
+        more = ["DEOCCLUSION.PAPER_PROTOCOL", protocol, "DEOCCLUSION.PRECISION", "bfloat16"]
+        cfg = load_config(CONFIG, [*opts, *more])
+        assert RegionRunner.from_config(cfg, model).precision == precision
 
 
 def test_scenes_keep_their_places():
