@@ -67,7 +67,8 @@ WITH_WEIGHTS = {
     "ordering": f"convert_modal_to_amodal {CONVERT} --config-file {QUICK} --method convex_r "
     f"DEOCCLUSION.ORDERING dual_completion DEOCCLUSION.ORDERING_CONFIG {QUICK}@{{W}} {{O}}",
     "deocclude": f"deocclude {SCENE} --config-file {QUICK} --weights {{W}} {{O}}",
-    "detector": f"deocclude {FOUND} --detector {DETECTOR} --detector-weights {{W}}",
+    "detector": f"deocclude {FOUND} --detector {DETECTOR} --detector-weights {{W}} "
+    "DEOCCLUSION.DETECTED modal",
     "content": f"deocclude {SCENE} --method convex_r --content-config pcnet_c_coco "
     "--content-weights {W}",
     "draw": f"visualize_deocclusion {DRAW} --config-file {QUICK} --weights {{W}} {{O}}",

@@ -356,6 +356,23 @@ def captions(texts: Sequence[str], width: int, height: int) -> list[np.ndarray]:
     return [strip.get_image() for strip in strips]
 
 
+def side_by_side(cells: Sequence[np.ndarray], margin: int) -> np.ndarray:
+    """A row of a sheet: pictures on white, to be put under the row before it.
+
+    Args:
+        cells: (h, w, 3) uint8 RGB each, of one height; at least one.
+        margin: in pixels, left and right of every cell and below the row.
+
+    Returns:
+        (h + margin, W, 3) uint8 RGB.
+    """
+    border = {"borderType": cv2.BORDER_CONSTANT, "value": PAPER}
+    row = np.concatenate(
+        [cv2.copyMakeBorder(cell, 0, margin, margin, 0, **border) for cell in cells], axis=1
+    )
+    return cv2.copyMakeBorder(row, 0, 0, 0, margin, **border)
+
+
 def _text_width(strip: VisImage, label: Text) -> float:
     return label.get_window_extent(strip.canvas.get_renderer()).width
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..structures import Scene, WindowMask
 from ..structures.window_mask import Box
-from .canvas import SceneCanvas, captions
+from .canvas import SceneCanvas, captions, side_by_side
 from .insets import cropped
 from .palette import PAPER, instance_color, lighten
 from .scene import draw_amodal_masks
@@ -55,7 +55,7 @@ def draw_found_objects(objects: Sequence[FoundObject], detectors: Sequence[str])
         color = instance_color(number)
         box = _window(item)
         rows.append([_truth(item, box, color), *(_cell(item, m, box, color) for m in item.found)])
-    return np.concatenate([_row(cells) for cells in rows])
+    return np.concatenate([side_by_side(cells, _MARGIN) for cells in rows])
 
 
 def _window(item: FoundObject) -> Box:
@@ -100,12 +100,3 @@ def _iou(first: WindowMask, second: WindowMask) -> float:
 
 def _sized(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
-
-
-def _row(cells: Sequence[np.ndarray]) -> np.ndarray:
-    height = cells[0].shape[0]
-    row = np.full((height + _MARGIN, len(cells) * (_WIDTH + _MARGIN) + _MARGIN, 3), PAPER, np.uint8)
-    for k, cell in enumerate(cells):
-        left = _MARGIN + k * (_WIDTH + _MARGIN)
-        row[:height, left : left + _WIDTH] = cell
-    return row

@@ -9,8 +9,7 @@ import matplotlib
 import numpy as np
 from detectron2.structures import Instances
 
-from ...visualization.canvas import captions
-from ...visualization.palette import PAPER
+from ...visualization.canvas import captions, side_by_side
 
 # Of a cell, of the titles, and between cells, in pixels.
 _SIDE, _TITLE, _MARGIN = 128, 24, 4
@@ -42,7 +41,7 @@ def draw_layers(columns: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarr
         captions([title for title, _ in columns], _SIDE, _TITLE),
         *([_cell(p) for p in row] for row in zip(*(parts for _, parts in columns), strict=True)),
     ]
-    return np.concatenate([_row(row) for row in cells])
+    return np.concatenate([side_by_side(row, _MARGIN) for row in cells])
 
 
 def draw_regions(
@@ -96,13 +95,3 @@ def _cell(part: np.ndarray) -> np.ndarray:
 
 def _sized(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_LINEAR)
-
-
-def _row(cells: Sequence[np.ndarray]) -> np.ndarray:
-    height = cells[0].shape[0]
-    width = len(cells) * (_SIDE + _MARGIN) + _MARGIN
-    row = np.full((height + _MARGIN, width, 3), PAPER, np.uint8)
-    for k, cell in enumerate(cells):
-        left = _MARGIN + k * (_SIDE + _MARGIN)
-        row[:height, left : left + _SIDE] = cell
-    return row
