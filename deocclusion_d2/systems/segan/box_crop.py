@@ -77,7 +77,7 @@ class BoxCrop:
         return self.resize_colours(image[y0:y1, x0:x1], size, flip)
 
     def resize_colours(self, window: np.ndarray, size: int, flip: bool = False) -> np.ndarray:
-        """The same for a window of the box\'s size."""
+        """The same for a window of the box's size."""
         patch = _resized(window, size)
         return np.ascontiguousarray(patch[:, ::-1]) if flip else patch
 

@@ -1,4 +1,4 @@
-"""What SeGAN\'s paper measures: three IoUs of masks, and errors of painted colours.
+"""What SeGAN's paper measures: three IoUs of masks, and errors of painted colours.
 
 Its released code defines the IoUs otherwise than one would expect; both forms are given.
 """
@@ -23,7 +23,7 @@ from .box_crop import BoxCrop
 from .mapper import NEUTRAL, Views
 from .steps import SeGANCompletion, SeGANLayers, Segmenting, iou
 
-# In the order of the paper\'s Table 1, and Table 2.
+# In the order of the paper's Table 1, and Table 2.
 METRICS = (
     "union",
     "visible",
@@ -47,7 +47,8 @@ class SeGANResult:
         deocclusion: order and masks.
         boxes: row -> the box that was segmented and painted.
         whole: row -> what the segmentor takes for the whole object, as it is.
-        painted: row -> (P, P, 3) float32, 0 to 255, the painted box, by its own mask.
+        painted: row -> (P, P, 3) float32, 0 to 255, the painted box, by its own mask; empty where
+            the painter has not learned yet.
     """
 
     deocclusion: Deocclusion
@@ -62,15 +63,21 @@ class SeGANPredictor:
     Args:
         segmenting: runs the segmentor.
         completion, ordering: the steps on it.
+        paints: whether its painter has learned.
     """
 
     uses_rgb = True
 
     def __init__(
-        self, segmenting: Segmenting, completion: SeGANCompletion, ordering: SeGANLayers
+        self,
+        segmenting: Segmenting,
+        completion: SeGANCompletion,
+        ordering: SeGANLayers,
+        paints: bool = True,
     ) -> None:
         self.segmenting = segmenting
         self.steps = (ordering, completion)
+        self.paints = paints
 
     def __call__(self, records: Sequence[Mapping]) -> list[SeGANResult]:
         """Dicts of ``SceneMapper`` -> a result each."""
@@ -82,19 +89,22 @@ class SeGANPredictor:
             rows = [row for row, mask in enumerate(scene.modal_masks) if not mask.is_empty]
             boxes = {row: self.segmenting.box_of(scene, row) for row in rows}
             (whole,) = self.segmenting.masks([scene])
+            to_paint = rows if self.paints else []
             painted = self.segmenting.runner.outputs(
                 (
                     self.segmenting.painter_sample(scene, row, boxes[row], whole[row])
-                    for row in rows
+                    for row in to_paint
                 ),
                 "rgb",
             )
-            results.append(SeGANResult(found, boxes, whole, dict(zip(rows, painted, strict=True))))
+            results.append(
+                SeGANResult(found, boxes, whole, dict(zip(to_paint, painted, strict=True)))
+            )
         return results
 
 
 class SeGANEvaluator(SumEvaluator):
-    """The measures of SeGAN\'s paper; the visible masks are those of the data set.
+    """The measures of SeGAN's paper; the visible masks are those of the data set.
 
     Results under ``segan``, in percent but for colours, which are in [0, 1]; means over instances:
 
@@ -102,7 +112,7 @@ class SeGANEvaluator(SumEvaluator):
       the visible part that it holds; IoU of both without the visible part, over instances that have
       a hidden one;
     - ``union_code``, ``visible_code``, ``invisible_code``: as the released code has them, in the
-      box at the mask\'s resolution: IoU with the whole object; IoU of the same mask with the
+      box at the mask's resolution: IoU with the whole object; IoU of the same mask with the
       *visible* part; the share of the hidden part that it holds, 0 for instances without one;
     - ``L1``, ``L2``: mean absolute and squared error of the painted box to the whole object on
       grey, over all of it; ``L1_hidden``, ``L2_hidden``: over hidden pixels alone, where somebody
@@ -155,7 +165,7 @@ class SeGANEvaluator(SumEvaluator):
             reached = WindowMask.filled(box.box)
             found["outside"] = 100 * (1 - hidden.intersection_area(reached) / hidden.area)
         photo = None if truth.unhidden is None else truth.unhidden(row, scene.image)
-        if photo is not None:
+        if photo is not None and row in output.painted:
             found |= self._colours(box, photo, true, hidden, output.painted[row])
         counts, sums = self.parts
         counts[self.unit] += 1
@@ -236,7 +246,7 @@ def _errors(given: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
 
 
 class _OfDeocclusions(DatasetEvaluator):
-    """An evaluator of ``Deocclusion``s, given SeGAN\'s results."""
+    """An evaluator of ``Deocclusion``s, given SeGAN's results."""
 
     def __init__(self, inner: DatasetEvaluator) -> None:
         self._inner = inner
@@ -252,7 +262,7 @@ class _OfDeocclusions(DatasetEvaluator):
 
 
 def build_evaluators(cfg, dataset_name: str, output_dir: str | None) -> DatasetEvaluators:
-    """Those of the data set, and SeGAN\'s own."""
+    """Those of the data set, and SeGAN's own."""
     common = _OfDeocclusions(build_scene_evaluators(dataset_name, output_dir))
     return DatasetEvaluators([common, SeGANEvaluator(Views.from_config(cfg), output_dir)])
 
@@ -260,4 +270,9 @@ def build_evaluators(cfg, dataset_name: str, output_dir: str | None) -> DatasetE
 def build_predictor(cfg, model: nn.Module) -> Callable:
     """What judges a trained SeGAN as a whole: by its own order, masks and colours."""
     segmenting = Segmenting.from_config(cfg, NetworkRunner.from_config(cfg, model))
-    return SeGANPredictor(segmenting, SeGANCompletion(segmenting), SeGANLayers(segmenting))
+    return SeGANPredictor(
+        segmenting,
+        SeGANCompletion(segmenting),
+        SeGANLayers(segmenting),
+        paints=cfg.MODEL.SEGAN.STAGE != "segment",
+    )

@@ -6,13 +6,20 @@ from ..base import Row, Training
 
 # The preset's protocol is that of PCNet-M's released code; SeGAN's is another.
 TRAININGS = (
-    Training("segan_segment", config="segan_segment_{family}", labels="amodal", beyond_paper=True),
+    Training(
+        "segan_segment",
+        config="segan_segment_{family}",
+        labels="amodal",
+        beyond_paper=True,
+        evaluated=True,
+    ),
     Training(
         "segan_paint",
         config="segan_paint_{family}",
         labels="amodal",
         starts_from="segan_segment",
         beyond_paper=True,
+        evaluated=True,
     ),
     Training(
         "segan_end_to_end",
@@ -20,6 +27,7 @@ TRAININGS = (
         labels="amodal",
         starts_from="segan_paint",
         beyond_paper=True,
+        evaluated=True,
     ),
 )
 

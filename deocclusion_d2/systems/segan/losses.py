@@ -46,7 +46,7 @@ def coloured_input(image: torch.Tensor, visible: torch.Tensor, mask: torch.Tenso
     hidden, blue where it is not.
 
     As printed the equation makes blue negative on the visible part; this is what its text and the
-    authors\' code say. Soft masks mix the two colours.
+    authors' code say. Soft masks mix the two colours.
 
     Args:
         image: (N, 3, P, P) in [0, 1].

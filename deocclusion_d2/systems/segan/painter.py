@@ -1,4 +1,4 @@
-"""SeGAN\'s painter: pix2pix\'s U-Net from the coloured input to the whole object."""
+"""SeGAN's painter: pix2pix's U-Net from the coloured input to the whole object."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import nn
 
 # Layers of the decoder that drop activations, from the bottom.
 _DROPPING = 3
-_MOST = 8  # times the first layer\'s channels
+_MOST = 8  # times the first layer's channels
 
 
 class Painter(nn.Module):

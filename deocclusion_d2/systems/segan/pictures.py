@@ -12,12 +12,11 @@ import numpy as np
 import torch
 
 from ...data.loaders import split_batch
-from ...visualization.canvas import captions
-from ...visualization.palette import PAPER
+from ...visualization.canvas import captions, side_by_side
 from .losses import HIDDEN_COLOUR, OUTSIDE_COLOUR
 
-# Of a tile, of the captions, and between tiles, in pixels.
-_TILE, _CAPTION, _GAP = 112, 22, 4
+# Of a tile, of the captions, and around tiles, in pixels.
+_TILE, _CAPTION, _GAP = 112, 22, 2
 
 
 def draw_samples(batch: Mapping, result: Mapping | None = None) -> np.ndarray:
@@ -40,7 +39,8 @@ def draw_samples(batch: Mapping, result: Mapping | None = None) -> np.ndarray:
         found = {} if result is None else {key: value[number] for key, value in result.items()}
         rows.append(_tiles(sample, found))
     titles = captions(list(rows[0]), _TILE, _CAPTION)
-    return np.concatenate([_row(titles), *(_row(list(row.values())) for row in rows)])
+    cells = [titles, *(list(row.values()) for row in rows)]
+    return np.concatenate([side_by_side(row, _GAP) for row in cells])
 
 
 def _tiles(sample: Mapping, found: Mapping) -> dict[str, np.ndarray]:
@@ -81,12 +81,3 @@ def _grey(values: np.ndarray) -> np.ndarray:
 def _sized(picture: np.ndarray) -> np.ndarray:
     picture = np.ascontiguousarray(picture, dtype=np.uint8)
     return cv2.resize(picture, (_TILE, _TILE), interpolation=cv2.INTER_NEAREST)
-
-
-def _row(tiles: list[np.ndarray]) -> np.ndarray:
-    height = tiles[0].shape[0]
-    row = np.full((height + _GAP, len(tiles) * (_TILE + _GAP) + _GAP, 3), PAPER, np.uint8)
-    for k, tile in enumerate(tiles):
-        left = _GAP + k * (_TILE + _GAP)
-        row[:height, left : left + _TILE] = tile
-    return row

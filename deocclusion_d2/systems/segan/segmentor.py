@@ -1,4 +1,4 @@
-"""SeGAN\'s segmentor: from an image and a visible mask to the mask of the whole object in a box."""
+"""SeGAN's segmentor: from an image and a visible mask to the mask of the whole object in a box."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def load_resnet18(backbone: Backbone, path: str) -> None:
     """Begin from a ResNet-18 of torchvision, in place; the visible mask begins as red does.
 
     Args:
-        backbone: Detectron2\'s ResNet-18 of full width, for four channels.
+        backbone: Detectron2's ResNet-18 of full width, for four channels.
         path: file of the state dict, see ``read_tensor_file``.
 
     Raises:
@@ -101,7 +101,7 @@ def with_fourth_channel(weight: torch.Tensor) -> torch.Tensor:
 
 
 def _name_of(name: str) -> str:
-    """A tensor of torchvision\'s ResNet by Detectron2\'s name."""
+    """A tensor of torchvision's ResNet by Detectron2's name."""
     name = name.removeprefix("module.")
     if name.startswith(("conv1.", "bn1.")):
         name = f"stem.{name}"

@@ -138,7 +138,7 @@ class SeGANCompletion(NetworkStep):
 
 
 class SeGANLayers(NetworkStep):
-    """Depth layering: q hides p where the IoU of q\'s visible part and p\'s predicted invisible one
+    """Depth layering: q hides p where the IoU of q's visible part and p's predicted invisible one
     is above 5 %.
 
     Where both hide each other, the larger IoU decides.
@@ -186,7 +186,7 @@ def iou(first: WindowMask, second: WindowMask) -> float:
 
 
 class SeGANPainter(ContentFiller):
-    """Fills the hidden parts of objects by SeGAN\'s painter, and the background smoothly.
+    """Fills the hidden parts of objects by SeGAN's painter, and the background smoothly.
 
     The painter has learned objects alone. It sees the visible part of an object, and where the rest
     of it is; nothing of what surrounds it.
@@ -272,7 +272,7 @@ def painter_sample(
 
 
 def _is_object(hole: Hole) -> bool:
-    """Whether the pixels around a hole are an object\'s; those of the background are nobody\'s."""
+    """Whether the pixels around a hole are an object's; those of the background are nobody's."""
     return hole.visible.intersection_area(hole.taken) > 0
 
 
