@@ -14,11 +14,10 @@ import numpy as np
 from ...data.samplers import ErasingSettings
 from ...inference.content.filler import ContentFiller
 from ...inference.content.holes import Hole
-from ...inference.content.opencv import FILLS
+from ...inference.content.opencv import FILLS, PlainFiller
 from ...inference.content.smooth import SmoothFiller
 from ...inference.steps import require_categories, require_image
 from ...structures import Scene, SceneTruth
-from ...structures.window_mask import intersect_boxes
 from .erased_regions import draw_erased_regions
 from .hidden_regions import find_hidden_regions
 from .regions import HiddenRegion
@@ -87,7 +86,8 @@ class HoleFiller:
         self.settings = settings
         self.min_square = min_square
         self.seed = seed
-        self.baselines = tuple(baselines)
+        own = {} if content is None else {NETWORK: content}
+        self.fillers = {**own, **{name: _baseline(name) for name in baselines}}
 
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[FilledScene]:
         """Hide and fill. All scenes share the network's batches.
@@ -103,26 +103,25 @@ class HoleFiller:
         truths = [s.get("truth") if isinstance(s, dict) else None for s in scenes]
         scenes = [s["scene"] if isinstance(s, dict) else s for s in scenes]
         require_categories(scenes, self.steps)
-        found = [self._regions(*one) for one in zip(scenes, truths, strict=True)]
+        found = [self.regions(*one) for one in zip(scenes, truths, strict=True)]
         holes = [
-            _hole(scene, region)
+            hole_of(scene, region)
             for scene, (regions, _) in zip(scenes, found, strict=True)
             for region in regions
         ]
-        windows = iter([] if self.content is None else self.content.fill(holes))
-        filled = []
-        for scene, (regions, left_out) in zip(scenes, found, strict=True):
-            filled_regions = []
-            for region in regions:
-                fills = {}
-                if self.content is not None:
-                    fills[NETWORK] = next(windows)[region.hole.array]
-                fills |= self._baseline_fills(scene, region)
-                filled_regions.append(FilledRegion(region, fills))
-            filled.append(FilledScene(filled_regions, left_out))
-        return filled
+        windows = {name: iter(filler.fill(holes)) for name, filler in self.fillers.items()}
+        return [
+            FilledScene(
+                [
+                    FilledRegion(r, {n: next(of)[r.hole.array] for n, of in windows.items()})
+                    for r in regions
+                ],
+                left_out,
+            )
+            for regions, left_out in found
+        ]
 
-    def _regions(
+    def regions(
         self, scene: Scene, truth: SceneTruth | None
     ) -> tuple[list[HiddenRegion], Counter[str]]:
         """What is filled, and why the other instances have nothing to fill."""
@@ -134,26 +133,13 @@ class HoleFiller:
             scene, truth, enlarge=self.settings.enlarge, min_square=self.min_square
         )
 
-    def _baseline_fills(self, scene: Scene, region: HiddenRegion) -> dict[str, np.ndarray]:
-        box = intersect_boxes(region.square.box, (0, 0, scene.width, scene.height))
-        x0, y0, x1, y1 = box
-        whole = _hole(scene, region)
-        seen, visible = whole.sources(box)
-        hole = region.hole.crop(box)
-        known = whole.image[y0:y1, x0:x1].copy()
-        known[~seen] = 0
-        fills = {}
-        for name in self.baselines:
-            if name == SMOOTH:
-                # Erased or pasted, it ends sharply: the colours at its border are the object's own.
-                (window,) = SmoothFiller(inset=0).fill([whole])
-                fills[name] = window[region.hole.array]
-            else:
-                fills[name] = FILLS[name](known, ~seen, visible)[hole]
-        return fills
+
+def _baseline(name: str) -> ContentFiller:
+    # Erased, pasted or drawn, a hole ends sharply: the colours at its border are the object's own.
+    return SmoothFiller(inset=0) if name == SMOOTH else PlainFiller(name)
 
 
-def _hole(scene: Scene, region: HiddenRegion) -> Hole:
+def hole_of(scene: Scene, region: HiddenRegion) -> Hole:
     """A hidden region as content completion takes it."""
     return Hole(
         require_image(scene),

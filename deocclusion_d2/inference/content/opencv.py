@@ -5,10 +5,15 @@ Shape shorthand: h, w: height and width of a part of an image in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+
+from ...structures.window_mask import intersect_boxes
+from .filler import ContentFiller
+from .holes import Hole
 
 # Pixels around a pixel from which OpenCV's methods take its colour.
 INPAINT_RADIUS = 3.0
@@ -63,6 +68,34 @@ FILLS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
     "navier_stokes": navier_stokes,
     "mean_colour": mean_colour,
 }
+
+
+class PlainFiller(ContentFiller):
+    """One of ``FILLS`` at the photo's resolution, without the seam's correction: a baseline.
+
+    Args:
+        name: of the fill.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
+        return [self._window(hole) for hole in holes]
+
+    def describe(self) -> dict[str, Any]:
+        return {"content": self.name}
+
+    def _window(self, hole: Hole) -> np.ndarray:
+        height, width = hole.image.shape[:2]
+        box = intersect_boxes(hole.square.box, (0, 0, width, height))
+        left, top, right, bottom = box
+        seen, visible = hole.sources(box)
+        known = hole.image[top:bottom, left:right].copy()
+        known[~seen] = 0
+        filled = FILLS[self.name](known, ~seen, visible)
+        x0, y0, x1, y1 = hole.missing.box
+        return filled[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
 def _inpaint(image: np.ndarray, hole: np.ndarray, method: int) -> np.ndarray:
