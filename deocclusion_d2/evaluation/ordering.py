@@ -29,11 +29,12 @@ class OrderingEvaluator(SceneEvaluator):
 
     Results, in percent, under ``ordering``: ``Acc`` and ``Undecided``, the number of ``pairs``,
     each also by the occludee's group (see ``occlusion_groups.pair_group``): ``Acc-level2``,
-    ``Acc-hidden25-50``.
+    ``Acc-hidden25-50``. ``Acc_image`` is the mean over images of each image's own accuracy, the
+    success rate of depth layering of SeGAN's paper (Sec. 5.2).
     """
 
     task = "ordering"
-    metrics = ("Acc", "Undecided")
+    metrics = ("Acc", "Undecided", "Acc_image")
     unit = "pairs"
 
     def __init__(
@@ -76,6 +77,7 @@ class OrderingEvaluator(SceneEvaluator):
             if len(scene):
                 self.leave_out(f"images without labels of {' or '.join(self._truth_names)}")
             return
+        right = total = 0
         for (i, j), true_order in orders.items():
             if true_order == 0:
                 continue
@@ -91,3 +93,7 @@ class OrderingEvaluator(SceneEvaluator):
                 {"Acc": (predicted == true_order, 1), "Undecided": (predicted == 0, 1)},
                 [] if group is None else [group],
             )
+            right, total = right + (predicted == true_order), total + 1
+        if total:
+            # Beside the pairs: the image itself counts as none.
+            self.add({"Acc_image": (right / total, 1)}, [], count=0)

@@ -122,7 +122,7 @@ def test_results_are_finite_flat_and_written(tmp_path, caplog):
     assert all(0 <= v <= 100 for k, v in results["completion"].items() if "IoU" in k)
     assert "| group" in caplog.text
     assert "Left out of completion: " in caplog.text
-    assert "copypaste: Acc,Undecided,pairs" in caplog.text
+    assert "copypaste: Acc,Undecided,Acc_image,pairs" in caplog.text
 
 
 def test_no_images_at_all(caplog):

@@ -147,6 +147,7 @@ def test_accuracy_by_hand_and_by_level():
         {
             "Acc": 100 / 3,
             "Undecided": 100 / 3,
+            "Acc_image": 100 / 3,
             "pairs": 3,
             "Acc-level1": 0.0,
             "Undecided-level1": 100.0,
@@ -156,6 +157,24 @@ def test_accuracy_by_hand_and_by_level():
             "pairs-level2": 2,
         }
     )
+
+
+def test_accuracy_of_images():
+    """One image has one pair, which is right; another three, of which one is; a third has none."""
+    modal = [rect(4 * k, 0, 4 * k + 4, 4) for k in range(4)]
+    scene = make_scene(modal)
+    evaluator = OrderingEvaluator("depth")
+    evaluator.reset()
+    for depths, edges in (
+        ([10.0, 8.0, 8.0, 8.0], [(1, 0)]),
+        ([10.0, 8.0, 6.0, 4.0], [(1, 0), (1, 2), (2, 3)]),
+        ([8.0, 8.0, 8.0, 8.0], [(1, 0)]),
+    ):
+        truth = SceneTruth(depths=np.array(depths))
+        evaluator.process([{"scene": scene, "truth": truth}], [result(scene, edges)])
+    results = evaluator.evaluate()["ordering"]
+    assert results["pairs"] == 4 and results["Acc"] == 50.0
+    assert results["Acc_image"] == pytest.approx((100 + 100 / 3) / 2)
 
 
 def test_pairs_are_split_by_hidden_share_of_the_occludee():
