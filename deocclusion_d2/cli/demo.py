@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..errors import one_line_errors
 from ..experiments.demo import DemoSettings, run_demo
-from ..experiments.paper_tables import experiment_rows
+from ..experiments.known import experiment_rows
 
 
 @one_line_errors()

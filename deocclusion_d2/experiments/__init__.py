@@ -11,7 +11,7 @@ from .compare_methods import (
     evaluate_row,
 )
 from .data import KNOWN_NAMES
-from .paper_tables import EXPERIMENTS, known_experiments
+from .known import EXPERIMENTS, known_experiments
 from .run import ExperimentSettings, run_experiment
 from .sweep import SweepSettings, parse_sweeps, run_sweep, swept_rows
 from .trainings import PRESETS

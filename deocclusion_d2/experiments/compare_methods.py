@@ -12,7 +12,7 @@ from ..engine.evaluate import Metrics, evaluate_deocclusion
 from ..errors import UserError
 from ..inference.weights import load_model
 from ..methods import with_steps
-from ..systems import Row, rows, system_of, trainings
+from ..systems import Row, rows, system_of
 
 
 def find_row(name: str) -> Row:
@@ -55,9 +55,18 @@ def evaluate_row(
 
 
 def comparable_rows(cfg) -> list[str]:
-    """The rows that one network of a config gives, or none: rules, and its training's own."""
+    """The rows that one network of a config gives, or none: rules, and its training's own.
+
+    Rows of colours alone are none of them, nor those that other rows are but for how long their
+    network has learned.
+    """
     own = [t.name for t in system_of(cfg).trainings if not t.like and not t.pretrained]
-    return [name for name, row in rows().items() if set(row.trainings) <= set(own)]
+    found: dict[tuple, str] = {}
+    for name, row in rows().items():
+        if set(row.trainings) <= set(own) and row.tables != ("content",):
+            steps = (row.ordering, row.completion, *sorted(row.options.items()))
+            found.setdefault(steps if row.training else (name,), name)
+    return list(found.values())
 
 
 def default_rows() -> list[str]:
@@ -68,7 +77,7 @@ def default_rows() -> list[str]:
 
 def reference_training() -> str:
     """The training that stands for the data set where a row has none: the tables' first."""
-    return next(row.training for row in rows().values() if row.training in trainings())
+    return next(row.training for row in rows("completion").values() if row.training)
 
 
 def compare_methods(

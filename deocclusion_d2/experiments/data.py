@@ -9,6 +9,7 @@ from pathlib import Path
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.datasets import DatasetName, ensure_registered, get_format
+from ..data.full_objects import knows_hidden_colours
 from ..errors import UserError
 from ..files import file_sha256
 from .stages import hash_of
@@ -135,6 +136,12 @@ def num_classes(name: str) -> int:
     """Number of categories of a registered data set."""
     DatasetCatalog.get(name)  # reading the file is what sets the metadata
     return len(MetadataCatalog.get(name).thing_classes)
+
+
+@cache
+def knows_colours(name: str) -> bool:
+    """Whether somebody knows the colours of what is hidden in a data set."""
+    return any(knows_hidden_colours(record) for record in DatasetCatalog.get(name))
 
 
 @cache

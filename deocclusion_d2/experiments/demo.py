@@ -6,7 +6,7 @@ from several label sources, and pictures.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
 from ..data.datasets import DatasetName, ensure_registered
-from ..data.scenes import scene_from_record
 from ..deoccluder import Deoccluder
 from ..files import whole_file
 from ..json_files import read_json_file
@@ -29,6 +28,7 @@ from ..visualization import (
     select_records,
 )
 from .experiment import Experiment
+from .hidden_objects import best_mask, choose_hidden_objects
 from .paper_tables import TRUE_LABELS
 from .run import ExperimentSettings, build_experiment, run_experiment
 from .stages import StageStore
@@ -179,26 +179,10 @@ def _draw_hidden_objects(
 ) -> list[str]:
     """The same hidden objects as the detectors see them; returns what there is to say of it.
 
-    They are chosen by the truth alone: of each image the largest object of the commonest category
-    that is hidden by a quarter to three quarters, of the images those with the largest. Of a
-    detector's masks it is the one that fits best.
+    Of a detector's masks it is the one that fits best.
     """
     records = DatasetCatalog.get(ensure_registered(val))
-    categories = Counter(a["dataset_category_id"] for r in records for a in r["annotations"])
-    commonest = max(categories, key=lambda category: (categories[category], -category))
-    chosen = []
-    for record in records:
-        scene, truth = scene_from_record(record, load_image=True)
-        masks = zip(scene.modal_masks, truth.amodal_masks or (), scene.category_ids, strict=True)
-        objects = [
-            (amodal.area, modal, amodal)
-            for modal, amodal, category in masks
-            if category == commonest and 0.25 < 1 - modal.area / max(amodal.area, 1) <= 0.75
-        ]
-        if objects:
-            chosen.append((max(objects, key=lambda o: o[0]), scene))
-    chosen.sort(key=lambda c: -c[0][0])
-    chosen = chosen[: settings.pictures]
+    chosen = choose_hidden_objects(records, settings.pictures)
     if not chosen:
         return []
     sources = {_NAMES.get(name, name): name for name in settings.label_sources}
@@ -213,20 +197,14 @@ def _draw_hidden_objects(
             masks[result["image_id"]].append(WindowMask.from_rle(result["segmentation"]))
         found.append(masks)
     shown = [
-        FoundObject(scene.image, modal, amodal, [_best(m[scene.image_id], amodal) for m in found])
-        for (_, modal, amodal), scene in chosen
+        FoundObject(
+            one.scene.image,
+            one.modal_mask,
+            one.amodal_mask,
+            [best_mask(masks[one.scene.image_id], one.amodal_mask) for masks in found],
+        )
+        for one in chosen
     ]
     with whole_file(path) as file:
         Image.fromarray(draw_found_objects(shown, list(sources))).save(file, "PNG")
     return [f"Hidden objects as the detectors see them: {path}"]
-
-
-def _best(masks: Sequence[WindowMask], true: WindowMask) -> WindowMask | None:
-    """The mask of the highest IoU with a true one; None where all miss it."""
-
-    def iou(mask: WindowMask) -> float:
-        both = mask.intersection_area(true)
-        return both / (mask.area + true.area - both)
-
-    best = max(masks, key=iou, default=None)
-    return best if best is not None and iou(best) > 0 else None

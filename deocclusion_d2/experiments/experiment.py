@@ -32,7 +32,7 @@ from ..systems import (
     trainings,
 )
 from .compare_methods import evaluate_row, reference_training
-from .data import ExperimentData, num_classes, short_name
+from .data import ExperimentData, knows_colours, num_classes, short_name
 from .data import fingerprint as data_fingerprint
 from .stages import Stage, StageStore, hash_of
 from .steps import step
@@ -104,10 +104,15 @@ class Experiment:
 
     def lacks(self, row: str) -> str:
         """What a row's networks, and those that they start from, lack; "" where all is there."""
-        for name in (n for first in rows()[row].trainings for n in chain_of(first)):
+        for name in (n for first in _trainings_of(row) for n in chain_of(first)):
             if not _from_modal(name) and self.data.supervised is None:
                 train = short_name(self.data.train)
                 return f"{train} has no amodal labels (--supervised-train names other data)"
+            if trainings()[name][0].labels == "full_object" and not knows_colours(
+                self.data.supervised
+            ):
+                supervised = short_name(self.data.supervised)
+                return f"nobody knows the colours of what is hidden in {supervised}"
             try:
                 self.trainings.config_file(name)
             except UserError as error:
@@ -116,7 +121,11 @@ class Experiment:
 
     def is_trained(self, row: str) -> bool:
         """Whether a row's figures depend on the seed: a network of it is trained here."""
-        return any(not trainings()[name][0].pretrained for name in rows()[row].trainings)
+        return any(not trainings()[name][0].pretrained for name in _trainings_of(row))
+
+    def any_config(self) -> CfgNode:
+        """A config where none counts: of how test data are read."""
+        return self.trainings.config(reference_training())
 
     def calibrate(self, network: Stage, cfg: CfgNode, calibration: Calibration) -> Stage:
         """What is fitted to the training data for a network's use: ``result["file"]`` holds it.
@@ -364,6 +373,15 @@ class Experiment:
         folder = evaluation_folder(str(detector.folder), self.data.test)
         return Path(folder) / "coco_instances_results.json"
 
+    def detector_config(self, name: str, detector: Stage) -> CfgNode:
+        """The config that uses a trained detector.
+
+        Args:
+            name: of its training.
+        """
+        opts = (*self._detector_opts(), "MODEL.WEIGHTS", weights_of(detector))
+        return self.trainings.config(name, *opts)
+
     def _detector_opts(self) -> tuple[str, str]:
         return "MODEL.ROI_HEADS.NUM_CLASSES", str(num_classes(self.data.train))
 
@@ -442,6 +460,11 @@ def mask_training() -> str:
 def detector_training() -> str:
     """The training of Detectron2's own detector."""
     return next(n for n, (_, s) in trainings().items() if s.network.serves_others)
+
+
+def _trainings_of(row: str) -> tuple[str, ...]:
+    """The trainings of a row; none of one that is no system's."""
+    return rows()[row].trainings if row in rows() else ()
 
 
 def _from_modal(name: str) -> bool:

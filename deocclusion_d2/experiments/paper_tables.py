@@ -1,6 +1,6 @@
 """The paper's experiments: Table 1 (ordering), 2 (completion), 3 (predicted modal masks), and
-4 (label conversion). And what is not in the paper: detectors side by side, the reliability of
-probabilities, and the table of an experiment that a system has of its own.
+4 (label conversion). And what is not in the paper: colours, detectors side by side, the reliability
+of probabilities, and the table of an experiment that a system has of its own.
 
 Each is a function of an ``Experiment`` that returns its tables. Every table says how it was
 measured.
@@ -9,7 +9,6 @@ measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from detectron2.data import MetadataCatalog
 
@@ -17,7 +16,8 @@ from ..engine.evaluate import Metrics
 from ..errors import UserError
 from ..evaluation.completion import BEST_OF_SAMPLES
 from ..evaluation.hidden_objects import GROUPS
-from ..systems import detectors, own_experiments, published, remarks, rows
+from ..systems import detectors, published, remarks
+from .content import content_protocol, evaluate_content
 from .data import short_name
 from .experiment import Experiment, mask_training
 from .tables import Column, Table
@@ -29,6 +29,7 @@ _PAPER_COLUMNS = {"kins_val": "KINS", "cocoa_val": "COCOA"}
 _ORDERING = [
     Column("accuracy", "ordering", "Acc"),
     Column("undecided", "ordering", "Undecided"),
+    Column("per image", "ordering", "Acc_image"),
     Column("level 0", "ordering", "Acc-level0"),
     Column("level 1", "ordering", "Acc-level1"),
     Column("level 2", "ordering", "Acc-level2"),
@@ -66,6 +67,12 @@ _HIDDEN_NOTE = (
     "Best IoU: the highest IoU with the true amodal mask that a detection of the image reaches, "
     "mean over the objects. AR: average recall of 100 detections an image."
 )
+_CONTENT = [
+    Column("L1", "content", "L1", 4),
+    Column("L2", "content", "L2", 4),
+    Column("PSNR", "content", "PSNR_mean", 2),
+    Column("SSIM", "content", "SSIM", 3),
+]
 _RELIABILITY = [
     Column("calibration error", "reliability", "ECE", 2),
     Column("Brier", "reliability", "Brier", 2),
@@ -100,6 +107,7 @@ COLUMNS = (
     *oracle_columns(_SOME),
     *_MODAL,
     *_DETECTION,
+    *_CONTENT,
     *_RELIABILITY,
 )
 
@@ -112,7 +120,8 @@ _INSTANCES = (
 )
 _PROTOCOLS = {
     "ordering": "Protocol: true modal masks; of two neighbours of which one hides a part of the "
-    "other by the true labels, the share of pairs whose order is right.",
+    "other by the true labels, the share of pairs whose order is right; per image is the mean of "
+    "the images' own shares.",
     "completion": f"Protocol: true modal masks are completed. {_INSTANCES} Where boxes alone are "
     "known (KITTI), box IoU is that of the completed masks' boxes. " + f"{_OTHERS}.",
     "predicted_modal": "Protocol: the predicted modal masks above are completed, and compared with "
@@ -250,6 +259,17 @@ def detection(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> lis
     return [table, hidden]
 
 
+def content(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
+    """Colours of hidden parts."""
+    table = Table(
+        "content",
+        f"Colours of hidden parts on {short_name(e.data.test)}:",
+        _CONTENT,
+        notes=[content_protocol(e.data.test)],
+    )
+    return [_fill(table, e, seeds, chosen, evaluate_content)]
+
+
 def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> list[Table]:
     """How far the probabilities of hidden pixels can be trusted.
 
@@ -275,37 +295,9 @@ def reliability(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> l
     return [table]
 
 
-Run = Callable[[Experiment, Sequence[int], Sequence[str]], list[Table]]
-
-# Name -> what runs it, of those that belong to no system.
-EXPERIMENTS: dict[str, Run] = {
-    "ordering": ordering,
-    "completion": completion,
-    "predicted_modal": predicted_modal,
-    "label_conversion": label_conversion,
-    "detection": detection,
-    "reliability": reliability,
-}
-
-
-def known_experiments() -> dict[str, Run]:
-    """All experiments, those of systems last: name -> what runs it."""
-    return {**EXPERIMENTS, **{name: partial(own_table, name) for name in own_experiments()}}
-
-
 def completion_columns(e: Experiment, chosen: Sequence[str]) -> list[Column]:
     """The columns of a table of completions; that of the oracle says of how many samples."""
     return [*_COMPLETION, *oracle_columns(_drawn(e, chosen))]
-
-
-def experiment_rows(experiment: str) -> tuple[str, ...]:
-    """The rows that an experiment can have, in the order of its table."""
-    if experiment in own_experiments():
-        return own_experiments()[experiment].rows
-    if experiment == "detection":
-        return tuple(detectors())
-    first = (TRUE_LABELS,) if experiment == "label_conversion" else ()
-    return (*first, *rows(experiment))
 
 
 def published_figures(experiment: str, test_dataset: str) -> dict[str, float]:
@@ -335,12 +327,18 @@ def _oracle_notes(e: Experiment, chosen: Sequence[str]) -> list[str]:
     ]
 
 
-def _fill(table: Table, e: Experiment, seeds: Sequence[int], methods: Sequence[str]) -> Table:
+def _fill(
+    table: Table,
+    e: Experiment,
+    seeds: Sequence[int],
+    methods: Sequence[str],
+    evaluate: Callable[[Experiment, str, int], Metrics] = Experiment.evaluate,
+) -> Table:
     for method in methods:
         if _note_untrainable(table, e, method):
             continue
         table.rows[method] = [
-            e.evaluate(method, s) for s in (seeds if e.is_trained(method) else seeds[:1])
+            evaluate(e, method, s) for s in (seeds if e.is_trained(method) else seeds[:1])
         ]
     return table
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shlex
 import sys
@@ -18,9 +17,10 @@ import torch
 from ..errors import UserError
 from ..systems import Shown, own_experiments, trainings
 from ..version import __version__
+from .costs import hardware
 from .data import folder_name, resolve_data, short_name
 from .experiment import Experiment
-from .paper_tables import experiment_rows, known_experiments
+from .known import experiment_rows, figures_of, known_experiments
 from .plots import draw_occlusion_curve, draw_reliability, draw_rows
 from .stages import Stage, StageStore
 from .tables import Table
@@ -90,9 +90,9 @@ def run_experiment(settings: ExperimentSettings, output: Path, name: str | None 
     tables = known_experiments()[settings.experiment](experiment, settings.seeds, methods)
     folder = output / (name or f"{settings.experiment}-{folder_name(settings.dataset)}")
     folder.mkdir(parents=True, exist_ok=True)
-    own = own_experiments().get(settings.experiment)
-    pictures = _draw(tables, folder, curves=own is None)
-    shown = list(own.figures(experiment, settings.seeds, tables[0].rows, folder)) if own else []
+    pictures = _draw(tables, folder, curves=settings.experiment not in own_experiments())
+    figures = figures_of(settings.experiment)
+    shown = list(figures(experiment, settings.seeds, tables, folder)) if figures else []
     facts = _facts(settings, time.monotonic() - start)
     used = list(experiment.store.used.values())
     report = _report(settings, tables, pictures, shown, used, facts)
@@ -141,19 +141,13 @@ def _draw(tables: Sequence[Table], folder: Path, curves: bool) -> list[str]:
 
 
 def _facts(settings: ExperimentSettings, seconds: float) -> dict:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else _processor()
     return {
         "command": shlex.join([f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
-        "hardware": f"{device}, {torch.get_num_threads()} CPU threads of {os.cpu_count()}",
+        "hardware": hardware(),
         "versions": f"deocclusion_d2 {__version__}, torch {torch.__version__}, "
         f"Detectron2 {detectron2.__version__}, Python {platform.python_version()}",
         "seconds": round(seconds, 1),
     }
-
-
-def _processor() -> str:
-    capabilities = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")()
-    return f"{platform.machine()} CPU {capabilities}".strip()
 
 
 def _stage_facts(stage: Stage) -> dict:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the heavy part of every annotation below
 AUTO = "auto"
 BESIDE_WEIGHTS = "weights"
 
-LABELS = ("modal", "amodal", "order", "appearance")
+LABELS = ("modal", "amodal", "order", "appearance", "full_object")
 KINDS = ("rule", "self-supervised", "supervised")
 
 
@@ -175,8 +175,8 @@ class Network:
     Attributes:
         meta_architecture: its name in Detectron2's registry.
         model: the class, or whatever else registers it when its module is imported.
-        labels: what it learns from: "modal", "amodal" or "order" labels, or "appearance" (modal
-            masks and images).
+        labels: what it learns from: "modal", "amodal" or "order" labels, "appearance" (modal masks
+            and images), or "full_object" (amodal masks, images, and the colours of what is hidden).
         train_loader: config -> batches; with ``wants_order`` also (config, order), see
             ``data/occluders.py``.
         test_loader: (config, data set's name) -> batches of evaluation. None: scenes.
@@ -241,7 +241,7 @@ class Training:
         name: of the training in overrides (``NAME.KEY VALUE``), stages and reports.
         config: stem of the config's file name. ``{family}`` is that of the data (kins, cocoa,
             kitti_mots), ``{depth}`` the preset's ResNet.
-        labels: see ``Network``.
+        labels: see ``Network``, whose further stages may need more.
         starts_from: the training whose weights it starts from; "" for none.
         like: the training that it only differs from in how the network is used: overrides of that
             one are for this one too, and where they are trained alike, they are one network.
@@ -272,7 +272,8 @@ class Row:
 
     Attributes:
         name: in the tables.
-        ordering, completion: ``DEOCCLUSION.ORDERING`` and ``DEOCCLUSION.COMPLETION``.
+        ordering, completion: ``DEOCCLUSION.ORDERING`` and ``DEOCCLUSION.COMPLETION``; a row of
+            colours alone leaves them.
         training: whose network it uses, and whose config; "" for none.
         kind: "rule", "self-supervised" or "supervised"; tables stand in this order.
         tables: names of the experiments that have it.
@@ -282,17 +283,19 @@ class Row:
             user names come before them.
         samples: the key of ``DEOCCLUSION`` that says how many completions are drawn for an object,
             and how many evaluations draw; None for a row that draws none.
+        content: ``DEOCCLUSION.CONTENT``; "" for a row that has no colours.
     """
 
     name: str
-    ordering: str
-    completion: str
+    ordering: str = "convex"
+    completion: str = "raw"
     training: str = ""
     kind: str = "rule"
     tables: tuple[str, ...] = ()
     networks: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     samples: tuple[str, int] | None = None
+    content: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

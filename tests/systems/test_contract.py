@@ -36,7 +36,8 @@ from deocclusion_d2.engine.train import train
 from deocclusion_d2.engine.trainer import Trainer
 from deocclusion_d2.experiments.data import ExperimentData
 from deocclusion_d2.experiments.experiment import name_sources, row_options
-from deocclusion_d2.experiments.paper_tables import TRUE_LABELS, experiment_rows, known_experiments
+from deocclusion_d2.experiments.known import experiment_rows, known_experiments
+from deocclusion_d2.experiments.paper_tables import TRUE_LABELS
 from deocclusion_d2.experiments.stages import StageStore
 from deocclusion_d2.experiments.trainings import PRESETS, Trainings
 from deocclusion_d2.files import file_sha256

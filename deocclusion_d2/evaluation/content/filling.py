@@ -87,7 +87,7 @@ class HoleFiller:
         self.min_square = min_square
         self.seed = seed
         own = {} if content is None else {NETWORK: content}
-        self.fillers = {**own, **{name: _baseline(name) for name in baselines}}
+        self.fillers = {**own, **{name: baseline_filler(name) for name in baselines}}
 
     def __call__(self, scenes: Sequence[Scene | dict]) -> list[FilledScene]:
         """Hide and fill. All scenes share the network's batches.
@@ -134,7 +134,8 @@ class HoleFiller:
         )
 
 
-def _baseline(name: str) -> ContentFiller:
+def baseline_filler(name: str) -> ContentFiller:
+    """One of ``BASELINES``."""
     # Erased, pasted or drawn, a hole ends sharply: the colours at its border are the object's own.
     return SmoothFiller(inset=0) if name == SMOOTH else PlainFiller(name)
 

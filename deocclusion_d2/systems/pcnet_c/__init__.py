@@ -16,6 +16,7 @@ from the input, and the seam is corrected at the photo's resolution.
 """
 
 from ..base import Network, Step, System, lazily
+from .experiments import ROWS, TRAININGS
 
 _ = lazily(__name__)
 
@@ -35,6 +36,8 @@ SYSTEM = System(
         released=_("released.ReleasedPCNetC"),
     ),
     contents={"pcnet_c": Step(_("steps.build_content"), text="PCNet-C")},
+    trainings=TRAININGS,
+    rows=ROWS,
     since="0.1",
     exports={
         "ContentCompletion": _("steps.ContentCompletion"),

@@ -21,7 +21,7 @@ parts learn by Adam; the discriminator is the one that PCNet-C has too.
 """
 
 from ..base import Network, Step, System, lazily
-from .experiments import ROWS, TRAININGS
+from .experiments import EXPERIMENTS, ROWS, TRAININGS
 
 _ = lazily(__name__)
 
@@ -40,15 +40,20 @@ SYSTEM = System(
     ),
     orderings={
         "segan_layers": Step(
-            _("steps.build_ordering"), text="whose visible part lies on the other's painted one"
+            _("steps.build_ordering"),
+            keys=("AMODAL_THRESHOLD", "LAYERS_BY"),
+            text="whose visible part lies where SeGAN segments the other",
         )
     },
     completions={
         "segan": Step(
-            _("steps.build_completion"), keys=("CONSTRAIN",), text="SeGAN, from the photo"
+            _("steps.build_completion"),
+            keys=("CONSTRAIN", "AMODAL_THRESHOLD"),
+            text="SeGAN, from the photo",
         )
     },
     contents={"segan": Step(_("steps.build_content"), text="SeGAN")},
     trainings=TRAININGS,
     rows=ROWS,
+    experiments=EXPERIMENTS,
 )

@@ -52,3 +52,8 @@ def add_config(cfg: CN) -> None:
     # Whether the painter's input is coloured by the cut mask, with gradients as if it were not, as
     # in the authors' code; else by the probabilities.
     cfg.MODEL.SEGAN.HARD = False
+
+    # q hides p where its visible part and p's segmented invisible one share more than 5 %: of both
+    # together ("iou", as in the paper), or of the invisible one ("share"). Large objects that hide
+    # little of others do not reach the former, even with true masks.
+    cfg.DEOCCLUSION.LAYERS_BY = "iou"

@@ -6,22 +6,31 @@ Its released code defines the IoUs otherwise than one would expect; both forms a
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
+from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators, inference_on_dataset
 from tabulate import tabulate
 from torch import nn
 
+from ...data.loaders import build_scene_test_loader
 from ...evaluation import build_evaluators as build_scene_evaluators
 from ...evaluation.base import SumEvaluator, Sums, nothing_visible
 from ...evaluation.content.evaluator import hole_errors
 from ...inference.network_runner import NetworkRunner
+from ...inference.weights import load_model
 from ...structures import Deocclusion, Scene, SceneTruth, WindowMask
 from .box_crop import BoxCrop
 from .mapper import NEUTRAL, Views
-from .steps import SeGANCompletion, SeGANLayers, Segmenting, iou
+from .steps import (
+    SeGANCompletion,
+    SeGANLayers,
+    Segmenting,
+    build_completion,
+    build_ordering,
+    iou,
+)
 
 # In the order of the paper's Table 1, and Table 2.
 METRICS = (
@@ -267,12 +276,20 @@ def build_evaluators(cfg, dataset_name: str, output_dir: str | None) -> DatasetE
     return DatasetEvaluators([common, SeGANEvaluator(Views.from_config(cfg), output_dir)])
 
 
-def build_predictor(cfg, model: nn.Module) -> Callable:
+def build_predictor(cfg, model: nn.Module) -> SeGANPredictor:
     """What judges a trained SeGAN as a whole: by its own order, masks and colours."""
-    segmenting = Segmenting.from_config(cfg, NetworkRunner.from_config(cfg, model))
+    runner = NetworkRunner.from_config(cfg, model)
     return SeGANPredictor(
-        segmenting,
-        SeGANCompletion(segmenting),
-        SeGANLayers(segmenting),
+        Segmenting.from_config(cfg, runner),
+        build_completion(cfg, runner),
+        build_ordering(cfg, runner),
         paints=cfg.MODEL.SEGAN.STAGE != "segment",
     )
+
+
+def measure(cfg, dataset_name: str) -> dict[str, float]:
+    """The results of :class:`SeGANEvaluator` for a config with ``MODEL.WEIGHTS``."""
+    loader = build_scene_test_loader(cfg, dataset_name, load_images=True)
+    predictor = build_predictor(cfg, load_model(cfg))
+    found = inference_on_dataset(predictor, loader, SeGANEvaluator(Views.from_config(cfg)))
+    return dict(found[SeGANEvaluator.task])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import UserError
 from ...inference.content import SmoothFiller
 from ...inference.content.filler import ContentFiller
 from ...inference.content.holes import Hole
@@ -17,11 +18,10 @@ from ...structures.window_mask import box_around
 from .box_crop import BoxCrop
 from .mapper import Views
 
-# Probability above which a pixel belongs to the whole object.
-THRESHOLD = 0.5
-# Of two neighbours, one hides the other where the IoU of its visible part with the other's
-# invisible one is above this (the paper's paragraph on depth layering).
-_LEAST_IOU = 0.05
+# How much of what two neighbours share makes one hide the other (the paper's paragraph on depth
+# layering), and of what it is a share.
+_LEAST_SHARED = 0.05
+LAYERS_BY = ("iou", "share")
 
 
 class Segmenting:
@@ -32,15 +32,23 @@ class Segmenting:
         views: how it looks at an instance.
         expand: of the box on each side; see ``BoxCrop.around``.
         enlarge: of the square that is seen where the context is "crop".
+        threshold: probability above which a pixel belongs to the whole object.
     """
 
     def __init__(
-        self, runner: NetworkRunner, views: Views, *, expand: float = 0.2, enlarge: float = 3.0
+        self,
+        runner: NetworkRunner,
+        views: Views,
+        *,
+        expand: float = 0.2,
+        enlarge: float = 3.0,
+        threshold: float = 0.5,
     ) -> None:
         self.runner = runner
         self.views = views
         self.expand = expand
         self.enlarge = enlarge
+        self.threshold = threshold
 
     def masks(
         self, scenes: Sequence[Scene], rows: Sequence[Sequence[int]] | None = None
@@ -55,7 +63,7 @@ class Segmenting:
         probabilities = self.runner.outputs(self._samples(scenes, rows, jobs), "probability")
         for k, probability in enumerate(probabilities):
             number, row, box = jobs[k]
-            found[number][row] = box.paste(probability, THRESHOLD)
+            found[number][row] = box.paste(probability, self.threshold)
         return found
 
     def _samples(
@@ -95,6 +103,7 @@ class Segmenting:
             Views.from_config(cfg),
             expand=cfg.MODEL.SEGAN.TEST_EXPAND,
             enlarge=cfg.INPUT.INSTANCE_CROP.ENLARGE,
+            threshold=cfg.DEOCCLUSION.AMODAL_THRESHOLD,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -103,6 +112,7 @@ class Segmenting:
             "input_size": self.views.input_size,
             "mask_size": self.views.mask_size,
             "expand": self.expand,
+            "amodal_threshold": self.threshold,
             "precision": self.runner.precision,
         }
 
@@ -117,10 +127,7 @@ class SeGANCompletion(NetworkStep):
     """
 
     def __init__(self, segmenting: Segmenting, *, constrain: bool = True) -> None:
-        super().__init__(
-            segmenting.runner,
-            {"amodal_threshold": THRESHOLD, "constrain": constrain, **segmenting.describe()},
-        )
+        super().__init__(segmenting.runner, {"constrain": constrain, **segmenting.describe()})
         self.segmenting = segmenting
         self.constrain = constrain
 
@@ -138,19 +145,26 @@ class SeGANCompletion(NetworkStep):
 
 
 class SeGANLayers(NetworkStep):
-    """Depth layering: q hides p where the IoU of q's visible part and p's predicted invisible one
-    is above 5 %.
+    """Depth layering: q hides p where q's visible part holds enough of p's segmented invisible one.
 
-    Where both hide each other, the larger IoU decides.
+    Where both hide each other, the larger share decides.
 
     Args:
         segmenting: runs the segmentor.
+        by: what 5 % are a share of: "iou", of both together, as in the paper; "share", of the
+            invisible part.
         dilation: see ``Scene.neighbour_pairs``.
+
+    Raises:
+        UserError: ``by`` is neither.
     """
 
-    def __init__(self, segmenting: Segmenting, *, dilation: int = 0) -> None:
-        super().__init__(segmenting.runner, segmenting.describe())
+    def __init__(self, segmenting: Segmenting, *, by: str = "iou", dilation: int = 0) -> None:
+        super().__init__(segmenting.runner, {**segmenting.describe(), "layers_by": by})
+        if by not in LAYERS_BY:
+            raise UserError(f"DEOCCLUSION.LAYERS_BY = {by!r}: use {' or '.join(LAYERS_BY)}")
         self.segmenting = segmenting
+        self.by = by
         self.dilation = dilation
 
     def __call__(self, scenes: Sequence[Scene]) -> list[OcclusionGraph]:
@@ -159,23 +173,23 @@ class SeGANLayers(NetworkStep):
         rows = [sorted({row for pair in of_scene for row in pair}) for of_scene in pairs]
         found = self.segmenting.masks(scenes, rows)
         return [
-            _layers(scene, *of_scene)
+            self._graph(scene, *of_scene)
             for scene, of_scene in zip(scenes, zip(pairs, found, strict=True), strict=True)
         ]
 
-
-def _layers(
-    scene: Scene, pairs: Sequence[tuple[int, int]], whole: Mapping[int, WindowMask]
-) -> OcclusionGraph:
-    visible = scene.modal_masks
-    invisible = {row: mask - visible[row] for row, mask in whole.items()}
-    overlaps = np.array(
-        [(iou(invisible[i], visible[j]), iou(invisible[j], visible[i])) for i, j in pairs]
-    ).reshape(-1, 2)
-    # Of the two, i is in front where j is hidden by it.
-    hidden = np.where(overlaps > _LEAST_IOU, overlaps, 0.0)
-    scores = hidden[:, 1] - hidden[:, 0]
-    return OcclusionGraph.from_scores(len(scene), pairs, scores, overlaps, np.abs(scores))
+    def _graph(
+        self, scene: Scene, pairs: Sequence[tuple[int, int]], whole: Mapping[int, WindowMask]
+    ) -> OcclusionGraph:
+        visible = scene.modal_masks
+        invisible = {row: mask - visible[row] for row, mask in whole.items()}
+        shared = iou if self.by == "iou" else _share
+        overlaps = np.array(
+            [(shared(invisible[i], visible[j]), shared(invisible[j], visible[i])) for i, j in pairs]
+        ).reshape(-1, 2)
+        # Of the two, i is in front where j is hidden by it.
+        hidden = np.where(overlaps > _LEAST_SHARED, overlaps, 0.0)
+        scores = hidden[:, 1] - hidden[:, 0]
+        return OcclusionGraph.from_scores(len(scene), pairs, scores, overlaps, np.abs(scores))
 
 
 def iou(first: WindowMask, second: WindowMask) -> float:
@@ -183,6 +197,11 @@ def iou(first: WindowMask, second: WindowMask) -> float:
     both = first.intersection_area(second)
     total = first.area + second.area - both
     return both / total if total else 0.0
+
+
+def _share(invisible: WindowMask, visible: WindowMask) -> float:
+    """How much of an invisible part lies on another object; 0 where there is none."""
+    return invisible.intersection_area(visible) / max(invisible.area, 1)
 
 
 class SeGANPainter(ContentFiller):
@@ -289,7 +308,8 @@ def _window(hole: Hole, box: BoxCrop, painted: np.ndarray) -> np.ndarray:
 
 def build_ordering(cfg, runner: NetworkRunner) -> SeGANLayers:
     """The ordering "segan_layers"."""
-    return SeGANLayers(Segmenting.from_config(cfg, runner), dilation=dilation(cfg))
+    segmenting = Segmenting.from_config(cfg, runner)
+    return SeGANLayers(segmenting, by=cfg.DEOCCLUSION.LAYERS_BY, dilation=dilation(cfg))
 
 
 def build_completion(cfg, runner: NetworkRunner) -> SeGANCompletion:

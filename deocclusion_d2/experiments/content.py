@@ -1,0 +1,92 @@
+"""Colours of hidden parts: the methods that fill them, and how near they come to the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detectron2.data import DatasetCatalog
+
+from ..chosen_steps import build_content
+from ..data.datasets import ensure_registered
+from ..data.full_objects import knows_hidden_colours
+from ..data.loaders import build_scene_test_loader
+from ..data.samplers import ErasingSettings
+from ..engine.evaluate import Metrics, judge
+from ..evaluation.content import ContentEvaluator, HoleFiller
+from ..evaluation.content.filling import BASELINES, baseline_filler
+from ..systems import rows
+from .data import fingerprint as data_fingerprint
+from .data import short_name
+
+if TYPE_CHECKING:
+    from detectron2.config import CfgNode
+
+    from ..inference.content import ContentFiller
+    from .experiment import Experiment
+
+# Rows that nothing is trained for: name -> baseline.
+PLAIN = {name.replace("_", " "): name for name in BASELINES}
+
+
+def content_rows() -> tuple[str, ...]:
+    """The rows of the table of colours."""
+    return (*PLAIN, *rows("content"))
+
+
+def content_config(e: Experiment, row: str, seed: int) -> tuple[CfgNode | None, Mapping[str, Any]]:
+    """A row's config, None for one without training; and what decides its results."""
+    if row in PLAIN:
+        return None, {"content": PLAIN[row]}
+    method = e.method(row, seed)
+    cfg = method.cfg.clone()
+    cfg.defrost()
+    cfg.DEOCCLUSION.CONTENT = rows()[row].content
+    return cfg, {**method.inputs, "content": cfg.DEOCCLUSION.CONTENT}
+
+
+def filler_of(row: str, cfg: CfgNode | None) -> ContentFiller:
+    """What fills holes for a row.
+
+    Args:
+        cfg: see ``content_config``.
+    """
+    return baseline_filler(PLAIN[row]) if cfg is None else build_content(cfg)
+
+
+def hole_filler(row: str, cfg: CfgNode | None) -> HoleFiller:
+    """What a row is judged by: the same holes for all rows."""
+    return HoleFiller(filler_of(row, cfg), ErasingSettings(), baselines=())
+
+
+def evaluate_content(e: Experiment, row: str, seed: int) -> Metrics:
+    """Figures of a row on the test set, "content" -> metric -> value; see ``ContentEvaluator``."""
+    cfg, inputs = content_config(e, row, seed)
+    test = e.data.test
+
+    def work(folder: Path) -> Metrics:
+        print(f"\n== colours by {row} on {test}", flush=True)
+        loader = build_scene_test_loader(e.any_config(), test, load_images=True)
+        return judge(hole_filler(row, cfg), loader, ContentEvaluator())
+
+    return e.store.run("content", {**inputs, "test": data_fingerprint(test)}, work).result
+
+
+def content_protocol(test: str) -> str:
+    """How colours are measured on a data set."""
+    records: Sequence[Mapping] = DatasetCatalog.get(ensure_registered(test))
+    if any(knows_hidden_colours(record) for record in records):
+        what = (
+            f"the truly hidden parts of objects of {short_name(test)}, whose colours are known, "
+            "are filled, given their true masks"
+        )
+    else:
+        what = (
+            f"nobody knows the colours of what is hidden in {short_name(test)}: visible parts are "
+            "erased and filled again, the same for all"
+        )
+    return (
+        f"Protocol: {what}. L1 and L2 are means over all their pixels of colours in [0, 1]; PSNR "
+        "is a mean over the parts; SSIM is of the photo with the part filled, over its pixels."
+    )
