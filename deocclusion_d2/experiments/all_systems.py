@@ -54,7 +54,7 @@ def all_systems(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> l
     """The tables of order, shapes, colours and detections, with what every row costs."""
     tables = []
     for name, run in TABLES.items():
-        of_table = [row for row in chosen if row in _rows_of(name)]
+        of_table = [row for row in _rows_of(name) if row in chosen]
         if not of_table:
             continue
         if name == "detection" and e.data.supervised != e.data.train:
