@@ -39,8 +39,8 @@ NAME = "all_systems"
 OBJECTS = 10
 SHEET = "objects.png"
 _COST = [
-    Column("ms an object", "cost", "ms", 2),
-    Column("M parameters", "cost", "parameters", 2),
+    Column("ms an object", "cost", "ms", 2, unit=""),
+    Column("M parameters", "cost", "parameters", 2, unit=""),
 ]
 TABLES = {
     "ordering": ordering,

@@ -68,10 +68,10 @@ _HIDDEN_NOTE = (
     "mean over the objects. AR: average recall of 100 detections an image."
 )
 _CONTENT = [
-    Column("L1", "content", "L1", 4),
-    Column("L2", "content", "L2", 4),
-    Column("PSNR", "content", "PSNR_mean", 2),
-    Column("SSIM", "content", "SSIM", 3),
+    Column("L1", "content", "L1", 4, unit=""),
+    Column("L2", "content", "L2", 4, unit=""),
+    Column("PSNR", "content", "PSNR_mean", 2, unit="dB"),
+    Column("SSIM", "content", "SSIM", 3, unit=""),
 ]
 _RELIABILITY = [
     Column("calibration error", "reliability", "ECE", 2),

@@ -48,7 +48,7 @@ def draw_rows(table: Table, path: Path) -> bool:
     axes.set_yticks(range(len(rows)), [_mathtext(r) for r in rows])
     axes.set_ylim(len(rows) - 0.4, -0.8)
     axes.margins(x=0.1)
-    axes.set_xlabel(f"{column.header}, %")
+    axes.set_xlabel(column.title)
     axes.set_title(table.title.rstrip(":"), fontsize=9)
     finish_axes(axes)
     save_figure(figure, path)
@@ -199,7 +199,7 @@ def draw_sweeps(sweeps: Sequence[tuple[str, Table]], path: Path) -> None:
                 middle = (low + high) / 2
                 axes.set_ylim(middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2)
             axes.set_xlabel(key.split(".")[-1])
-            axes.set_title(f"{column.header}, %", fontsize=9)
+            axes.set_title(column.title, fontsize=9)
             finish_axes(axes)
     save_figure(figure, path)
 

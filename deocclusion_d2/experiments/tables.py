@@ -18,12 +18,19 @@ class Column:
         header: what stands above it.
         task, metric: where it is in the metrics.
         digits: after the point.
+        unit: of the values; "" for none.
     """
 
     header: str
     task: str
     metric: str
     digits: int = 1
+    unit: str = "%"
+
+    @property
+    def title(self) -> str:
+        """The header with the unit."""
+        return f"{self.header}, {self.unit}" if self.unit else self.header
 
 
 @dataclass
