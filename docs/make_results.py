@@ -27,10 +27,6 @@ PART = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # What no experiment's own report shows.
 FURTHER = (
     Column("AP of cars", "segm", "AP-car"),
-    Column("L1", "content", "L1", 4),
-    Column("L2", "content", "L2", 4),
-    Column("PSNR", "content", "PSNR", 2),
-    Column("SSIM", "content", "SSIM", 3),
     Column("L1, erased up to 10 %", "content", "L1-hole0-10", 4),
     Column("10-30 %", "content", "L1-hole10-30", 4),
     Column("more", "content", "L1-hole30-100", 4),

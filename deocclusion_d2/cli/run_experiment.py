@@ -8,7 +8,12 @@ label_conversion  Table 4: Mask R-CNN trained on GT, Raw, Convex, Convex^R, NOG 
                   how well the labels agree with the true ones
 detection         not in the paper: detectors side by side, trained alike on true amodal labels, by
                   how much of the true object is hidden
+content           not in the paper: colours of hidden parts by PCNet-C, SeGAN, and fills that need no
+                  training
 reliability       not in the paper: how far the probabilities of hidden pixels can be trusted
+
+all_systems       every system side by side: the tables of ordering, completion, content and
+                  detection, with time per object and parameters, and one sheet of the same objects
 
 OG+ is OG with what the pcnet_m_plus configs add to the paper's method; general is the network that
 comes with the package, which is not trained. Amodal-VAE completes whatever the order, Amodal-VAE og
@@ -44,6 +49,9 @@ examples:
   # some rows only; another length of one network's training
   %(prog)s --experiment label_conversion --dataset synthetic_kins \\
       --methods GT Raw OG --opts mask_rcnn.SOLVER.MAX_ITER 2000
+  # every system, on streets whose hidden colours are known
+  datasets/prepare_synthetic_kins.py --height 128 --width 416 --train 1200 --val 300 --whole-objects
+  %(prog)s --experiment all_systems --dataset synthetic_kins
   # detectors side by side, all from the same weights
   %(prog)s --experiment detection --dataset synthetic_kins \\
       --opts MODEL.WEIGHTS trunk.pth SOLVER.MAX_ITER 500 SOLVER.STEPS "(350,450)"

@@ -87,6 +87,6 @@ def content_protocol(test: str) -> str:
             "erased and filled again, the same for all"
         )
     return (
-        f"Protocol: {what}. L1 and L2 are means over all their pixels of colours in [0, 1]; PSNR "
-        "is a mean over the parts; SSIM is of the photo with the part filled, over its pixels."
+        f"Protocol: {what}. L1 and L2 are means over all their pixels of colours in [0, 1], PSNR "
+        "(dB) is that of L2; SSIM is of the photo with the part filled, over its pixels."
     )

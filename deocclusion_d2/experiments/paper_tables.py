@@ -70,7 +70,7 @@ _HIDDEN_NOTE = (
 _CONTENT = [
     Column("L1", "content", "L1", 4, unit=""),
     Column("L2", "content", "L2", 4, unit=""),
-    Column("PSNR", "content", "PSNR_mean", 2, unit="dB"),
+    Column("PSNR", "content", "PSNR", 2, unit="dB"),
     Column("SSIM", "content", "SSIM", 3, unit=""),
 ]
 _RELIABILITY = [
