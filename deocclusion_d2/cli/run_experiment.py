@@ -8,8 +8,8 @@ label_conversion  Table 4: Mask R-CNN trained on GT, Raw, Convex, Convex^R, NOG 
                   how well the labels agree with the true ones
 detection         not in the paper: detectors side by side, trained alike on true amodal labels, by
                   how much of the true object is hidden
-content           not in the paper: colours of hidden parts by PCNet-C, SeGAN, and fills that need no
-                  training
+content           not in the paper: colours of hidden parts, by PCNet-C, SeGAN, and fills that need
+                  no training
 reliability       not in the paper: how far the probabilities of hidden pixels can be trusted
 
 all_systems       every system side by side: the tables of ordering, completion, content and
