@@ -41,15 +41,13 @@ SYSTEM = System(
     orderings={
         "segan_layers": Step(
             _("steps.build_ordering"),
-            keys=("AMODAL_THRESHOLD", "LAYERS_BY"),
+            keys=("LAYERS_BY",),
             text="whose visible part lies where SeGAN segments the other",
         )
     },
     completions={
         "segan": Step(
-            _("steps.build_completion"),
-            keys=("CONSTRAIN", "AMODAL_THRESHOLD"),
-            text="SeGAN, from the photo",
+            _("steps.build_completion"), keys=("CONSTRAIN",), text="SeGAN, from the photo"
         )
     },
     contents={"segan": Step(_("steps.build_content"), text="SeGAN")},

@@ -35,6 +35,8 @@ def add_config(cfg: CN) -> None:
     cfg.MODEL.SEGAN.LAMBDA_INVISIBLE = 3.0
     # A region of fewer pixels counts as if it had so many: one pixel is no third of a sample.
     cfg.MODEL.SEGAN.LEAST_REGION = 10
+    # Probability above which a pixel belongs to the whole object: for the painter, and in use.
+    cfg.MODEL.SEGAN.THRESHOLD = 0.5
 
     # ---- painter ----------------------------------------------------------------------------
     # Side of the painted box in pixels, and how often the U-Net halves it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from detectron2.config import configurable
@@ -70,6 +72,7 @@ class SeGAN(InstanceNetwork):
         l1_weight: float = 100.0,
         adversarial_weight: float = 1.0,
         painting_weight: float = 0.1,
+        threshold: float = 0.5,
         hard: bool = False,
         pixel_mean: tuple[float, ...] = PIXEL_MEAN,
         pixel_std: tuple[float, ...] = PIXEL_STD,
@@ -80,12 +83,16 @@ class SeGAN(InstanceNetwork):
             region_weights, least_region: see ``region_loss``.
             l1_weight, adversarial_weight: of the painter's losses (eq. 5).
             painting_weight: of both, end to end (eq. 6).
+            threshold: probability above which a pixel belongs to the object, in (0, 1). What the
+                painter sees is shifted by it, so that 0.5 stands for as much.
             hard: see ``straight_through``.
             pixel_mean, pixel_std: RGB statistics, of values in [0, 1].
         """
         super().__init__(use_rgb=True, pixel_mean=pixel_mean, pixel_std=pixel_std)
         if stage not in STAGES:
             raise UserError(f"MODEL.SEGAN.STAGE = {stage!r}: use one of {', '.join(STAGES)}")
+        if not 0 < threshold < 1:
+            raise UserError(f"MODEL.SEGAN.THRESHOLD = {threshold}: use a number between 0 and 1")
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
         self.painter = painter.to(memory_format=torch.channels_last)
         self.discriminator = discriminator
@@ -95,6 +102,7 @@ class SeGAN(InstanceNetwork):
         self.l1_weight = l1_weight
         self.adversarial_weight = adversarial_weight
         self.painting_weight = painting_weight if stage == "end_to_end" else 1.0
+        self.threshold = threshold
         self.hard = hard
         self.segmentor.requires_grad_(self.segments)
         self.painter.requires_grad_(self.paints)
@@ -133,6 +141,7 @@ class SeGAN(InstanceNetwork):
             "l1_weight": options.L1_WEIGHT,
             "adversarial_weight": options.ADVERSARIAL_WEIGHT,
             "painting_weight": options.PAINTING_WEIGHT,
+            "threshold": options.THRESHOLD,
             "hard": options.HARD,
             **pixel_statistics(cfg),
         }
@@ -192,7 +201,7 @@ class SeGAN(InstanceNetwork):
                 self.region_weights,
                 self.least_region,
             )
-            mask = logits.float().sigmoid()
+            mask = self._shifted(logits)
         if self.paints:
             losses |= self._painting_losses(batch, mask)
         return losses
@@ -201,8 +210,9 @@ class SeGAN(InstanceNetwork):
         results: dict[str, torch.Tensor] = {}
         mask = batch.get("crop_amodal")
         if "image" in batch:
-            results["probability"] = self._segment(batch).float().sigmoid()
-            mask = results["probability"] if mask is None else mask
+            logits = self._segment(batch)
+            results["probability"] = logits.float().sigmoid()
+            mask = self._shifted(logits) if mask is None else mask
         if "crop_image" in batch:
             painted = self.painter(self._painter_input(batch, mask, cut=True))
             results["rgb"] = painted.float().permute(0, 2, 3, 1) * 255.0
@@ -214,6 +224,10 @@ class SeGAN(InstanceNetwork):
         x = torch.cat([image, batch["modal_mask"][:, None].float()], dim=1)
         x = x.to(self.dtype, memory_format=torch.channels_last)
         return self.segmentor(x, batch["box"])
+
+    def _shifted(self, logits: torch.Tensor) -> torch.Tensor:
+        """Probabilities as the painter sees them: 0.5 where the segmentor's are the threshold."""
+        return (logits.float() - math.log(self.threshold / (1 - self.threshold))).sigmoid()
 
     def _painter_input(self, batch: Batch, mask: torch.Tensor, cut: bool) -> torch.Tensor:
         """(N, 3, P, P) in [0, 1]; see ``coloured_input``.

@@ -103,7 +103,7 @@ class Segmenting:
             Views.from_config(cfg),
             expand=cfg.MODEL.SEGAN.TEST_EXPAND,
             enlarge=cfg.INPUT.INSTANCE_CROP.ENLARGE,
-            threshold=cfg.DEOCCLUSION.AMODAL_THRESHOLD,
+            threshold=cfg.MODEL.SEGAN.THRESHOLD,
         )
 
     def describe(self) -> dict[str, Any]:

@@ -147,6 +147,24 @@ def test_end_to_end_the_painters_loss_reaches_the_segmentor(hard):
     assert model.segmentor.head.weight.grad.any()
 
 
+@pytest.mark.parametrize(("hard", "seen_as"), [("False", (0.75, 0.25, 0.05)), ("True", (1, 0, 0))])
+def test_the_painter_sees_the_mask_that_is_cut_at_the_threshold(hard, seen_as, monkeypatch):
+    """A probability of 0.95, odds of 19 to 1, is what 0.5 is without a threshold."""
+    model = small("end_to_end", "MODEL.SEGAN.HARD", hard, "MODEL.SEGAN.THRESHOLD", "0.95")
+    given = batch()
+    odds = torch.tensor([19.0 * 3, 19.0 / 3, 1.0])
+    monkeypatch.setattr(model, "_segment", lambda of: odds.log()[:, None, None].expand(3, 8, 8))
+    seen = []
+    monkeypatch.setattr(model.painter, "forward", lambda x: seen.append(x) or x)
+    model.train()(given)
+    model.eval()({k: v for k, v in given.items() if k != "crop_amodal"})
+    for x, reds in zip(seen, (seen_as, (1, 0, 0)), strict=True):
+        for sample, visible, red in zip(x, given["crop_modal"], reds, strict=True):
+            # Beside the visible part red is the probability, blue what remains.
+            wanted = torch.tensor([red, 0.0, 1 - red])[:, None].expand(3, int((visible == 0).sum()))
+            torch.testing.assert_close(sample[:, visible == 0], wanted)
+
+
 def test_results():
     model = small("end_to_end").eval()
     given = batch()
@@ -170,6 +188,7 @@ def test_results():
         (["MODEL.SEGAN.STAGE", "draw"], "STAGE = 'draw': use one of segment, paint, end_to_end"),
         (["MODEL.SEGAN.PAINT_SIZE", "40"], "PAINT_SIZE = 40: MODEL.SEGAN.PAINTER_DEPTH = 4 halves"),
         (["MODEL.SEGAN.PAINTER_DEPTH", "2"], "a depth of 3 or more"),
+        (["MODEL.SEGAN.THRESHOLD", "1.0"], "THRESHOLD = 1.0: use a number between 0 and 1"),
     ],
 )
 def test_settings_that_cannot_be(opts, message):
