@@ -14,6 +14,7 @@ from PIL import Image
 from tabulate import tabulate
 
 from ...data.datasets import ensure_registered
+from ...data.full_objects import knows_hidden_colours
 from ...data.scenes import scene_from_record
 from ...files import whole_file
 from ...inference.weights import load_model
@@ -25,7 +26,7 @@ from .mapper import NEUTRAL
 
 OBJECTS = 12
 SHEET = "painted.png"
-_TILE, _CAPTION, _MARGIN = 112, 24, 2
+_TILE, _CAPTION, _MARGIN = 128, 24, 3
 # A small or hardly hidden object shows nothing: least pixels, and shares of the object.
 _LEAST, _HIDDEN = 400, (0.2, 0.75)
 
@@ -91,17 +92,17 @@ def draw_painted(predictor: SeGANPredictor, records: Sequence[dict]) -> np.ndarr
         (h, w, 3) uint8 RGB.
     """
     chosen = []
-    for record in records:
+    for record in filter(knows_hidden_colours, records):
         scene, truth = scene_from_record(record)
         for row, modal in enumerate(scene.modal_masks):
-            if truth.amodal_masks is None or not truth.knows_whole(row) or truth.unhidden is None:
+            if truth.amodal_masks is None or not truth.knows_whole(row):
                 continue
             whole = truth.amodal_masks[row]
             share = 1 - modal.area / max(whole.area, 1)
             if modal.area >= _LEAST and _HIDDEN[0] <= share <= _HIDDEN[1]:
                 chosen.append((whole.area, record, row))
     chosen.sort(key=lambda found: -found[0])
-    names = captions(["seen, segmented", "painted", "whole object"], _TILE, _CAPTION)
+    names = captions(["segmented", "painted", "truth"], _TILE, _CAPTION)
     columns = 2
     lines = [side_by_side(names * columns, _MARGIN)]
     tiles: list[np.ndarray] = []
