@@ -42,7 +42,7 @@ def small_segan() -> list[str]:
 
 def test_tables_costs_and_sheet(whole_kins, tmp_path, commands):
     pcnet_c = ("MODEL.PCNET_C.WIDTH", "0.0625", "pcnet_c.INPUT.INSTANCE_CROP.SIZE", "128")
-    opts = (*SMALL, *small_segan(), *pcnet_c)
+    opts = (*SMALL, *small_segan(), "MODEL.SEGAN.THRESHOLD", "0.5", *pcnet_c)
     chosen = replace(settings("all_systems", whole_kins, methods=METHODS), opts=opts)
     report = run(chosen, tmp_path)
     assert commands == [
@@ -78,6 +78,15 @@ def test_tables_costs_and_sheet(whole_kins, tmp_path, commands):
     run(replace(chosen, experiment="content", methods=None), tmp_path)
     assert commands == []
     assert list(results(tmp_path)["tables"]["content"]["rows"]) == list(experiment_rows("content"))
+
+    report = run(replace(chosen, experiment="segan", methods=("Raw", "SeGAN")), tmp_path)
+    assert commands == [] and "| SeGAN stages" in report and "L1_hidden" in report
+    shown = results(tmp_path)["shown"]["painted.png"]
+    stages, together = (shown[row][0] for row in ("SeGAN stages", "SeGAN"))
+    assert stages["instances"] == together["instances"] > 0
+    assert stages["union"] != together["union"] and 0 < together["L1_hidden"] < 1
+    picture = cv2.imread(str(tmp_path / "report" / "painted.png"))
+    assert picture.shape[1] == 6 * 128 + 7 * 3
 
 
 def test_rows_are_those_of_the_tables():
