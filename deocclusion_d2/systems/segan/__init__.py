@@ -37,6 +37,7 @@ SYSTEM = System(
         evaluators=_("evaluator.build_evaluators"),
         predictor=_("evaluator.build_predictor"),
         needs_images=lambda cfg: True,
+        hooks=_("hooks.build_hooks"),
     ),
     orderings={
         "segan_layers": Step(
