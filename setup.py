@@ -53,6 +53,9 @@ EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.8.0.76"],
     # COCO's evaluation in less time, the same numbers; without it, pycocotools'.
     "fast": ["hotcoco>=1.3"],
+    # How different colours look, beside L1, L2 and SSIM. The library's own weights are not all:
+    # AlexNet's, which torchvision has, must be there.
+    "lpips": ["torchmetrics>=1.4"],
     # hotcoco: the extra `fast`, which the tests compare with pycocotools.
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
     # hypothesis: draws the strange inputs of tests/fuzz, and makes them small.

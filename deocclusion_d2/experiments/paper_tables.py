@@ -72,6 +72,7 @@ _CONTENT = [
     Column("L2", "content", "L2", 4, unit=""),
     Column("PSNR", "content", "PSNR", 2, unit="dB"),
     Column("SSIM", "content", "SSIM", 3, unit=""),
+    Column("LPIPS", "content", "LPIPS", 3, unit=""),
 ]
 _RELIABILITY = [
     Column("calibration error", "reliability", "ECE", 2),

@@ -10,8 +10,11 @@ from skimage.metrics import structural_similarity
 from tabulate import tabulate
 
 from ...structures import SceneTruth, WindowMask
+from ...structures.window_mask import intersect_boxes
 from ..base import ALL, SumEvaluator, Sums
 from .filling import NETWORK, FilledRegion, FilledScene
+from .lpips import find_lpips
+from .regions import HiddenRegion
 
 # Side in pixels of the window in which structural similarity compares (scikit-image's default).
 SSIM_WINDOW = 7
@@ -19,7 +22,7 @@ SSIM_WINDOW = 7
 # infinite; also the most that any hole counts with.
 MAX_PSNR = 60.0
 GROUPS = ("hole0-10", "hole10-30", "hole30-100")
-METRICS = ("L1", "L2", "PSNR", "PSNR_mean", "SSIM")
+METRICS = ("L1", "L2", "PSNR", "PSNR_mean", "SSIM", "LPIPS")
 
 
 class ContentEvaluator(SumEvaluator):
@@ -34,7 +37,9 @@ class ContentEvaluator(SumEvaluator):
     - ``PSNR``: 10 log10(1 / L2) in dB; without a key where ``L2`` is 0;
     - ``PSNR_mean``: mean over holes of each hole's own PSNR, 60 dB at most;
     - ``SSIM``: structural similarity (7 x 7 px windows, uniform weights; the mean of the three
-      channels) of the photo with the hole filled to the photo, mean over all pixels of all holes.
+      channels) of the photo with the hole filled to the photo, mean over all pixels of all holes;
+    - ``LPIPS``: how different the square around the instance looks in the two, mean over holes;
+      only where ``find_lpips`` finds what that takes.
 
     ``L1`` is the network's, ``L1-smooth``, ``L1-telea``, ``L1-navier_stokes`` and
     ``L1-mean_colour`` those of the fills without training, whichever the results hold. ``holes``
@@ -44,8 +49,8 @@ class ContentEvaluator(SumEvaluator):
     (``L1-hole0-10``, ``L1-telea-hole0-10``, ...), above that up to 30 % (``-hole10-30``), and above
     30 % (``-hole30-100``).
 
-    In a mean over pixels a large hole weighs more than a small one; in ``PSNR_mean`` all weigh the
-    same. Images smaller than an SSIM window have no SSIM.
+    In a mean over pixels a large hole weighs more than a small one; in ``PSNR_mean`` and ``LPIPS``
+    all weigh the same. Images smaller than an SSIM window have no SSIM.
     """
 
     task = "content"
@@ -79,6 +84,7 @@ class ContentEvaluator(SumEvaluator):
         hole = filled.region.hole
         pixels = hole.area
         group = hole_group(pixels, pixels + filled.region.visible.area)
+        distance = find_lpips()
         has_ssim = min(photo.shape[:2]) >= SSIM_WINDOW
         counts = {"holes": 1, "pixels": pixels, "ssim_pixels": pixels if has_ssim else 0}
         true = photo[hole.y0 : hole.box[3], hole.x0 : hole.box[2]][hole.array]
@@ -94,6 +100,8 @@ class ContentEvaluator(SumEvaluator):
             }
             if has_ssim:
                 sums["SSIM"] = hole_similarity(photo, hole, fill) * pixels
+            if distance is not None:
+                sums["LPIPS"] = distance(*_squares(photo, filled.region, fill))
             for key in (ALL, group):
                 for name, value in sums.items():
                     all_sums[key, method, name] += value
@@ -120,7 +128,7 @@ class ContentEvaluator(SumEvaluator):
             table,
             headers=["group", "holes", "method", *METRICS],
             tablefmt="pipe",
-            floatfmt=("", "", "", ".4f", ".4f", ".2f", ".2f", ".4f"),
+            floatfmt=("", "", "", ".4f", ".4f", ".2f", ".2f", ".4f", ".4f"),
             missingval="-",
         )
         return results, f"\n{text}"
@@ -176,6 +184,18 @@ def hole_similarity(image: np.ndarray, hole: WindowMask, fill: np.ndarray) -> fl
     return float(similarity[mask].mean())
 
 
+def _squares(
+    photo: np.ndarray, region: HiddenRegion, fill: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The square around an instance in the photo: true, and with the hole filled."""
+    height, width = photo.shape[:2]
+    left, top, right, bottom = intersect_boxes(region.square.box, (0, 0, width, height))
+    true = photo[top:bottom, left:right]
+    filled = true.copy()
+    filled[region.hole.crop((left, top, right, bottom))] = fill
+    return true, filled
+
+
 def _reach(start: int, stop: int, length: int) -> tuple[int, int]:
     """A range grown by all that its pixels' SSIM windows reach, and to a window's side at least."""
     margin = SSIM_WINDOW // 2
@@ -193,4 +213,6 @@ def _measures(counts: Sums, sums: Sums, group: str, method: str) -> dict[str, fl
     values["PSNR_mean"] = sums[group, method, "PSNR_mean"] / holes
     if counts[group, "ssim_pixels"]:
         values["SSIM"] = sums[group, method, "SSIM"] / counts[group, "ssim_pixels"]
+    if (group, method, "LPIPS") in sums:
+        values["LPIPS"] = sums[group, method, "LPIPS"] / holes
     return values

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ from deocclusion_d2.evaluation.content import (
     FilledScene,
     HiddenRegion,
     HoleFiller,
+    lpips,
 )
+from deocclusion_d2.evaluation.content import evaluator as content_evaluator
 from deocclusion_d2.evaluation.content.evaluator import GROUPS, hole_group, hole_similarity
 from deocclusion_d2.structures import SquareCrop, WindowMask
 from tests.helpers import box_mask, scene_of
@@ -171,6 +175,46 @@ def test_colours_belong_to_the_pixels_of_a_hole_row_by_row():
     assert "PSNR" not in results and results["PSNR_mean"] == 60
     swapped = FilledRegion(region(hole, rect(0, 0, 3, 3)), {"network": true[::-1]})
     assert evaluate(image, [swapped])["L1"] > 0.01
+
+
+@pytest.fixture(autouse=True)
+def no_lpips(monkeypatch):
+    """Whatever is installed."""
+    monkeypatch.setattr(content_evaluator, "find_lpips", lambda: None)
+
+
+def test_lpips_is_a_mean_over_holes_of_squares(monkeypatch):
+    """Of each hole the part of its square that lies in the image is compared, true and filled."""
+    seen = []
+
+    def distance(true, filled):
+        seen.append((true.copy(), filled.copy()))
+        return len(seen) / 10
+
+    monkeypatch.setattr(content_evaluator, "find_lpips", lambda: distance)
+    image = noise()
+    hole = rect(1, 1, 3, 2)
+    one = FilledRegion(region(hole, rect(3, 1, 4, 2)), {"network": np.full((2, 3), 9, np.uint8)})
+    results = evaluate(image, [one, one])
+    assert results["LPIPS"] == pytest.approx(0.15)
+    # It goes beyond the image, of which it holds all.
+    assert one.region.square.side == W > H
+    np.testing.assert_array_equal(seen[0][0], image)
+    changed = (seen[0][1] != image).any(axis=2)
+    assert changed.sum() == 2 and (seen[0][1][changed] == 9).all()
+
+
+@pytest.mark.parametrize("there", [False, True])  # the library; the weights are not
+def test_lpips_needs_its_library_and_weights(there, monkeypatch, tmp_path):
+    """Nothing is fetched, and no figure is made up."""
+    pytest.importorskip("torchvision")
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    library = SimpleNamespace(LearnedPerceptualImagePatchSimilarity=None) if there else None
+    for name in ("torchmetrics", "torchmetrics.image", "torchmetrics.image.lpip"):
+        monkeypatch.setitem(sys.modules, name, library)
+    lpips.find_lpips.cache_clear()
+    assert lpips.find_lpips() is None
+    lpips.find_lpips.cache_clear()
 
 
 def test_images_smaller_than_a_window_have_no_similarity():
