@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..data.datasets import ensure_registered
 from ..data.scenes import scene_from_record
+from ..decomposition.detector import Detector
 from ..deoccluder import Deoccluder
 from ..evaluation.content import HoleFiller
 from ..evaluation.content.filling import NETWORK, hole_of
@@ -57,7 +58,7 @@ def all_systems(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> l
         of_table = [row for row in _rows_of(name) if row in chosen]
         if not of_table:
             continue
-        if name == "detection" and e.data.supervised != e.data.train:
+        if name == "detection" and tables and e.data.supervised != e.data.train:
             tables[-1].notes.append(
                 "There are no detectors: they learn true amodal labels of the training set."
             )
@@ -133,8 +134,6 @@ def _content_work(table: str, row: str, cfg: CfgNode | None, given: Given) -> Ru
 
 
 def _detection_work(table: str, row: str, cfg: CfgNode, given: Given) -> Run:
-    from ..decomposition.detector import Detector
-
     detector = Detector(cfg, min_score=0.5, needs_category=False)
     scenes = [scene for scene, _ in given]
 
