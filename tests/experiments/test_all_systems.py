@@ -42,7 +42,7 @@ def small_segan() -> list[str]:
 
 def test_tables_costs_and_sheet(whole_kins, tmp_path, commands):
     pcnet_c = ("MODEL.PCNET_C.WIDTH", "0.0625", "pcnet_c.INPUT.INSTANCE_CROP.SIZE", "128")
-    opts = (*SMALL, *small_segan(), "MODEL.SEGAN.THRESHOLD", "0.5", *pcnet_c)
+    opts = (*SMALL, *small_segan(), *pcnet_c)
     chosen = replace(settings("all_systems", whole_kins, methods=METHODS), opts=opts)
     report = run(chosen, tmp_path)
     assert commands == [
