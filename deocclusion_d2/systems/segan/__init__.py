@@ -15,8 +15,8 @@ Three stages follow each other, each with a config of its own: ``segment``, ``pa
 masks) and ``end_to_end``.
 
 Where paper and released code disagree, or say nothing: losses are means over a region, not sums
-over constants; the painter has no noise but dropout; its input is coloured by probabilities
-(``HARD`` for the code's cut); what is outside of the object is neutral grey in its target; all
+over constants; the painter has no noise but dropout; end to end its input is coloured by the mask
+that is cut, as in the code, or by probabilities (``HARD``); what is outside of the object is neutral grey in its target; all
 parts learn by Adam; the discriminator is the one that PCNet-C has too.
 """
 
