@@ -16,8 +16,9 @@ masks) and ``end_to_end``.
 
 Where paper and released code disagree, or say nothing: losses are means over a region, not sums
 over constants; the painter has no noise but dropout; end to end its input is coloured by the mask
-that is cut, as in the code, or by probabilities (``HARD``); what is outside of the object is neutral grey in its target; all
-parts learn by Adam; the discriminator is the one that PCNet-C has too.
+that is cut, as in the code, or by probabilities (``HARD``); what is outside of the object is
+neutral grey in its target; all parts learn by Adam; the discriminator is the one that PCNet-C has
+too.
 """
 
 from ..base import Network, Step, System, lazily
