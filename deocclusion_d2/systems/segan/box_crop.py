@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ...structures import WindowMask
+from ...structures import SquareCrop, WindowMask
 from ...structures.window_mask import Box
 
 Expansion = tuple[float, float, float, float]
@@ -53,6 +53,13 @@ class BoxCrop:
         """(h, w) in pixels."""
         x0, y0, x1, y1 = self.box
         return y1 - y0, x1 - x0
+
+    def held_by(self, square: SquareCrop) -> SquareCrop:
+        """A square, grown around its centre until it holds the box."""
+        x0, y0, x1, y1 = square.box
+        a0, b0, a1, b1 = self.box
+        lacks = max(x0 - a0, y0 - b0, a1 - x1, b1 - y1, 0)
+        return SquareCrop(x0 - lacks, y0 - lacks, square.side + 2 * lacks)
 
     def sample(self, mask: WindowMask, size: int, flip: bool = False) -> np.ndarray:
         """A mask inside the box, resized by the share of each pixel that it covers.

@@ -12,8 +12,8 @@ def add_config(cfg: CN) -> None:
     cfg.MODEL.SEGAN.STAGE = "segment"
 
     # ---- segmentor --------------------------------------------------------------------------
-    # What it sees: "image", all of it, as in the paper; or "crop", the square around the object
-    # that INPUT.INSTANCE_CROP says.
+    # What it sees: "image", all of it, as in the paper; or "crop", the square around the box of
+    # the object that INPUT.INSTANCE_CROP says.
     cfg.MODEL.SEGAN.CONTEXT = "image"
     # Side of that in pixels, whatever the shape of the image (Sec. 5.1).
     cfg.MODEL.SEGAN.INPUT_SIZE = 500

@@ -53,13 +53,14 @@ class Views:
             image: (H, W, 3) uint8 RGB.
             modal: the visible part.
             box: what is segmented.
-            square: what is seen where the context is "crop".
+            square: what is seen where the context is "crop"; it grows until it holds the box.
 
         Returns:
             ``image`` (S, S, 3) uint8, ``modal_mask`` (S, S) uint8 0/1, ``box`` (4,) float32.
         """
         size = self.input_size
         if self.context == "crop":
+            square = box.held_by(square)
             x0, y0, x1, y1 = square.box
         else:
             x0, y0, x1, y1 = 0, 0, image.shape[1], image.shape[0]
@@ -136,9 +137,9 @@ class SeGANMapper(InstanceDrawMapper):
         """Returns a dict of one sample as ``SeGAN`` takes it in training."""
         views, image = self.views, self.image(index)
         modal, amodal = self.instances.modal_mask(index), self.instances.amodal_mask(index)
-        square, flip = draw_crop(modal.box, self.settings, rng)
         expand = tuple(rng.uniform(*self.expand, size=4).tolist())
         box = BoxCrop.around(modal.box, expand, image.shape[:2])
+        square, flip = draw_crop(box.box, self.settings, rng)
         sample = views.input(image, modal, box, square, flip)
         for name, mask in (("modal", modal), ("amodal", amodal)):
             sample[f"mask_{name}"] = box.sample(mask, views.mask_size, flip).view(np.uint8)

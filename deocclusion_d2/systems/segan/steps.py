@@ -78,7 +78,7 @@ class Segmenting:
                 if modal.is_empty:
                     continue
                 box = self.box_of(scene, row)
-                square = SquareCrop.around(modal.box, self.enlarge)
+                square = SquareCrop.around(box.box, self.enlarge)
                 jobs.append((number, row, box))
                 yield self.views.input(require_image(scene), modal, box, square)
 

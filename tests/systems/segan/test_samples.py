@@ -25,6 +25,14 @@ def test_the_expanded_box():
     assert BoxCrop.around((10, 0, 30, 10), (0.5, 0.1, 1.0, 0.3), (12, 35)).box == (0, 0, 35, 12)
 
 
+def test_a_square_holds_the_box():
+    box = BoxCrop((10, 20, 60, 30))
+    assert box.held_by(SquareCrop(0, 0, 80)) == SquareCrop(0, 0, 80)
+    # Ten pixels are missing at the right: as many are added on all sides.
+    assert box.held_by(SquareCrop(0, 0, 50)) == SquareCrop(-10, -10, 70)
+    assert box.held_by(SquareCrop(15, 25, 100)) == SquareCrop(10, 20, 110)
+
+
 def test_a_patch_and_the_way_back():
     mask = WindowMask.from_array(box_mask(H, W, 15, 10, 25, 30))
     box = BoxCrop((10, 5, 50, 35))  # 40 x 30 pixels
