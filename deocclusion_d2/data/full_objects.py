@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UserError
 from ..structures import WindowMask
 from ..structures.window_mask import Box, intersect_boxes
 from .images import read_layer, read_rgb
+from .places import place_of
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,16 @@ class FullObject:
         box: (x0, y0, x1, y1), the pixels of the image that its own picture holds; None for a photo
             of the image's size.
         image_size: (H, W) of the image.
+        whole: COCO RLE of its amodal mask, which its own picture must be opaque in; None for a
+            photo.
+        where: how messages name it.
     """
 
     file_name: str
     box: Box | None
     image_size: tuple[int, int]
+    whole: Mapping[str, Any] | None = None
+    where: str = ""
 
     def colours(self, box: Box) -> np.ndarray:
         """The colours in a box of the image, zero where nothing is known.
@@ -40,13 +47,13 @@ class FullObject:
             amodal mask.
 
         Raises:
-            UserError: the file cannot be read, or has another size.
+            UserError: the file cannot be read, has another size, or is of another mask.
         """
         if self.box is None:
-            picture, (x0, y0) = read_rgb(self.file_name, self.image_size), (0, 0)
+            picture, (x0, y0) = self._photo(), (0, 0)
         else:
-            x0, y0, x1, y1 = self.box
-            layer = read_layer(self.file_name, (y1 - y0, x1 - x0))
+            x0, y0 = self.box[:2]
+            layer = self._layer()
             picture = layer[:, :, :3] * (layer[:, :, 3:] > 0)
         height, width = picture.shape[:2]
         found = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.uint8)
@@ -65,14 +72,36 @@ class FullObject:
             image: (H, W, 3) uint8 RGB.
         """
         if self.box is None:
-            return read_rgb(self.file_name, self.image_size)
+            return self._photo()
         x0, y0, x1, y1 = self.box
-        layer = read_layer(self.file_name, (y1 - y0, x1 - x0))
+        layer = self._layer()
         photo = image.copy()
         window = photo[y0:y1, x0:x1]
         whole = layer[:, :, 3] > 0
         window[whole] = layer[:, :, :3][whole]
         return photo
+
+    def _photo(self) -> np.ndarray:
+        try:
+            return read_rgb(self.file_name, self.image_size)
+        except UserError as error:
+            raise UserError(f"{self.where}: {error}") from None
+
+    def _layer(self) -> np.ndarray:
+        """Its own picture, (h, w, 4) uint8 RGBA."""
+        x0, y0, x1, y1 = self.box
+        try:
+            layer = read_layer(self.file_name, (y1 - y0, x1 - x0))
+        except UserError as error:
+            raise UserError(f"{self.where}: {error}") from None
+        if self.whole is not None:
+            shown = WindowMask.from_array(layer[:, :, 3] > 0, x0, y0)
+            if shown != WindowMask.from_rle(self.whole):
+                raise UserError(
+                    f"{self.where}: {self.file_name} is not transparent where the amodal mask "
+                    "ends, or the other way round: make both of the same object"
+                )
+        return layer
 
 
 @dataclass(frozen=True)
@@ -103,16 +132,17 @@ def full_object_of(record: Mapping[str, Any], annotation: Mapping[str, Any]) -> 
     Args:
         record, annotation: a dataset dict of this package, and one of its annotations.
     """
-    size = record["height"], record["width"]
+    size, where = (record["height"], record["width"]), place_of(record, annotation)
     if "full_object" in annotation:
         x, y, w, h = (int(value) for value in annotation["full_object_box"])
-        return FullObject(annotation["full_object"], (x, y, x + w, y + h), size)
+        box, mask = (x, y, x + w, y + h), annotation.get("amodal_segmentation")
+        return FullObject(annotation["full_object"], box, size, mask, where)
     if "amodal_segmentation" not in annotation or annotation.get("amodal_exact") is False:
         return None
     if _is_visible(annotation):
-        return FullObject(record["file_name"], None, size)
+        return FullObject(record["file_name"], None, size, where=where)
     if record.get("source_image"):
-        return FullObject(record["source_image"], None, size)
+        return FullObject(record["source_image"], None, size, where=where)
     return None
 
 

@@ -17,7 +17,7 @@ from ..structures.square_crop import adaptive_side
 from ..structures.window_mask import WindowMask
 from .compressed_masks import CompressedMasks
 from .full_objects import FullObject, full_object_of
-from .scenes import place_of
+from .places import place_of
 
 # The column of the true colours.
 FULL_OBJECT = "full_object"

@@ -17,7 +17,8 @@ from ..workers import one_thread
 from .datasets import ensure_registered
 from .draws import DrawMapper, Draws, DrawSampler
 from .instance_table import InstanceTable
-from .scenes import SceneMapper, place_of
+from .places import place_of
+from .scenes import SceneMapper
 
 
 class DrawTrainLoader:

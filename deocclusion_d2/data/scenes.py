@@ -20,6 +20,7 @@ from ..structures import (
 from ..structures.mask_sample import samples_from_json
 from .full_objects import Unhidden, full_object_of, knows_hidden_colours
 from .images import read_rgb
+from .places import place_of
 
 
 def scene_from_record(record: dict, load_image: bool = False) -> tuple[Scene, SceneTruth]:
@@ -164,11 +165,6 @@ def corner_boxes(boxes: Sequence[Sequence[float] | None]) -> np.ndarray | None:
             x, y, w, h = box
             row[:] = x, y, x + w, y + h
     return corners
-
-
-def place_of(record: dict, annotation: dict) -> str:
-    """The place of an annotation of a dataset dict, as messages name it."""
-    return f"image {record['image_id']!r} ({record['file_name']}), annotation {annotation['id']!r}"
 
 
 def _mask(record: dict, annotation: dict, key: str) -> WindowMask:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..data.scenes import place_of
+from ..data.places import place_of
 from ..errors import UserError
 from ..modeling.category_ids import KnownCategories, require_category_ids
 from ..structures import OVERLAP_RULES, Deocclusion, OcclusionGraph, Scene, WindowMask

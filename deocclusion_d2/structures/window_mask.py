@@ -143,6 +143,12 @@ class WindowMask:
             return 0
         return int(np.count_nonzero(self._inside(box) & other._inside(box)))
 
+    def iou(self, other: WindowMask) -> float:
+        """Intersection over union; 0 for two empty masks."""
+        both = self.intersection_area(other)
+        total = self.area + other.area - both
+        return both / total if total else 0.0
+
     def __and__(self, other: WindowMask) -> WindowMask:
         box = intersect_boxes(self.box, other.box)
         if box is None:

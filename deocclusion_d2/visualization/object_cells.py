@@ -74,7 +74,7 @@ class CellStyle:
         canvas.fill(found, color, 0.62)
         canvas.outline(found, color, width=4)
         canvas.outline(amodal, lighten(color, 0.7), width=3, dashed=True)
-        text = "not found" if mask is None else f"IoU {_iou(mask, item.amodal_mask):.2f}"
+        text = "not found" if mask is None else f"IoU {mask.iou(item.amodal_mask):.2f}"
         letters = round(self.height * _LETTERS)
         canvas.text((8, canvas.height - letters + 1), text, letters, PAPER)
         return self._sized(canvas.render())
@@ -95,8 +95,3 @@ class CellStyle:
 def _scene(item: FoundObject) -> Scene:
     height, width = item.image.shape[:2]
     return Scene(height, width, [item.modal_mask], np.ones(1), image=item.image)
-
-
-def _iou(first: WindowMask, second: WindowMask) -> float:
-    both = first.intersection_area(second)
-    return both / (first.area + second.area - both)

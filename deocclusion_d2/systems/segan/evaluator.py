@@ -1,4 +1,4 @@
-"""What SeGAN's paper measures: three IoUs of masks, and errors of painted colours.
+"""What SeGAN's paper measures: three shares of masks, and errors of painted colours.
 
 Its released code defines the IoUs otherwise than one would expect; both forms are given.
 """
@@ -23,13 +23,13 @@ from ...inference.weights import load_model
 from ...structures import Deocclusion, Scene, SceneTruth, WindowMask
 from .box_crop import BoxCrop
 from .mapper import NEUTRAL, Views
+from .network import has_learned
 from .steps import (
     SeGANCompletion,
     SeGANLayers,
     Segmenting,
     build_completion,
     build_ordering,
-    iou,
 )
 
 # In the order of the paper's Table 1, and Table 2.
@@ -191,11 +191,11 @@ class SeGANEvaluator(SumEvaluator):
         hidden: WindowMask,
     ) -> dict[str, float]:
         values = {
-            "union": iou(whole, true),
+            "union": whole.iou(true),
             "visible": whole.intersection_area(visible) / visible.area,
         }
         if not hidden.is_empty:
-            values["invisible"] = iou(whole - visible, hidden)
+            values["invisible"] = (whole - visible).iou(hidden)
         side = self.views.mask_size
         in_box = [box.sample(mask, side) for mask in (whole, true, visible, hidden)]
         values |= code_measures(*in_box)
@@ -283,7 +283,7 @@ def build_predictor(cfg, model: nn.Module) -> SeGANPredictor:
         Segmenting.from_config(cfg, runner),
         build_completion(cfg, runner),
         build_ordering(cfg, runner),
-        paints=cfg.MODEL.SEGAN.STAGE != "segment",
+        paints=cfg.MODEL.SEGAN.STAGE != "segment" and has_learned(model.painter),
     )
 
 

@@ -30,6 +30,12 @@ from .segmentor import Segmentor, load_resnet18, with_fourth_channel
 STAGES = ("segment", "paint", "end_to_end")
 
 
+def has_learned(part: nn.Module) -> bool:
+    """Whether a part of SeGAN has been trained: its batch norms count their batches."""
+    counts = [m.num_batches_tracked for m in part.modules() if isinstance(m, nn.BatchNorm2d)]
+    return not counts or any(bool(count) for count in counts)
+
+
 @META_ARCH_REGISTRY.register()
 class SeGAN(InstanceNetwork):
     """Segmentor, painter and discriminator.

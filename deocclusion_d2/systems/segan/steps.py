@@ -17,6 +17,7 @@ from ...structures import Deocclusion, OcclusionGraph, Scene, SquareCrop, Window
 from ...structures.window_mask import box_around
 from .box_crop import BoxCrop
 from .mapper import Views
+from .network import has_learned
 
 # How much of what two neighbours share makes one hide the other (the paper's paragraph on depth
 # layering), and of what it is a share.
@@ -182,7 +183,7 @@ class SeGANLayers(NetworkStep):
     ) -> OcclusionGraph:
         visible = scene.modal_masks
         invisible = {row: mask - visible[row] for row, mask in whole.items()}
-        shared = iou if self.by == "iou" else _share
+        shared = WindowMask.iou if self.by == "iou" else _share
         overlaps = np.array(
             [(shared(invisible[i], visible[j]), shared(invisible[j], visible[i])) for i, j in pairs]
         ).reshape(-1, 2)
@@ -190,13 +191,6 @@ class SeGANLayers(NetworkStep):
         hidden = np.where(overlaps > _LEAST_SHARED, overlaps, 0.0)
         scores = hidden[:, 1] - hidden[:, 0]
         return OcclusionGraph.from_scores(len(scene), pairs, scores, overlaps, np.abs(scores))
-
-
-def iou(first: WindowMask, second: WindowMask) -> float:
-    """Intersection over union; 0 for two empty masks."""
-    both = first.intersection_area(second)
-    total = first.area + second.area - both
-    return both / total if total else 0.0
 
 
 def _share(invisible: WindowMask, visible: WindowMask) -> float:
@@ -318,7 +312,17 @@ def build_completion(cfg, runner: NetworkRunner) -> SeGANCompletion:
 
 
 def build_content(cfg, runner: NetworkRunner) -> SeGANPainter:
-    """The content "segan"."""
+    """The content "segan".
+
+    Raises:
+        UserError: the painter has not learned yet.
+    """
+    if not has_learned(runner.model.painter):
+        raise UserError(
+            f"DEOCCLUSION.CONTENT = 'segan': the painter of MODEL.WEIGHTS = {cfg.MODEL.WEIGHTS!r} "
+            "has not learned; name weights of MODEL.SEGAN.STAGE 'paint' or 'end_to_end', or "
+            "another content"
+        )
     return SeGANPainter(
         runner,
         Views.from_config(cfg),

@@ -18,7 +18,6 @@ from deocclusion_d2.systems.segan.steps import (
     SeGANLayers,
     SeGANPainter,
     Segmenting,
-    iou,
 )
 from tests.helpers import box_mask, scene_of
 
@@ -54,10 +53,10 @@ def answer(box: tuple, whole: tuple) -> np.ndarray:
     return crop.sample(WindowMask.filled(whole), VIEWS.mask_size).astype(np.float32)
 
 
-def test_iou():
+def test_iou_of_masks():
     first = WindowMask.filled((0, 0, 10, 10))
-    assert iou(first, WindowMask.filled((5, 0, 15, 10))) == pytest.approx(50 / 150)
-    assert iou(WindowMask.empty(), WindowMask.empty()) == 0
+    assert first.iou(WindowMask.filled((5, 0, 15, 10))) == pytest.approx(50 / 150)
+    assert WindowMask.empty().iou(WindowMask.empty()) == 0
 
 
 def test_completion_keeps_what_is_visible():
@@ -98,9 +97,9 @@ def test_the_border_of_five_percent():
     """As in the fact sheet: 100 hidden pixels; 10 or 11 of them under 110 visible ones."""
     hidden = WindowMask.filled((0, 0, 10, 10))
     ten = WindowMask.filled((9, 0, 20, 10))  # 110 pixels, 10 of them hidden's
-    assert iou(hidden, ten) == 10 / 200
+    assert hidden.iou(ten) == 10 / 200
     eleven = ten - WindowMask.filled((19, 0, 20, 1)) | WindowMask.filled((8, 0, 9, 1))
-    assert eleven.area == 110 and iou(hidden, eleven) == 11 / 199
+    assert eleven.area == 110 and hidden.iou(eleven) == 11 / 199
 
 
 def test_painting_is_for_objects():

@@ -11,11 +11,12 @@ from ..segmentation import InvalidAnnotation, shown
 FULL_OBJECT_KEY, FULL_OBJECT_BOX_KEY = "full_object", "full_object_box"
 
 
-def check_full_object(extras: Mapping[str, Any], where: str) -> None:
+def check_full_object(extras: Mapping[str, Any], size: tuple[int, int], where: str) -> None:
     """Refuse a picture without its place, or a place that is none.
 
     Args:
         extras: of an annotation.
+        size: (H, W) of its image.
         where: how messages name it.
 
     Raises:
@@ -31,6 +32,12 @@ def check_full_object(extras: Mapping[str, Any], where: str) -> None:
         raise InvalidAnnotation(
             f"{where}: {FULL_OBJECT_BOX_KEY!r} is {shown(box)}: give [x, y, width, height] in "
             "whole pixels"
+        )
+    x, y, w, h = box
+    if x < 0 or y < 0 or x + w > size[1] or y + h > size[0]:
+        raise InvalidAnnotation(
+            f"{where}: {FULL_OBJECT_BOX_KEY!r} is {shown(box)}: it leaves the image of {size[1]} x "
+            f"{size[0]} pixels"
         )
 
 

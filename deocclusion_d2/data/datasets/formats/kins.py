@@ -32,7 +32,9 @@ class Kins(CocoStyleFormat):
     def parse(self, item: Mapping, image: ImageInfo) -> list[ParsedAnnotation]:
         parsed = super().parse(item, image)
         for annotation in parsed:
-            check_full_object(annotation.extras, locate(image, annotation.id))
+            check_full_object(
+                annotation.extras, (image.height, image.width), locate(image, annotation.id)
+            )
         return parsed
 
     def _modal(
