@@ -250,7 +250,7 @@ def _keys_of_systems() -> set[str]:
 
 def _default_content(cfg: CfgNode) -> str:
     """The content of the config's own system, or the first rule."""
-    own = list(system_of(cfg).contents)
+    own = [name for name, step in system_of(cfg).contents.items() if step.own(cfg)]
     rules = [name for name, step, _ in known_steps("content") if step.is_rule]
     return (own or rules)[0]
 

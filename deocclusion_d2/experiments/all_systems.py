@@ -23,13 +23,13 @@ from ..files import whole_file
 from ..json_files import read_json_file
 from ..structures import Scene, SceneTruth, WindowMask
 from ..systems import Shown, detectors, rows
+from ..visualization.hidden_objects import HiddenObject, best_mask, choose_hidden_objects
 from ..visualization.object_cells import FoundObject
 from ..visualization.system_sheet import SheetRow, draw_system_sheet
 from .content import content_config, content_rows, hole_filler
 from .costs import IMAGES, ROUNDS, hardware, measure_cost
 from .data import fingerprint as data_fingerprint
 from .experiment import Experiment
-from .hidden_objects import HiddenObject, best_mask, choose_hidden_objects
 from .paper_tables import completion, content, detection, ordering
 from .tables import Column, Table
 
@@ -84,7 +84,8 @@ def _cost_note(table: str) -> str:
         "detection": "detection of all objects of its image, by the objects that are annotated",
     }[table]
     return (
-        f"ms an object: {what}, over {IMAGES} images of the test set that are worked on together; "
+        f"ms an object: {what}, over {IMAGES} images of the test set (or all, where it has fewer) "
+        "that are worked on together; "
         f"the fastest of {ROUNDS} rounds, on {hardware()}. Parameters: of the networks that run."
     )
 
@@ -150,7 +151,8 @@ _PREPARED = {"content": _content_work, "detection": _detection_work}
 def _scenes(dataset_name: str) -> Given:
     """Images spread over a data set, read."""
     records = DatasetCatalog.get(ensure_registered(dataset_name))
-    chosen = records[:: max(len(records) // IMAGES, 1)][:IMAGES]
+    count = min(len(records), IMAGES)
+    chosen = [records[number * len(records) // count] for number in range(count)]
     return [scene_from_record(r, load_image=os.path.isfile(r["file_name"])) for r in chosen]
 
 
@@ -163,9 +165,10 @@ def draw_objects(
     """The same hidden objects by every row of the tables of shapes, colours and detections.
 
     Writes ``SHEET`` into the folder; nothing where no object of the test set is hidden by a quarter
-    to three quarters.
+    to three quarters, or its images are not there.
     """
     records = DatasetCatalog.get(ensure_registered(e.data.test))
+    records = [record for record in records if os.path.isfile(record["file_name"])]
     chosen = choose_hidden_objects(records, OBJECTS)
     if not chosen:
         return

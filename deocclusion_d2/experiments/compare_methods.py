@@ -65,7 +65,8 @@ def comparable_rows(cfg) -> list[str]:
     for name, row in rows().items():
         if set(row.trainings) <= set(own) and row.tables != ("content",):
             steps = (row.ordering, row.completion, *sorted(row.options.items()))
-            found.setdefault(steps if row.training else (name,), name)
+            # The last one has learned longest.
+            found[steps if row.training else (name,)] = name
     return list(found.values())
 
 

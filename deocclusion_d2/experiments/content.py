@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from ..data.samplers import ErasingSettings
 from ..engine.evaluate import Metrics, judge
 from ..evaluation.content import ContentEvaluator, HoleFiller
 from ..evaluation.content.filling import BASELINES, baseline_filler
+from ..evaluation.content.lpips import find_lpips
+from ..files import file_sha256, hash_of
 from ..systems import rows
 from .data import fingerprint as data_fingerprint
 from .data import short_name
@@ -70,21 +73,38 @@ def evaluate_content(e: Experiment, row: str, seed: int) -> Metrics:
         loader = build_scene_test_loader(e.any_config(), test, load_images=True)
         return judge(hole_filler(row, cfg), loader, ContentEvaluator())
 
-    return e.store.run("content", {**inputs, "test": data_fingerprint(test)}, work).result
+    inputs = {**inputs, "test": data_fingerprint(test), "colours": colours_fingerprint(test)}
+    inputs["lpips"] = find_lpips() is not None
+    return e.store.run("content", inputs, work).result
+
+
+@cache
+def colours_fingerprint(name: str) -> str:
+    """What identifies the pictures of whole objects that a data set names; "" for none."""
+    pictures = [
+        file_sha256(Path(annotation["full_object"]))
+        for record in DatasetCatalog.get(ensure_registered(name))
+        for annotation in record["annotations"]
+        if "full_object" in annotation and Path(annotation["full_object"]).is_file()
+    ]
+    return hash_of(pictures) if pictures else ""
 
 
 def content_protocol(test: str) -> str:
     """How colours are measured on a data set."""
     records: Sequence[Mapping] = DatasetCatalog.get(ensure_registered(test))
-    if any(knows_hidden_colours(record) for record in records):
-        what = (
-            f"the truly hidden parts of objects of {short_name(test)}, whose colours are known, "
-            "are filled, given their true masks"
-        )
+    known = sum(knows_hidden_colours(record) for record in records)
+    where = short_name(test)
+    hidden = "the truly hidden parts of objects are filled, given their true masks"
+    erased = "visible parts are erased and filled again, the same for all"
+    if known == len(records):
+        what = f"the colours of what is hidden in {where} are known: {hidden}"
+    elif not known:
+        what = f"nobody knows the colours of what is hidden in {where}: {erased}"
     else:
         what = (
-            f"nobody knows the colours of what is hidden in {short_name(test)}: visible parts are "
-            "erased and filled again, the same for all"
+            f"the colours of what is hidden are known in {known} of {len(records)} images of "
+            f"{where}: there {hidden}; in the others {erased}"
         )
     return (
         f"Protocol: {what}. L1 and L2 are means over all their pixels of colours in [0, 1], PSNR "

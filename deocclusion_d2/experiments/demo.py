@@ -27,8 +27,8 @@ from ..visualization import (
     render_records,
     select_records,
 )
+from ..visualization.hidden_objects import best_mask, choose_hidden_objects
 from .experiment import Experiment
-from .hidden_objects import best_mask, choose_hidden_objects
 from .paper_tables import TRUE_LABELS
 from .run import ExperimentSettings, build_experiment, run_experiment
 from .stages import StageStore

@@ -102,6 +102,7 @@ class Step:
         method: its name as a method of the tools and of ``info.deocclusion``, where that is not
             the step's own.
         text: what it does, for ``--help``.
+        own: config -> whether it is the content of its system's configs that name none.
         aliases: further names that configs may call it by.
     """
 
@@ -112,6 +113,7 @@ class Step:
     keys: tuple[str, ...] = ()
     method: str = ""
     text: str = ""
+    own: Callable[[CfgNode], bool] = lambda cfg: True
     aliases: tuple[str, ...] = ()
 
     @property

@@ -16,10 +16,10 @@ from deocclusion_d2.data.scenes import scene_from_record
 from deocclusion_d2.experiments import costs
 from deocclusion_d2.experiments.all_systems import SHEET, TABLES
 from deocclusion_d2.experiments.content import PLAIN
-from deocclusion_d2.experiments.hidden_objects import best_mask, choose_hidden_objects
 from deocclusion_d2.experiments.known import EXPERIMENTS, experiment_rows
 from deocclusion_d2.structures import WindowMask
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
+from deocclusion_d2.visualization.hidden_objects import best_mask, choose_hidden_objects
 from tests.experiments.test_run_experiment import SMALL, results, run, settings
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -306,6 +306,7 @@ def random_model(cfg, seed: int) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 2.0)
+            module.num_batches_tracked.fill_(1)
     for parameter in model.parameters():
         if parameter.ndim > 1:
             parameter.data.normal_(0, parameter[0].numel() ** -0.5)

@@ -52,7 +52,13 @@ SYSTEM = System(
             _("steps.build_completion"), keys=("CONSTRAIN",), text="SeGAN, from the photo"
         )
     },
-    contents={"segan": Step(_("steps.build_content"), text="SeGAN")},
+    contents={
+        "segan": Step(
+            _("steps.build_content"),
+            own=lambda cfg: cfg.MODEL.SEGAN.STAGE != "segment",
+            text="SeGAN",
+        )
+    },
     trainings=TRAININGS,
     rows=ROWS,
     experiments=EXPERIMENTS,

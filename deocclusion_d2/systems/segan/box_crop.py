@@ -13,6 +13,9 @@ import numpy as np
 from ...structures import SquareCrop, WindowMask
 from ...structures.window_mask import Box
 
+# The painter's target outside of the object, where nobody says what is there.
+NEUTRAL = 128
+
 Expansion = tuple[float, float, float, float]
 
 
@@ -61,6 +64,15 @@ class BoxCrop:
         lacks = max(x0 - a0, y0 - b0, a1 - x1, b1 - y1, 0)
         return SquareCrop(x0 - lacks, y0 - lacks, square.side + 2 * lacks)
 
+    def window(self, image: np.ndarray) -> np.ndarray:
+        """The box of an image (H, W, 3)."""
+        x0, y0, x1, y1 = self.box
+        return image[y0:y1, x0:x1]
+
+    def on_neutral(self, window: np.ndarray, whole: WindowMask) -> np.ndarray:
+        """Colours of the box, (h, w, 3) uint8, on neutral grey outside of an object."""
+        return np.where(whole.crop(self.box)[..., None], window, np.uint8(NEUTRAL))
+
     def sample(self, mask: WindowMask, size: int, flip: bool = False) -> np.ndarray:
         """A mask inside the box, resized by the share of each pixel that it covers.
 
@@ -80,8 +92,7 @@ class BoxCrop:
         Returns:
             (size, size, 3) uint8.
         """
-        x0, y0, x1, y1 = self.box
-        return self.resize_colours(image[y0:y1, x0:x1], size, flip)
+        return self.resize_colours(self.window(image), size, flip)
 
     def resize_colours(self, window: np.ndarray, size: int, flip: bool = False) -> np.ndarray:
         """The same for a window of the box's size."""

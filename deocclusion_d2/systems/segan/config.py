@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from detectron2.config import CfgNode as CN
 
+from ...errors import UserError
+
+STAGES = ("segment", "paint", "end_to_end")
+CONTEXTS = ("image", "crop")
+# The discriminator needs so many pixels across, the first layers of a ResNet so many.
+_LEAST_PAINTED, _LEAST_SEEN = 24, 32
+
 
 def add_config(cfg: CN) -> None:
     """Add SeGAN's keys, in place."""
@@ -51,11 +58,60 @@ def add_config(cfg: CN) -> None:
     cfg.MODEL.SEGAN.L1_WEIGHT = 100.0
     cfg.MODEL.SEGAN.ADVERSARIAL_WEIGHT = 1.0
     cfg.MODEL.SEGAN.PAINTING_WEIGHT = 0.1
-    # Whether the painter's input is coloured by the cut mask, with gradients as if it were not, as
-    # in the authors' code; else by the probabilities.
+    # Whether the painter's input is coloured by the cut mask, with gradients as if it were not (the
+    # authors' code cuts too, and passes on a tenth of red's gradient); else by the probabilities.
     cfg.MODEL.SEGAN.HARD = False
 
     # q hides p where its visible part and p's segmented invisible one share more than 5 %: of both
     # together ("iou", as in the paper), or of the invisible one ("share"). Large objects that hide
     # little of others do not reach the former, even with true masks.
     cfg.DEOCCLUSION.LAYERS_BY = "iou"
+
+
+def check_config(cfg: CN) -> None:
+    """Refuse values that no network can be built of.
+
+    Raises:
+        UserError: naming the key.
+    """
+    options = cfg.MODEL.SEGAN
+    _require("STAGE", options.STAGE, options.STAGE in STAGES, f"one of {', '.join(STAGES)}")
+    _require("CONTEXT", options.CONTEXT, options.CONTEXT in CONTEXTS, " or ".join(CONTEXTS))
+    threshold = options.THRESHOLD
+    _require("THRESHOLD", threshold, 0 < threshold < 1, "a number between 0 and 1")
+    expand = tuple(options.EXPAND)
+    fits = len(expand) == 2 and 0 <= expand[0] <= expand[1]
+    _require("EXPAND", expand, fits, "two numbers from 0 on, the smaller first")
+    for key, least in (
+        ("INPUT_SIZE", _LEAST_SEEN),
+        ("ROI_SIZE", 1),
+        ("MASK_SIZE", 1),
+        ("LEAST_REGION", 1),
+        ("AVERAGE_POOL", 0),
+        ("PAINTER_DEPTH", 3),
+        ("PAINTER_CHANNELS", 1),
+        ("PAINT_SIZE", _LEAST_PAINTED),
+        ("TEST_EXPAND", 0),
+        ("LAMBDA_BACKGROUND", 0),
+        ("LAMBDA_VISIBLE", 0),
+        ("LAMBDA_INVISIBLE", 0),
+        ("L1_WEIGHT", 0),
+        ("ADVERSARIAL_WEIGHT", 0),
+        ("PAINTING_WEIGHT", 0),
+    ):
+        _require(key, options[key], options[key] >= least, f"{least} or more")
+    width = options.DISCRIMINATOR_WIDTH
+    # Its first layer has 64 channels.
+    _require("DISCRIMINATOR_WIDTH", width, width * 64 >= 1, "1/64 or more")
+    side, depth = options.PAINT_SIZE, options.PAINTER_DEPTH
+    _require(
+        "PAINT_SIZE",
+        side,
+        side % 2**depth == 0,
+        f"a multiple of {2**depth}, for MODEL.SEGAN.PAINTER_DEPTH = {depth} halves it as often",
+    )
+
+
+def _require(key: str, value: object, fits: bool, wanted: str) -> None:
+    if not fits:
+        raise UserError(f"MODEL.SEGAN.{key} = {value!r}: use {wanted}")

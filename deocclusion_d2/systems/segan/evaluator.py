@@ -22,7 +22,7 @@ from ...inference.network_runner import NetworkRunner
 from ...inference.weights import load_model
 from ...structures import Deocclusion, Scene, SceneTruth, WindowMask
 from .box_crop import BoxCrop
-from .mapper import NEUTRAL, Views
+from .mapper import Views
 from .network import has_learned
 from .steps import (
     SeGANCompletion,
@@ -209,9 +209,7 @@ class SeGANEvaluator(SumEvaluator):
         hidden: WindowMask,
         painted: np.ndarray,
     ) -> dict[str, float]:
-        x0, y0, x1, y1 = box.box
-        target = photo[y0:y1, x0:x1].copy()
-        target[~true.crop(box.box)] = NEUTRAL
+        target = box.on_neutral(box.window(photo), true)
         wanted = box.resize_colours(target, self.views.paint_size)
         given = np.clip(np.round(painted), 0, 255).astype(np.uint8)
         values = dict(zip(("L1", "L2"), _errors(given, wanted), strict=True))

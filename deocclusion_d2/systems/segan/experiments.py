@@ -30,7 +30,7 @@ STAGES, END_TO_END = "SeGAN stages", "SeGAN"
 ROWS = (
     Row("SeGAN segmentor", "segan_layers", "segan", "segan_segment", "supervised", _MASKS),
     Row(
-        "SeGAN segmentor, IoU",
+        "SeGAN segmentor (IoU)",
         "segan_layers",
         training="segan_segment",
         kind="supervised",

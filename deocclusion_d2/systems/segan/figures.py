@@ -14,21 +14,18 @@ from PIL import Image
 from tabulate import tabulate
 
 from ...data.datasets import ensure_registered
-from ...data.full_objects import knows_hidden_colours
-from ...data.scenes import scene_from_record
 from ...files import whole_file
 from ...inference.weights import load_model
 from ...visualization.canvas import captions, side_by_side
+from ...visualization.hidden_objects import HiddenObject, choose_hidden_objects
 from ..base import Shown
 from .evaluator import METRICS, SeGANPredictor, build_predictor, measure
 from .experiments import END_TO_END, STAGES
-from .mapper import NEUTRAL
 
 OBJECTS = 12
 SHEET = "painted.png"
 _TILE, _CAPTION, _MARGIN = 128, 24, 3
-# A small or hardly hidden object shows nothing: least pixels, and shares of the object.
-_LEAST, _HIDDEN = 400, (0.2, 0.75)
+_COLUMNS, _OUTLINE = 2, (255, 220, 0)
 
 
 def draw_figures(
@@ -39,9 +36,14 @@ def draw_figures(
 ) -> Iterator[Shown]:
     """See ``OwnExperiment.figures``. The sheet is of the first seed's network, end to end.
 
-    Nothing where the painter cannot learn from the data.
+    Nothing where the row of the whole is not asked for, the painter cannot learn from the data, or
+    nothing hidden can be shown.
     """
-    if any(experiment.lacks(row) for row in (STAGES, END_TO_END)):
+    if END_TO_END not in rows or any(experiment.lacks(row) for row in (STAGES, END_TO_END)):
+        return
+    records = DatasetCatalog.get(ensure_registered(experiment.data.test))
+    objects = [one for one in choose_hidden_objects(records, OBJECTS) if _photo(one) is not None]
+    if not objects:
         return
     measured = {
         row: [
@@ -51,9 +53,8 @@ def draw_figures(
         for row in (STAGES, END_TO_END)
     }
     cfg = experiment.method(END_TO_END, seeds[0]).cfg
-    records = DatasetCatalog.get(ensure_registered(experiment.data.test))
     with whole_file(folder / SHEET) as file:
-        sheet = draw_painted(build_predictor(cfg, load_model(cfg)), records)
+        sheet = draw_painted(build_predictor(cfg, load_model(cfg)), objects)
         Image.fromarray(sheet).save(file, "PNG")
     yield Shown(
         SHEET,
@@ -82,47 +83,37 @@ def _table(measured: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     return tabulate(cells, ["SeGAN", *shown], tablefmt="github", disable_numparse=True)
 
 
-def draw_painted(predictor: SeGANPredictor, records: Sequence[dict]) -> np.ndarray:
-    """Hidden objects of a data set, as SeGAN segments and paints them.
+def draw_painted(predictor: SeGANPredictor, objects: Sequence[HiddenObject]) -> np.ndarray:
+    """Hidden objects as SeGAN segments and paints them, two in a row.
 
     Args:
-        records: dataset dicts; of each image the largest object is taken that is well hidden.
+        objects: at least one; the colours of all are known.
 
     Returns:
         (h, w, 3) uint8 RGB.
     """
-    chosen = []
-    for record in filter(knows_hidden_colours, records):
-        scene, truth = scene_from_record(record)
-        for row, modal in enumerate(scene.modal_masks):
-            if truth.amodal_masks is None or not truth.knows_whole(row):
-                continue
-            whole = truth.amodal_masks[row]
-            share = 1 - modal.area / max(whole.area, 1)
-            if modal.area >= _LEAST and _HIDDEN[0] <= share <= _HIDDEN[1]:
-                chosen.append((whole.area, record, row))
-    chosen.sort(key=lambda found: -found[0])
-    names = captions(["segmented", "painted", "truth"], _TILE, _CAPTION)
-    columns = 2
-    lines = [side_by_side(names * columns, _MARGIN)]
     tiles: list[np.ndarray] = []
-    for _, record, row in chosen[:OBJECTS]:
-        scene, truth = scene_from_record(record, load_image=True)
-        (result,) = predictor([{"scene": scene}])
-        box, whole = result.boxes[row], result.whole[row]
-        x0, y0, x1, y1 = box.box
-        seen = scene.image[y0:y1, x0:x1].copy()
-        outline = whole.crop(box.box).view(np.uint8)
+    for one in objects:
+        (result,) = predictor([{"scene": one.scene}])
+        box = result.boxes[one.row]
+        seen = box.window(one.scene.image).copy()
+        outline = result.whole[one.row].crop(box.box).view(np.uint8)
         contours, _ = cv2.findContours(outline, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(seen, contours, -1, (255, 220, 0), 1)
-        true = truth.unhidden(row, scene.image)[y0:y1, x0:x1].copy()
-        true[~truth.amodal_masks[row].crop(box.box)] = NEUTRAL
-        painted = np.clip(np.round(result.painted[row]), 0, 255).astype(np.uint8)
+        cv2.drawContours(seen, contours, -1, _OUTLINE, 1)
+        painted = np.clip(np.round(result.painted[one.row]), 0, 255).astype(np.uint8)
+        true = box.on_neutral(box.window(_photo(one)), one.amodal_mask)
         tiles += [_tile(picture) for picture in (seen, painted, true)]
-    tiles += [np.full_like(names[0], 255, shape=(_TILE, _TILE, 3))] * (-len(tiles) % (3 * columns))
-    for start in range(0, len(tiles), 3 * columns):
-        lines.append(side_by_side(tiles[start : start + 3 * columns], _MARGIN))
-    return np.concatenate(lines)
+    names = captions(["segmented", "painted", "truth"], _TILE, _CAPTION)
+    width = len(names) * _COLUMNS
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % width)
+    rows = [names * _COLUMNS, *(tiles[k : k + width] for k in range(0, len(tiles), width))]
+    return np.concatenate([side_by_side(row, _MARGIN) for row in rows])
+
+
+def _photo(one: HiddenObject) -> np.ndarray | None:
+    """The image as it would be if nothing hid the object; None where nobody knows."""
+    known = one.truth.unhidden
+    return None if known is None else known(one.row, one.scene.image)
 
 
 def _tile(picture: np.ndarray) -> np.ndarray:

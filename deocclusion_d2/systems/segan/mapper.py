@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import cv2
@@ -12,13 +13,9 @@ from ...data.draws import InstanceDrawMapper
 from ...data.instance_table import FULL_OBJECT, InstanceTable
 from ...data.loaders import DrawTrainLoader, build_draw_loader, run_seed, train_instances
 from ...data.samplers import CropSettings, draw_crop
-from ...errors import UserError
 from ...structures import SquareCrop, WindowMask
 from .box_crop import BoxCrop
-
-CONTEXTS = ("image", "crop")
-# The painter's target outside of the object, where nobody says what is there.
-NEUTRAL = 128
+from .config import check_config
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,8 @@ class Views:
 
     @classmethod
     def from_config(cls, cfg) -> Views:
+        check_config(cfg)
         options = cfg.MODEL.SEGAN
-        if options.CONTEXT not in CONTEXTS:
-            raise UserError(
-                f"MODEL.SEGAN.CONTEXT = {options.CONTEXT!r}: use {' or '.join(CONTEXTS)}"
-            )
         return cls(options.CONTEXT, options.INPUT_SIZE, options.MASK_SIZE, options.PAINT_SIZE)
 
     def input(
@@ -87,13 +81,22 @@ class Views:
 def build_train_loader(cfg) -> DrawTrainLoader:
     """Batches for SeGAN: photos, masks, and for its painter the true colours of whole objects.
 
+    The painter learns from objects whose hidden colours somebody knows, and from those that nothing
+    hides; the others are left out, and counted in the log.
+
     Raises:
-        UserError: the data sets hold no usable instance, one without an amodal mask, or, for the
-            painter, none whose hidden colours somebody knows.
+        UserError: the data sets hold no usable instance, or one without an amodal mask.
     """
     paints = cfg.MODEL.SEGAN.STAGE != "segment"
     columns = ["amodal", FULL_OBJECT] if paints else ["amodal"]
     instances = train_instances(cfg, columns)
+    if paints and instances.unknown:
+        logging.getLogger(__name__).warning(
+            "Left out of what the painter learns from: %d instances, of which nobody knows the "
+            "whole, or the colours of what is hidden; %d remain",
+            instances.unknown,
+            len(instances),
+        )
     return build_draw_loader(cfg, SeGANMapper(cfg, instances, run_seed(cfg)))
 
 
@@ -122,15 +125,10 @@ class SeGANMapper(InstanceDrawMapper):
 
     @classmethod
     def from_config(cls, cfg, instances: InstanceTable, seed: int) -> dict:
-        low, high = cfg.MODEL.SEGAN.EXPAND
-        if not 0 <= low <= high:
-            raise UserError(
-                f"MODEL.SEGAN.EXPAND = {(low, high)}: use two numbers from 0 on, the smaller first"
-            )
         return {
             **super().from_config(cfg, instances, seed),
             "views": Views.from_config(cfg),
-            "expand": (low, high),
+            "expand": tuple(cfg.MODEL.SEGAN.EXPAND),
         }
 
     def draw(self, index: int, rng: np.random.Generator) -> dict:
@@ -145,7 +143,7 @@ class SeGANMapper(InstanceDrawMapper):
             sample[f"mask_{name}"] = box.sample(mask, views.mask_size, flip).view(np.uint8)
         if self.instances.full_objects:
             colours = self.instances.full_objects[index].colours(box.box)
-            colours[~amodal.crop(box.box)] = NEUTRAL
+            colours = box.on_neutral(colours, amodal)
             size = views.paint_size
             sample |= {
                 "crop_image": box.sample_colours(image, size, flip),

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from detectron2.utils import comm
 from torch import nn
 
 from ...errors import UserError
@@ -23,11 +24,10 @@ from ...modeling.instance_network import (
 )
 from ...modeling.losses import discriminator_loss, looks_real_loss
 from ...modeling.rgb import normalise_rgb
+from .config import check_config
 from .losses import coloured_input, region_loss, straight_through
 from .painter import Painter
 from .segmentor import Segmentor, load_resnet18, with_fourth_channel
-
-STAGES = ("segment", "paint", "end_to_end")
 
 
 def has_learned(part: nn.Module) -> bool:
@@ -85,7 +85,7 @@ class SeGAN(InstanceNetwork):
     ) -> None:
         """
         Args:
-            stage: one of ``STAGES``.
+            stage: one of ``config.STAGES``.
             region_weights, least_region: see ``region_loss``.
             l1_weight, adversarial_weight: of the painter's losses (eq. 5).
             painting_weight: of both, end to end (eq. 6).
@@ -95,10 +95,6 @@ class SeGAN(InstanceNetwork):
             pixel_mean, pixel_std: RGB statistics, of values in [0, 1].
         """
         super().__init__(use_rgb=True, pixel_mean=pixel_mean, pixel_std=pixel_std)
-        if stage not in STAGES:
-            raise UserError(f"MODEL.SEGAN.STAGE = {stage!r}: use one of {', '.join(STAGES)}")
-        if not 0 < threshold < 1:
-            raise UserError(f"MODEL.SEGAN.THRESHOLD = {threshold}: use a number between 0 and 1")
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
         self.painter = painter.to(memory_format=torch.channels_last)
         self.discriminator = discriminator
@@ -117,13 +113,16 @@ class SeGAN(InstanceNetwork):
     @classmethod
     def from_config(cls, cfg) -> dict:
         options = cfg.MODEL.SEGAN
-        side, depth = options.PAINT_SIZE, options.PAINTER_DEPTH
-        if depth < 3 or side < 2**depth or side % 2**depth:
-            raise UserError(
-                f"MODEL.SEGAN.PAINT_SIZE = {side}: MODEL.SEGAN.PAINTER_DEPTH = {depth} halves it "
-                f"{depth} times; use a multiple of {2**depth}, and a depth of 3 or more"
-            )
+        check_config(cfg)
         backbone = build_backbone(cfg, ShapeSpec(channels=4))
+        stride = max(shape.stride for shape in backbone.output_shape().values())
+        across = -(-options.INPUT_SIZE // stride)
+        if across < options.AVERAGE_POOL:
+            raise UserError(
+                f"MODEL.SEGAN.AVERAGE_POOL = {options.AVERAGE_POOL}: the features of "
+                f"MODEL.SEGAN.INPUT_SIZE = {options.INPUT_SIZE} are {across} pixels across; use "
+                "as much at most, or 0"
+            )
         stem = getattr(getattr(backbone, "stem", None), "conv1", None)
         if stem is not None:
             with torch.no_grad():
@@ -135,7 +134,7 @@ class SeGAN(InstanceNetwork):
                 mask_size=options.MASK_SIZE,
                 average_pool=options.AVERAGE_POOL,
             ),
-            "painter": Painter(depth, options.PAINTER_CHANNELS),
+            "painter": Painter(options.PAINTER_DEPTH, options.PAINTER_CHANNELS),
             "discriminator": PatchDiscriminator(6, options.DISCRIMINATOR_WIDTH),
             "stage": options.STAGE,
             "region_weights": (
@@ -181,7 +180,19 @@ class SeGAN(InstanceNetwork):
         return max(stem, self.painter.peak_activations(size))
 
     def prepare_training(self, cfg) -> None:
-        """Begin from ImageNet's weights, where the config names some."""
+        """Begin from ImageNet's weights, where the config names some.
+
+        Raises:
+            UserError: they are none; or one sample a batch, of which the painter's batch norm makes
+                nothing where it has halved the box down to a pixel.
+        """
+        samples = cfg.SOLVER.IMS_PER_BATCH // comm.get_world_size()
+        if self.paints and samples < 2 and 2**self.painter.depth == cfg.MODEL.SEGAN.PAINT_SIZE:
+            raise UserError(
+                f"SOLVER.IMS_PER_BATCH = {cfg.SOLVER.IMS_PER_BATCH}: the painter's batch norm "
+                "needs two samples for each process; use "
+                f"{2 * comm.get_world_size()} or more"
+            )
         if cfg.MODEL.SEGAN.BACKBONE_WEIGHTS and self.stage == "segment":
             load_resnet18(self.segmentor.backbone, cfg.MODEL.SEGAN.BACKBONE_WEIGHTS)
 

@@ -79,11 +79,19 @@ def load_resnet18(backbone: Backbone, path: str) -> None:
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping):
         raise UserError(f"{where} is no state dict")
-    named = {_name_of(name): value for name, value in state.items() if not name.startswith("fc.")}
+    named = {
+        _name_of(name): value for name, value in state.items() if not str(name).startswith("fc.")
+    }
     first = named.get("stem.conv1.weight")
     if isinstance(first, torch.Tensor) and first.ndim == 4 and first.shape[1] == 3:
         named["stem.conv1.weight"] = with_fourth_channel(first)
     own = backbone.state_dict()
+    surplus = set(named) - set(own)
+    if surplus:
+        raise UserError(
+            f"{where} is no ResNet-18 of torchvision as this config has it: it has "
+            f"{min(surplus)}, too"
+        )
     for name, value in own.items():
         if name.endswith("num_batches_tracked"):
             continue
@@ -100,9 +108,9 @@ def with_fourth_channel(weight: torch.Tensor) -> torch.Tensor:
     return torch.cat([weight, weight[:, :1]], dim=1)
 
 
-def _name_of(name: str) -> str:
+def _name_of(name: object) -> str:
     """A tensor of torchvision's ResNet by Detectron2's name."""
-    name = name.removeprefix("module.")
+    name = str(name).removeprefix("module.")
     if name.startswith(("conv1.", "bn1.")):
         name = f"stem.{name}"
     for number in (1, 2, 3, 4):

@@ -306,6 +306,8 @@ def test_a_rendered_data_set_has_pictures_of_whole_objects(tmp_path):
         ({"full_object_box": [1, 2, 3]}, "'full_object_box' is [1, 2, 3]: give [x, y, width, heig"),
         ({"full_object_box": [1, 2, 3, 0.5]}, "in whole pixels"),
         ({"full_object_box": None}, "'full_object_box' is None"),
+        ({"full_object_box": [-1, 2, 3, 4]}, "is [-1, 2, 3, 4]: it leaves the image of"),
+        ({"full_object_box": [0, 0, 3, 4000]}, "it leaves the image of"),
     ],
 )
 def test_pictures_that_cannot_be(tmp_path, keys, message):
@@ -333,3 +335,22 @@ def test_pictures_that_cannot_be_used(tmp_path):
         wrong.save(tmp_path / "1.png")
         with pytest.raises(UserError, match=message):
             judge(mapped)
+    picture.putalpha(0)
+    picture.save(tmp_path / "1.png")
+    with pytest.raises(UserError, match=r"annotation 2: .*1\.png is not transparent where the"):
+        judge(mapped)
+
+
+def test_hidden_parts_whose_colours_nobody_knows_are_left_out(tmp_path):
+    path = write_rendered(tmp_path / "images")
+    document = json.loads(path.read_text())
+    # One object is shown whole, the hidden one no more.
+    occluder, hidden, *_ = document["annotations"]
+    occluder |= {"full_object": "../0.png", "full_object_box": occluder["bbox"]}
+    del hidden["full_object"], hidden["full_object_box"]
+    path.write_text(json.dumps(document))
+    (record,) = load_dataset_dicts(str(path), str(tmp_path / "images"), "kins")
+    mapped = SceneMapper(load_image=True)(record)
+    regions, left_out = find_hidden_regions(mapped["scene"], mapped["truth"])
+    assert not regions
+    assert left_out["instances whose hidden colours nobody knows"] == 1

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import build_backbone, build_model
-from torchvision.models import resnet18
+from torchvision.models import resnet18, resnet34
 
 from deocclusion_d2 import load_config
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.modeling.discriminator import PatchDiscriminator
-from deocclusion_d2.systems.segan.network import STAGES
+from deocclusion_d2.systems.segan.config import STAGES
+from deocclusion_d2.systems.segan.network import has_learned
 from deocclusion_d2.systems.segan.painter import Painter
 from deocclusion_d2.systems.segan.segmentor import Segmentor, load_resnet18
 
@@ -186,11 +188,49 @@ def test_results():
     ("opts", "message"),
     [
         (["MODEL.SEGAN.STAGE", "draw"], "STAGE = 'draw': use one of segment, paint, end_to_end"),
-        (["MODEL.SEGAN.PAINT_SIZE", "40"], "PAINT_SIZE = 40: MODEL.SEGAN.PAINTER_DEPTH = 4 halves"),
-        (["MODEL.SEGAN.PAINTER_DEPTH", "2"], "a depth of 3 or more"),
+        (["MODEL.SEGAN.PAINT_SIZE", "40"], "PAINT_SIZE = 40: use a multiple of 16, for"),
+        (["MODEL.SEGAN.PAINTER_DEPTH", "2"], "DEPTH = 2: use 3 or more"),
+        (["MODEL.SEGAN.MASK_SIZE", "0"], "MASK_SIZE = 0: use 1 or more"),
+        (["MODEL.SEGAN.ROI_SIZE", "0"], "ROI_SIZE = 0: use 1 or more"),
+        (["MODEL.SEGAN.INPUT_SIZE", "7"], "INPUT_SIZE = 7: use 32 or more"),
+        (["MODEL.SEGAN.EXPAND", "(0.1,)"], "EXPAND = (0.1,): use two numbers from 0 on"),
+        (["MODEL.SEGAN.TEST_EXPAND", "-0.2"], "TEST_EXPAND = -0.2: use 0 or more"),
+        (["MODEL.SEGAN.LAMBDA_VISIBLE", "-5.0"], "LAMBDA_VISIBLE = -5.0: use 0 or more"),
+        (["MODEL.SEGAN.LEAST_REGION", "0"], "LEAST_REGION = 0: use 1 or more"),
+        (["MODEL.SEGAN.DISCRIMINATOR_WIDTH", "0.0"], "DISCRIMINATOR_WIDTH = 0.0: use 1/64"),
+        (["MODEL.SEGAN.AVERAGE_POOL", "7"], "of MODEL.SEGAN.INPUT_SIZE = 48 are 3 pixels across"),
         (["MODEL.SEGAN.THRESHOLD", "1.0"], "THRESHOLD = 1.0: use a number between 0 and 1"),
     ],
 )
 def test_settings_that_cannot_be(opts, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=re.escape(message)):
         small("segment", *opts)
+
+
+def test_one_sample_is_too_little_for_the_bottleneck():
+    opts = ["MODEL.SEGAN.PAINTER_DEPTH", "5", "SOLVER.IMS_PER_BATCH", "1"]
+    model = small("paint", *opts)
+    cfg = load_config("segan_paint_kins_quick", ["MODEL.SEGAN.PAINT_SIZE", "32", *opts])
+    with pytest.raises(UserError, match="IMS_PER_BATCH = 1: the painter's batch norm"):
+        model.prepare_training(cfg)
+    model.prepare_training(load_config("segan_paint_kins_quick"))
+
+
+def test_a_resnet_of_more_layers_is_refused(tmp_path):
+    cfg = load_config("segan_segment_kins", ["MODEL.DEVICE", "cpu"])
+    ours = build_backbone(cfg, ShapeSpec(channels=4))
+    path = tmp_path / "resnet34.pth"
+    torch.save(resnet34().state_dict(), path)
+    with pytest.raises(UserError, match=r"resnet34.pth' is no ResNet-18 .* res2.2"):
+        load_resnet18(ours, str(path))
+    torch.save({1: torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="is no ResNet-18"):
+        load_resnet18(ours, str(path))
+
+
+def test_what_has_learned():
+    model = small("paint")
+    assert not has_learned(model.segmentor) and not has_learned(model.painter)
+    model.train()(batch())
+    assert not has_learned(model.segmentor) and has_learned(model.painter)
+    assert has_learned(torch.nn.Conv2d(1, 1, 1))  # nobody can say

@@ -12,8 +12,8 @@ from deocclusion_d2 import load_config
 from deocclusion_d2.engine.trainer import Trainer
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import SquareCrop, WindowMask
-from deocclusion_d2.systems.segan.box_crop import BoxCrop
-from deocclusion_d2.systems.segan.mapper import NEUTRAL, Views
+from deocclusion_d2.systems.segan.box_crop import NEUTRAL, BoxCrop
+from deocclusion_d2.systems.segan.mapper import Views
 from tests.helpers import box_mask
 
 H, W = 40, 60

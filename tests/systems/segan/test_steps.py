@@ -6,13 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from detectron2.modeling import build_model
 
+from deocclusion_d2.chosen_steps import build_content
+from deocclusion_d2.config import load_config
+from deocclusion_d2.errors import UserError
+from deocclusion_d2.inference.content import SmoothFiller
 from deocclusion_d2.inference.content.holes import background_holes, object_hole
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, SceneTruth, WindowMask
 from deocclusion_d2.structures.window_mask import union
-from deocclusion_d2.systems.segan.box_crop import BoxCrop
+from deocclusion_d2.systems.segan.box_crop import NEUTRAL, BoxCrop
 from deocclusion_d2.systems.segan.evaluator import SeGANEvaluator, SeGANResult, code_measures
-from deocclusion_d2.systems.segan.mapper import NEUTRAL, Views
+from deocclusion_d2.systems.segan.mapper import Views
 from deocclusion_d2.systems.segan.steps import (
     SeGANCompletion,
     SeGANLayers,
@@ -93,6 +99,18 @@ def test_layers():
     assert graph.edges == [] and graph.neighbour_pairs == [(0, 1)]  # 20 / 400 is 5 %, not more
 
 
+def test_layers_by_the_share_that_is_hidden():
+    """The small hidden part lies all under a large object, which is no 5 % of both."""
+    left, right = (10, 10, 30, 30), (30, 10, 50, 30)
+    answers = [answer(left, (10, 10, 31, 30)), answer(right, right)]  # 20 of 400 pixels
+    layers = SeGANLayers(Segmenting(KnownNetwork(answers), VIEWS), by="share")
+    (graph,) = layers([scene(left, right)])
+    assert graph.edges == [(1, 0)] and graph.confidence(1, 0) == 1.0
+    assert layers.describe()["layers_by"] == "share"
+    with pytest.raises(UserError, match="LAYERS_BY = 'area': use iou or share"):
+        SeGANLayers(Segmenting(KnownNetwork(), VIEWS), by="area")
+
+
 def test_the_border_of_five_percent():
     """As in the fact sheet: 100 hidden pixels; 10 or 11 of them under 110 visible ones."""
     hidden = WindowMask.filled((0, 0, 10, 10))
@@ -116,6 +134,21 @@ def test_painting_is_for_objects():
     # In the box (16, 6, 44, 34): 28 x 28 pixels.
     assert sample["crop_amodal"].sum() == pytest.approx(40**2 * 360 / 28**2, rel=0.05)
     assert sample["crop_modal"].sum() == pytest.approx(40**2 * 200 / 28**2, rel=0.05)
+
+
+def test_a_painter_that_has_not_learned_does_not_paint(tmp_path):
+    """Where nobody asks for it, the smooth fill stands in for it."""
+    cfg = load_config("segan_segment_kins_quick", ["MODEL.DEVICE", "cpu"])
+    model = build_model(cfg)
+    assert isinstance(build_content(cfg, model), SmoothFiller)
+    cfg.DEOCCLUSION.CONTENT = "segan"
+    with pytest.raises(UserError, match="CONTENT = 'segan': the painter of MODEL.WEIGHTS = '' has"):
+        build_content(cfg, model)
+    cfg = load_config("segan_paint_kins_quick", ["MODEL.DEVICE", "cpu"])
+    for module in model.painter.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.num_batches_tracked.fill_(1)
+    assert isinstance(build_content(cfg, model), SeGANPainter)
 
 
 def test_the_codes_measures():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deocclusion_d2.engine.train import train
-from deocclusion_d2.systems.segan.network import STAGES
+from deocclusion_d2.systems.segan.config import STAGES
 from tests.systems.tiny import train_arguments
 
 

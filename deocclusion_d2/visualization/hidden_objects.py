@@ -73,9 +73,5 @@ def choose_hidden_objects(records: Sequence[dict], count: int) -> list[HiddenObj
 def best_mask(masks: Sequence[WindowMask], true: WindowMask) -> WindowMask | None:
     """The mask of the highest IoU with a true one; None where all miss it."""
 
-    def iou(mask: WindowMask) -> float:
-        both = mask.intersection_area(true)
-        return both / (mask.area + true.area - both)
-
-    best = max(masks, key=iou, default=None)
-    return best if best is not None and iou(best) > 0 else None
+    best = max(masks, key=true.iou, default=None)
+    return best if best is not None and best.iou(true) > 0 else None
