@@ -17,6 +17,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from deocclusion_d2.experiments.all_systems import COST
 from deocclusion_d2.experiments.paper_tables import COLUMNS
 from deocclusion_d2.experiments.tables import Column, Table
 
@@ -46,7 +47,8 @@ def tables(name: str) -> str:
         rows = {row: seeds_of(entries) for row, entries in table["rows"].items()}
         notes = table.get("notes", [])
         paper = table.get("paper", {})
-        made.append(Table(key, table["title"], (*COLUMNS, *FURTHER), paper, rows, notes))
+        columns = (*COLUMNS, *FURTHER, *COST)
+        made.append(Table(key, table["title"], columns, paper, rows, notes))
     return "\n\n".join(table.markdown() for table in made)
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 NAME = "all_systems"
 OBJECTS = 10
 SHEET = "objects.png"
-_COST = [
+COST = [
     Column("ms an object", "cost", "ms", 2, unit=""),
     Column("M parameters", "cost", "parameters", 2, unit=""),
 ]
@@ -66,7 +66,7 @@ def all_systems(e: Experiment, seeds: Sequence[int], chosen: Sequence[str]) -> l
         first, *others = run(e, seeds, of_table)
         for row, metrics in first.rows.items():
             first.rows[row] = [{**metrics[0], "cost": _cost(e, name, row, seeds[0])}, *metrics[1:]]
-        first.columns = [*first.columns, *_COST]
+        first.columns = [*first.columns, *COST]
         first.notes.append(_cost_note(name))
         tables += [first, *others]
     return tables
