@@ -319,6 +319,13 @@ def test_detectors_side_by_side(tiny_kins, tmp_path, commands):
     found = results(tmp_path)["tables"]
     assert set(found["detection"]["rows"]) == set(found["hidden_objects"]["rows"]) == set(rows)
     assert "AP" in found["detection"]["rows"]["BCNet (in front)"][0]["segm"]
+    # Beside the others: nothing is trained again.
+    commands.clear()
+    run(replace(chosen, experiment="all_systems", methods=("Raw", *rows)), tmp_path)
+    assert commands == [] and (tmp_path / "report" / "objects.png").is_file()
+    beside = results(tmp_path)["tables"]["detection"]["rows"]
+    assert all(seeds[0]["cost"]["parameters"] > 1 for seeds in beside.values())
     modal = replace(chosen, dataset=chosen.dataset.replace("kins:", "kins.modal:"))
-    with pytest.raises(UserError, match="detection trains on true amodal labels, which"):
-        run(modal, tmp_path)
+    for experiment in ("detection", "all_systems"):
+        with pytest.raises(UserError, match="detection trains on true amodal labels, which"):
+            run(replace(modal, experiment=experiment, methods=rows), tmp_path)

@@ -104,7 +104,7 @@ def at_full_resolution(
     """
     square, (height, width) = hole.square, hole.image.shape[:2]
     filled = _resize(np.asarray(patch, dtype=np.float32), square.side)
-    reach = max(_SEAM_PIXELS, _SEAM_SHARE * square.side)
+    reach = seam_reach(square.side)
     # The missing pixels, and as much around them as the seam is corrected by.
     around = int(reach)
     x0, y0, x1, y1 = hole.missing.box
@@ -119,6 +119,15 @@ def at_full_resolution(
         filled = correct_seam(filled, hole.image[top:bottom, left:right], visible, missing, reach)
     filled = filled[y0 - top : y1 - top, x0 - left : x1 - left]
     return np.clip(np.round(filled), 0, 255).astype(np.uint8)
+
+
+def seam_reach(side: int) -> float:
+    """How far the seam of a hole is corrected, in pixels.
+
+    Args:
+        side: of what is filled in.
+    """
+    return max(_SEAM_PIXELS, _SEAM_SHARE * side)
 
 
 def _resize(array: np.ndarray, size: int) -> np.ndarray:

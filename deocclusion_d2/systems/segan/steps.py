@@ -9,8 +9,9 @@ import numpy as np
 
 from ...errors import UserError
 from ...inference.content import SmoothFiller
-from ...inference.content.filler import ContentFiller
+from ...inference.content.filler import ContentFiller, seam_reach
 from ...inference.content.holes import Hole
+from ...inference.content.seam import correct_seam
 from ...inference.network_runner import NetworkRunner, Sample
 from ...inference.steps import NetworkStep, constrains, dilation, require_image
 from ...structures import Deocclusion, OcclusionGraph, Scene, SquareCrop, WindowMask
@@ -209,6 +210,8 @@ class SeGANPainter(ContentFiller):
         views: how it looks at an instance.
         expand: of the box around the whole object on each side.
         background: what fills the background.
+        soft_seam: correct the colours next to visible ones; see ``correct_seam``. Not in the paper,
+            which takes the visible part, too, from the painter.
     """
 
     def __init__(
@@ -218,6 +221,7 @@ class SeGANPainter(ContentFiller):
         *,
         expand: float = 0.2,
         background: ContentFiller | None = None,
+        soft_seam: bool = True,
     ) -> None:
         self.runner = runner
         self.runners = (runner,)
@@ -225,6 +229,7 @@ class SeGANPainter(ContentFiller):
         self.expand = expand
         self.background = background or SmoothFiller()
         self.context = self.background.context
+        self.soft_seam = soft_seam
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
         objects = [_is_object(hole) for hole in holes]
@@ -245,7 +250,7 @@ class SeGANPainter(ContentFiller):
         windows = []
         for hole, own in zip(holes, objects, strict=True):
             if own:
-                windows.append(_window(hole, *next(of_objects)))
+                windows.append(self._window(hole, *next(of_objects)))
             else:
                 windows.append(next(of_background))
         return windows
@@ -259,11 +264,24 @@ class SeGANPainter(ContentFiller):
             self.views, hole.image, box, hole.visible, hole.visible | hole.missing
         )
 
+    def _window(self, hole: Hole, box: BoxCrop, painted: np.ndarray) -> np.ndarray:
+        """The colours of the window of the missing pixels."""
+        colours = box.paste_values(painted)
+        if self.soft_seam:
+            photo, missing = box.window(hole.image), hole.missing.crop(box.box)
+            visible = hole.sources(box.box).visible
+            colours = correct_seam(colours, photo, visible, missing, seam_reach(max(box.size)))
+        x0, y0, x1, y1 = hole.missing.box
+        left, top = box.box[:2]
+        window = colours[y0 - top : y1 - top, x0 - left : x1 - left]
+        return np.clip(np.round(window), 0, 255).astype(np.uint8)
+
     def describe(self) -> dict[str, Any]:
         return {
             "content": "segan",
             "content_paint_size": self.views.paint_size,
             "content_expand": self.expand,
+            "content_soft_seam": self.soft_seam,
             "content_background": self.background.describe(),
         }
 
@@ -287,14 +305,6 @@ def painter_sample(
 def _is_object(hole: Hole) -> bool:
     """Whether the pixels around a hole are an object's; those of the background are nobody's."""
     return hole.visible.intersection_area(hole.taken) > 0
-
-
-def _window(hole: Hole, box: BoxCrop, painted: np.ndarray) -> np.ndarray:
-    """The colours of the window of the missing pixels."""
-    colours = np.clip(np.round(box.paste_values(painted)), 0, 255).astype(np.uint8)
-    x0, y0, x1, y1 = hole.missing.box
-    left, top = box.box[:2]
-    return colours[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
 # -------------------------------------------------------------------- from configs

@@ -127,13 +127,25 @@ def test_painting_is_for_objects():
     hole = object_hole(image, visible, missing, visible, 1)
     (background,) = background_holes(image, WindowMask.filled((2, 2, 12, 12)))
     runner = KnownNetwork(colour=(10, 20, 30))
-    windows = SeGANPainter(runner, VIEWS).fill([background, hole, background])
+    windows = SeGANPainter(runner, VIEWS, soft_seam=False).fill([background, hole, background])
     assert [w.shape for w in windows] == [(10, 10, 3), (16, 10, 3), (10, 10, 3)]
     assert (windows[1] == (10, 20, 30)).all() and (windows[0] == 77).all()
     (sample,) = runner.samples
     # In the box (16, 6, 44, 34): 28 x 28 pixels.
     assert sample["crop_amodal"].sum() == pytest.approx(40**2 * 360 / 28**2, rel=0.05)
     assert sample["crop_modal"].sum() == pytest.approx(40**2 * 200 / 28**2, rel=0.05)
+
+
+def test_painted_colours_meet_those_of_the_visible_part():
+    """All of the object is 77 in the photo, and painted darker: next to it the hole is 77, too."""
+    image = np.full((H, W, 3), 77, np.uint8)
+    visible, missing = WindowMask.filled((10, 10, 30, 30)), WindowMask.filled((30, 10, 50, 30))
+    hole = object_hole(image, visible, missing, visible, 1)
+    (window,) = SeGANPainter(KnownNetwork(colour=(47, 47, 47)), VIEWS).fill([hole])
+    row = window[10, :, 0].astype(int)
+    assert row[0] == pytest.approx(77, abs=1) and (np.diff(row) <= 0).all()
+    # Twenty pixels from it the difference has faded to 30 exp(-19 / 16).
+    assert row[-1] == pytest.approx(47 + 30 * np.exp(-19 / 16), abs=1)
 
 
 def test_a_painter_that_has_not_learned_does_not_paint(tmp_path):
