@@ -34,6 +34,7 @@ SMALL = (
     *("amodal_unet.MODEL.AMODAL_UNET.WIDTH", "0.25"),
     *("modal_unet.MODEL.MODAL_UNET.WIDTH", "0.25"),
     *("MODEL.AMODAL_VAE.WIDTH", "0.25", "MODEL.AMODAL_VAE.LATENT", "8"),
+    *("MODEL.SEGAN.INPUT_SIZE", "48", "MODEL.SEGAN.MASK_SIZE", "8"),
 )
 
 
@@ -59,13 +60,14 @@ def test_ordering_and_completion_share_their_networks(tiny_kins, tmp_path, comma
     report = run(settings("ordering", tiny_kins, seeds=(0, 1)), tmp_path)
     assert commands == [
         f"{network} learns, seed {seed}"
-        for network in ("pcnet_m", "order_net_m", "order_net_mi")
+        for network in ("pcnet_m", "order_net_m", "order_net_mi", "segan_segment")
         for seed in (0, 1)
     ]
     rows = results(tmp_path)["tables"]["ordering"]["rows"]
     assert {name: len(seeds) for name, seeds in rows.items()} == {
         **dict.fromkeys(("Area", "Y-axis", "Convex", "general"), 1),
         **dict.fromkeys(("OG", "OG+", "OrderNet^M", "OrderNet^{M+I}"), 2),
+        **dict.fromkeys(("SeGAN segmentor", "SeGAN segmentor (IoU)"), 2),
     }
     assert {seed["ordering"]["pairs"] for row in rows.values() for seed in row} == {
         rows["Area"][0]["ordering"]["pairs"]
