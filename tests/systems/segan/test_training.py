@@ -6,9 +6,13 @@ import shutil
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.nn.parallel import DistributedDataParallel
 
 from deocclusion_d2.engine.train import train
 from deocclusion_d2.systems.segan.config import STAGES
+from tests.systems.segan.test_network import batch, small
 from tests.systems.tiny import train_arguments
 
 
@@ -32,3 +36,30 @@ def test_resumed_training_equals_an_uninterrupted_one(stage, tiny_kins, tmp_path
     moved = {name.split(".")[0] for name in whole if not torch.equal(whole[name], first[name])}
     parts = {"segment": {"segmentor"}, "paint": {"painter", "discriminator"}}
     assert moved == parts.get(stage, {"segmentor", "painter", "discriminator"})
+
+
+def train_in_two_processes(rank: int, folder: str, stage: str) -> None:
+    store = dist.FileStore(f"{folder}/store", 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = small(stage).train()
+    parallel = DistributedDataParallel(model, broadcast_buffers=False)
+    optimizer = torch.optim.Adam(model.optimizer_groups(), lr=1e-3)
+    for step in range(2):
+        optimizer.zero_grad()
+        given = batch()
+        given["crop_image"] = (given["crop_image"].int() + 40 * rank + step).clamp(max=255).byte()
+        given["image"] = (given["image"].int() + 40 * rank + step).clamp(max=255).byte()
+        # A parameter without a gradient would stop the second step.
+        sum(parallel(given).values()).backward()
+        optimizer.step()
+    torch.save(dict(model.named_parameters()), f"{folder}/{rank}.pth")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_processes_stay_alike(stage, tmp_path):
+    """Each on samples of its own; what learns in a stage shares its gradients."""
+    mp.spawn(train_in_two_processes, args=(str(tmp_path), stage), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=False) for rank in (0, 1))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
