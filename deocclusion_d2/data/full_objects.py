@@ -114,6 +114,9 @@ class Unhidden:
 
     objects: list[FullObject | None]
 
+    def knows(self, row: int) -> bool:
+        return self.objects[row] is not None
+
     def __call__(self, row: int, image: np.ndarray) -> np.ndarray | None:
         found = self.objects[row]
         return None if found is None else found.photo(image)

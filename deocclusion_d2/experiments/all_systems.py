@@ -185,7 +185,7 @@ def draw_objects(
         sheet.append(SheetRow(row, masks=_detected(path, chosen)))
     colours = list(by_name["content"].rows) if "content" in by_name else []
     if colours:
-        sheet.append(SheetRow("true colours", pictures=[_unhidden(one) for one in chosen]))
+        sheet.append(SheetRow("true colours", pictures=[one.photo for one in chosen]))
     for row in colours:
         filler = hole_filler(row, content_config(e, row, seed)[0])
         sheet.append(SheetRow(row, pictures=[_painted(filler, one) for one in chosen]))
@@ -207,12 +207,6 @@ def _detected(path: Path, chosen: Sequence[HiddenObject]) -> list[WindowMask | N
     for result in read_json_file(path) if path.is_file() else ():
         masks[result["image_id"]].append(WindowMask.from_rle(result["segmentation"]))
     return [best_mask(masks[one.scene.image_id], one.amodal_mask) for one in chosen]
-
-
-def _unhidden(one: HiddenObject) -> np.ndarray | None:
-    """The photo as it would be if nothing hid an object; None where nobody knows."""
-    known = one.truth.unhidden
-    return None if known is None else known(one.row, one.scene.image)
 
 
 def _painted(filler: HoleFiller, one: HiddenObject) -> np.ndarray | None:

@@ -26,7 +26,6 @@ from .data import short_name
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
 
-    from ..inference.content import ContentFiller
     from .experiment import Experiment
 
 # Rows that nothing is trained for: name -> baseline.
@@ -49,18 +48,14 @@ def content_config(e: Experiment, row: str, seed: int) -> tuple[CfgNode | None, 
     return cfg, {**method.inputs, "content": cfg.DEOCCLUSION.CONTENT}
 
 
-def filler_of(row: str, cfg: CfgNode | None) -> ContentFiller:
-    """What fills holes for a row.
+def hole_filler(row: str, cfg: CfgNode | None) -> HoleFiller:
+    """What fills the holes that a row is judged by, the same for all rows.
 
     Args:
         cfg: see ``content_config``.
     """
-    return baseline_filler(PLAIN[row]) if cfg is None else build_content(cfg)
-
-
-def hole_filler(row: str, cfg: CfgNode | None) -> HoleFiller:
-    """What a row is judged by: the same holes for all rows."""
-    return HoleFiller(filler_of(row, cfg), ErasingSettings(), baselines=())
+    content = baseline_filler(PLAIN[row]) if cfg is None else build_content(cfg)
+    return HoleFiller(content, ErasingSettings(), baselines=())
 
 
 def evaluate_content(e: Experiment, row: str, seed: int) -> Metrics:

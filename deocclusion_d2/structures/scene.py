@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -114,6 +114,16 @@ class Scene:
         return f"image {self.image_id!r} ({self.file_name or 'no file name'})"
 
 
+class HiddenColours(Protocol):
+    """Knows how photos would look if nothing hid an instance; see ``SceneTruth.unhidden``."""
+
+    def knows(self, row: int) -> bool:
+        """Whether ``__call__`` gives a photo."""
+
+    def __call__(self, row: int, image: np.ndarray) -> np.ndarray | None:
+        """(H, W, 3) uint8 RGB; None where nobody knows."""
+
+
 @dataclass
 class SceneTruth:
     """What is known about the hidden parts of a scene, for evaluation only.
@@ -142,7 +152,7 @@ class SceneTruth:
     depth_constraints: list[tuple[int, int]] | None = None
     modal_masks: list[WindowMask] | None = None
     amodal_exact: np.ndarray | None = None
-    unhidden: Callable[[int, np.ndarray], np.ndarray | None] | None = None
+    unhidden: HiddenColours | None = None
 
     def knows_whole(self, row: int) -> bool:
         """Whether an instance's amodal mask is the whole object."""

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..data.scenes import scene_from_record
 from ..structures import Scene, SceneTruth, WindowMask
 
@@ -33,6 +35,12 @@ class HiddenObject:
     def amodal_mask(self) -> WindowMask:
         """The true one."""
         return self.truth.amodal_masks[self.row]
+
+    @property
+    def photo(self) -> np.ndarray | None:
+        """The image as it would be if nothing hid the object; None where nobody knows."""
+        known = self.truth.unhidden
+        return None if known is None else known(self.row, self.scene.image)
 
 
 def choose_hidden_objects(records: Sequence[dict], count: int) -> list[HiddenObject]:

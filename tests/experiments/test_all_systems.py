@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -151,4 +150,3 @@ def test_best_mask():
     half, other = WindowMask.filled((0, 0, 10, 5)), WindowMask.filled((20, 0, 30, 10))
     assert best_mask([other, half], true) == half
     assert best_mask([other], true) is None and best_mask([], true) is None
-    assert np.isclose(half.intersection_area(true), 50)

@@ -47,7 +47,7 @@ def find_hidden_regions(
             left_out["instances without a visible pixel"] += 1
         elif adaptive_side(box, enlarge) < min_square:
             left_out["instances with a square under the minimum"] += 1
-        elif truth.unhidden is not None and truth.unhidden(row, scene.image) is None:
+        elif truth.unhidden is not None and not truth.unhidden.knows(row):
             left_out["instances whose hidden colours nobody knows"] += 1
         else:
             regions.append(HiddenRegion(row, square_of(box, enlarge), visible, hole, taken))

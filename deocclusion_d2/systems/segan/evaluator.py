@@ -92,12 +92,13 @@ class SeGANPredictor:
         """Dicts of ``SceneMapper`` -> a result each."""
         scenes = [record["scene"] for record in records]
         ordering, completion = self.steps
-        completed = completion(scenes, ordering(scenes))
+        segmented = self.segmenting.masks(scenes)
+        graphs = ordering.of_masks(scenes, segmented)
+        completed = completion.of_masks(scenes, graphs, segmented)
         results = []
-        for scene, found in zip(scenes, completed, strict=True):
+        for scene, whole, found in zip(scenes, segmented, completed, strict=True):
             rows = [row for row, mask in enumerate(scene.modal_masks) if not mask.is_empty]
             boxes = {row: self.segmenting.box_of(scene, row) for row in rows}
-            (whole,) = self.segmenting.masks([scene])
             to_paint = rows if self.paints else []
             painted = self.segmenting.runner.outputs(
                 (

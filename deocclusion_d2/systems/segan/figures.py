@@ -42,7 +42,7 @@ def draw_figures(
     if END_TO_END not in rows or any(experiment.lacks(row) for row in (STAGES, END_TO_END)):
         return
     records = DatasetCatalog.get(ensure_registered(experiment.data.test))
-    objects = [one for one in choose_hidden_objects(records, OBJECTS) if _photo(one) is not None]
+    objects = [one for one in choose_hidden_objects(records, OBJECTS) if one.photo is not None]
     if not objects:
         return
     measured = {
@@ -101,19 +101,13 @@ def draw_painted(predictor: SeGANPredictor, objects: Sequence[HiddenObject]) -> 
         contours, _ = cv2.findContours(outline, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(seen, contours, -1, _OUTLINE, 1)
         painted = np.clip(np.round(result.painted[one.row]), 0, 255).astype(np.uint8)
-        true = box.on_neutral(box.window(_photo(one)), one.amodal_mask)
+        true = box.on_neutral(box.window(one.photo), one.amodal_mask)
         tiles += [_tile(picture) for picture in (seen, painted, true)]
     names = captions(["segmented", "painted", "truth"], _TILE, _CAPTION)
     width = len(names) * _COLUMNS
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % width)
     rows = [names * _COLUMNS, *(tiles[k : k + width] for k in range(0, len(tiles), width))]
     return np.concatenate([side_by_side(row, _MARGIN) for row in rows])
-
-
-def _photo(one: HiddenObject) -> np.ndarray | None:
-    """The image as it would be if nothing hid the object; None where nobody knows."""
-    known = one.truth.unhidden
-    return None if known is None else known(one.row, one.scene.image)
 
 
 def _tile(picture: np.ndarray) -> np.ndarray:

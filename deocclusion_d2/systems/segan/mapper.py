@@ -33,6 +33,13 @@ class Views:
         options = cfg.MODEL.SEGAN
         return cls(options.CONTEXT, options.INPUT_SIZE, options.MASK_SIZE, options.PAINT_SIZE)
 
+    def photo(self, image: np.ndarray) -> np.ndarray | None:
+        """What the segmentor sees of a whole photo, (S, S, 3) uint8; None where it sees squares."""
+        if self.context == "crop":
+            return None
+        height, width = image.shape[:2]
+        return BoxCrop((0, 0, width, height)).sample_colours(image, self.input_size)
+
     def input(
         self,
         image: np.ndarray,
@@ -40,6 +47,7 @@ class Views:
         box: BoxCrop,
         square: SquareCrop,
         flip: bool = False,
+        seen: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """What the segmentor sees.
 
@@ -48,6 +56,7 @@ class Views:
             modal: the visible part.
             box: what is segmented.
             square: what is seen where the context is "crop"; it grows until it holds the box.
+            seen: ``photo(image)``, where it is known.
 
         Returns:
             ``image`` (S, S, 3) uint8, ``modal_mask`` (S, S) uint8 0/1, ``box`` (4,) float32.
@@ -67,7 +76,8 @@ class Views:
             mask = square.sample(modal, size, flip)
         else:
             whole = BoxCrop((x0, y0, x1, y1))
-            seen = whole.sample_colours(image, size, flip)
+            seen = self.photo(image) if seen is None else seen
+            seen = np.ascontiguousarray(seen[:, ::-1]) if flip else seen
             mask = whole.sample(modal, size, flip)
         if flip:
             region[[0, 2]] = size - region[[2, 0]]

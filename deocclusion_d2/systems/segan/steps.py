@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -75,14 +76,17 @@ class Segmenting:
         jobs: list[tuple[int, int, BoxCrop]],
     ) -> Iterator[Sample]:
         for number, scene in enumerate(scenes):
+            seen = None
             for row in range(len(scene)) if rows is None else rows[number]:
                 modal = scene.modal_masks[row]
                 if modal.is_empty:
                     continue
+                # The whole photo is the same for all of its instances.
+                seen = self.views.photo(require_image(scene)) if seen is None else seen
                 box = self.box_of(scene, row)
                 square = SquareCrop.around(box.box, self.enlarge)
                 jobs.append((number, row, box))
-                yield self.views.input(require_image(scene), modal, box, square)
+                yield self.views.input(require_image(scene), modal, box, square, seen=seen)
 
     def box_of(self, scene: Scene, row: int) -> BoxCrop:
         """The box that is segmented."""
@@ -137,8 +141,17 @@ class SeGANCompletion(NetworkStep):
         self, scenes: Sequence[Scene], graphs: Sequence[OcclusionGraph]
     ) -> list[Deocclusion]:
         """Amodal masks of every instance of every scene; an empty mask stays empty."""
+        return self.of_masks(scenes, graphs, self.segmenting.masks(scenes))
+
+    def of_masks(
+        self,
+        scenes: Sequence[Scene],
+        graphs: Sequence[OcclusionGraph],
+        segmented: Sequence[Mapping[int, WindowMask]],
+    ) -> list[Deocclusion]:
+        """The same, of what the segmentor has already said; see ``Segmenting.masks``."""
         results = []
-        for scene, graph, found in zip(scenes, graphs, self.segmenting.masks(scenes), strict=True):
+        for scene, graph, found in zip(scenes, graphs, segmented, strict=True):
             masks = list(scene.modal_masks)
             for row, whole in found.items():
                 masks[row] = masks[row] | whole if self.constrain else whole
@@ -173,15 +186,16 @@ class SeGANLayers(NetworkStep):
         """The occlusion graph of every scene."""
         pairs = [scene.neighbour_pairs(self.dilation) for scene in scenes]
         rows = [sorted({row for pair in of_scene for row in pair}) for of_scene in pairs]
-        found = self.segmenting.masks(scenes, rows)
-        return [
-            self._graph(scene, *of_scene)
-            for scene, of_scene in zip(scenes, zip(pairs, found, strict=True), strict=True)
-        ]
+        return self.of_masks(scenes, self.segmenting.masks(scenes, rows))
 
-    def _graph(
-        self, scene: Scene, pairs: Sequence[tuple[int, int]], whole: Mapping[int, WindowMask]
-    ) -> OcclusionGraph:
+    def of_masks(
+        self, scenes: Sequence[Scene], segmented: Sequence[Mapping[int, WindowMask]]
+    ) -> list[OcclusionGraph]:
+        """The same, of what the segmentor has already said; see ``Segmenting.masks``."""
+        return [self._graph(*of_scene) for of_scene in zip(scenes, segmented, strict=True)]
+
+    def _graph(self, scene: Scene, whole: Mapping[int, WindowMask]) -> OcclusionGraph:
+        pairs = scene.neighbour_pairs(self.dilation)
         visible = scene.modal_masks
         invisible = {row: mask - visible[row] for row, mask in whole.items()}
         shared = WindowMask.iou if self.by == "iou" else _share
@@ -232,28 +246,11 @@ class SeGANPainter(ContentFiller):
         self.soft_seam = soft_seam
 
     def fill(self, holes: Sequence[Hole]) -> list[np.ndarray]:
-        objects = [_is_object(hole) for hole in holes]
-        of_background = iter(
-            self.background.fill([h for h, own in zip(holes, objects, strict=True) if not own])
-        )
-        boxes = [self._box(hole) for hole, own in zip(holes, objects, strict=True) if own]
-        painted = self.runner.outputs(
-            (
-                self._sample(hole, box)
-                for hole, box in zip(
-                    (h for h, own in zip(holes, objects, strict=True) if own), boxes, strict=True
-                )
-            ),
-            "rgb",
-        )
-        of_objects = zip(boxes, painted, strict=True)
-        windows = []
-        for hole, own in zip(holes, objects, strict=True):
-            if own:
-                windows.append(self._window(hole, *next(of_objects)))
-            else:
-                windows.append(next(of_background))
-        return windows
+        of_objects = [(hole, self._box(hole)) for hole in holes if _is_object(hole)]
+        painted = self.runner.outputs(itertools.starmap(self._sample, of_objects), "rgb")
+        objects = (self._window(*one, p) for one, p in zip(of_objects, painted, strict=True))
+        background = iter(self.background.fill([h for h in holes if not _is_object(h)]))
+        return [next(objects if _is_object(hole) else background) for hole in holes]
 
     def _box(self, hole: Hole) -> BoxCrop:
         whole = box_around([hole.visible.box, hole.missing.box])
