@@ -61,6 +61,8 @@ _NOT_USED = (
     "DATASETS",
     # Of masks that are found, not of what is made of them.
     "DEOCCLUSION.DETECTED",
+    # What "auto" has chosen stands in the steps' descriptions.
+    "DEOCCLUSION.ENGINE",
     "DEOCCLUSION.PATCHES_PER_BATCH",
     "GLOBAL",
     "MODEL.DEVICE",
@@ -209,6 +211,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     cfg.DEOCCLUSION.PAPER_PROTOCOL = False
     # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
     cfg.DEOCCLUSION.PRECISION = "auto"
+    # What computes trained networks: "torch"; "compile" (torch's compiler, which takes seconds for
+    # every shape first); "openvino" (CPUs; the extra "openvino"); "auto": OpenVINO where it is
+    # installed and gains, else torch. Networks of several parts are computed by torch.
+    cfg.DEOCCLUSION.ENGINE = "auto"
     # Patches per forward on a GPU. On a CPU, as many as fit its cache, 16 at most.
     cfg.DEOCCLUSION.PATCHES_PER_BATCH = 64
 

@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..modeling.category_ids import NO_CATEGORY_ID, KnownCategories, described_ids
 from ..modeling.instance_network import InstanceNetwork
 from ..modeling.precision import chosen_precision, plain_copy
+from .engines import Engine, TorchEngine, chosen_engine, require_torch
 from .weights import load_model
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ class NetworkRunner:
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware computes it.
         optimize: fold the batch norms into the convolutions. False: the network as it was trained.
         categories: the ids that samples may have; None: those that the model was trained with.
+        engine: what computes the network: a name of ``ENGINES``, or "auto".
+        patch_size: side of the patches in pixels, by which "auto" chooses.
+
+    Raises:
+        UserError: a precision or an engine that there is not, or that this network or machine
+            cannot use.
     """
 
     def __init__(
@@ -81,18 +88,27 @@ class NetworkRunner:
         precision: str = "auto",
         optimize: bool = True,
         categories: KnownCategories | None = None,
+        engine: str = TorchEngine.name,
+        patch_size: int | None = None,
     ) -> None:
         precision = chosen_precision(precision, model.device)
         if batch_size < 1:
             raise UserError(f"DEOCCLUSION.PATCHES_PER_BATCH = {batch_size}: use 1 or more")
         self.model = plain_copy(model)
-        for part in self.model.inference_parts():
-            if optimize:
-                fold_batch_norms(part)
-            part.to(dtype=getattr(torch, precision), memory_format=torch.channels_last)
         self.batch_size = batch_size
         self.optimize = optimize
         self.precision = precision
+        parts = self.model.inference_parts()
+        if optimize:
+            for part in parts:
+                fold_batch_norms(part)
+        chosen = self._chosen_engine(engine, patch_size)
+        if chosen.name == TorchEngine.name:
+            for part in parts:
+                chosen.prepare(part, precision)
+        else:
+            self.model.network = chosen.prepare(self.model.network, precision)
+        self.engine = chosen.name
         self.uses_rgb = model.use_rgb
         self.uses_category = model.use_category
         self.categories = categories or KnownCategories(model.trained_on.category_ids)
@@ -131,7 +147,23 @@ class NetworkRunner:
             precision="float32" if paper else cfg.DEOCCLUSION.PRECISION,
             optimize=not paper,
             categories=categories,
+            engine=TorchEngine.name if paper else cfg.DEOCCLUSION.ENGINE,
+            patch_size=cfg.INPUT.INSTANCE_CROP.SIZE,
         )
+
+    def _chosen_engine(self, name: str, patch_size: int | None) -> Engine:
+        parts = self.model.inference_parts()
+        if len(parts) > 1 or parts[0] is not getattr(self.model, "network", None):
+            # The compilers take a network as a whole.
+            require_torch(name, type(self.model).__name__)
+            name = TorchEngine.name
+        alone = patch_size is not None and self.forward_size(patch_size) == 1
+        return chosen_engine(name, self.model.device, alone=alone)
+
+    def describe(self) -> dict[str, str]:
+        """How it computes; torch, which was the only engine once, goes without saying."""
+        named = {} if self.engine == TorchEngine.name else {"engine": self.engine}
+        return {"precision": self.precision, **named}
 
     def outputs(self, samples: Iterable[Sample], key: str) -> Iterator[np.ndarray]:
         """One entry of the model's result for each sample, in order; see ``results``."""
@@ -202,7 +234,7 @@ class NetworkRunner:
         """
         if self.model.device.type == "cuda":
             return self.batch_size
-        size = self.model.peak_activations(patch_size) * self.model.dtype.itemsize
+        size = self.model.peak_activations(patch_size) * getattr(torch, self.precision).itemsize
         fitting = _CPU_ACTIVATION_BYTES // size
         return max(1, min(fitting, _CPU_SAMPLES))
 

@@ -218,7 +218,7 @@ def describe_network(cfg, runner: NetworkRunner) -> dict[str, Any]:
         "enlarge_box": cfg.INPUT.INSTANCE_CROP.ENLARGE,
         "constrain": constrains(cfg),
         "paper_protocol": cfg.DEOCCLUSION.PAPER_PROTOCOL,
-        "precision": runner.precision,
+        **runner.describe(),
     }
 
 

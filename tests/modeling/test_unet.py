@@ -34,23 +34,3 @@ def test_output_has_the_size_of_the_input(size):
 def test_too_narrow_is_refused():
     with pytest.raises(ValueError, match="fewer than 4 channels"):
         UNet(2, width=0.1)
-
-
-@pytest.mark.parametrize(
-    "window", [(0, 64, 0, 64), (8, 24, 32, 64), (0, 8, 0, 8), (40, 64, 16, 17)]
-)
-def test_a_window_equals_that_part_of_the_whole(window):
-    torch.manual_seed(0)
-    network = UNet(2, width=0.5).eval()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.bias.data.normal_()
-    x = (torch.rand(1, 2, 64, 64) < 0.5).float()
-    y0, y1, x0, x1 = window
-    with torch.no_grad():
-        whole = network(x)
-        part = network(x, window)
-    assert part.shape == (1, 2, y1 - y0, x1 - x0)
-    assert whole.std() > 0.05
-    assert torch.allclose(part, whole[:, :, y0:y1, x0:x1], atol=1e-5)

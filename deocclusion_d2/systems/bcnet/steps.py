@@ -13,6 +13,7 @@ from detectron2.data import transforms as T
 from detectron2.structures import Boxes, Instances
 
 from ...errors import UserError
+from ...inference.engines import TorchEngine, require_torch
 from ...inference.network_runner import NetworkRunner, Sample
 from ...inference.steps import NetworkStep, dilation, require_image
 from ...inference.weights import load_model
@@ -63,6 +64,7 @@ class RegionRunner(NetworkRunner):
         precision: str = "auto",
     ) -> None:
         self.precision = chosen_precision(precision, model.device)
+        self.engine = TorchEngine.name
         self.model = plain_copy(model)
         self.model.roi_heads.mask_head.keep_extras = True
         self.uses_rgb, self.uses_category = True, False
@@ -88,6 +90,7 @@ class RegionRunner(NetworkRunner):
                 f"other's occluders and say nothing of the order; train with {IN_FRONT!r}, and "
                 "name the config.yaml of that training"
             )
+        require_torch(cfg.DEOCCLUSION.ENGINE, cfg.MODEL.META_ARCHITECTURE)
         return cls(
             load_model(cfg) if model is None else model,
             min_size=cfg.INPUT.MIN_SIZE_TEST,

@@ -17,7 +17,7 @@ from ...modeling.instance_network import (
     to_device,
 )
 from ...modeling.rgb import normalise_rgb
-from ...modeling.unet import UNet, Window, foreground_probability
+from ...modeling.unet import UNet, foreground_probability
 from .losses import partial_completion_loss
 
 
@@ -99,12 +99,8 @@ class PCNetM(InstanceNetwork):
             channels.append(rgb * (1 - eraser[:, None]))
         return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
 
-    def forward(self, batch: Batch, window: Window | None = None) -> dict[str, torch.Tensor]:
-        """See the class; ``window`` (evaluation only) limits the result, see ``UNet.forward``."""
-        if window is None:
-            logits = self.network(self.network_input(batch))
-        else:
-            logits = self.network(self.network_input(batch), window)
+    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        logits = self.network(self.network_input(batch))
         if not self.training:
             return {"probability": foreground_probability(logits)}
         loss = partial_completion_loss(

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from ...inference.network_runner import NetworkRunner, Sample
+from ...modeling.unet import UNet, foreground_probability
+from ...modeling.unet_regions import RegionalUNet, Window
 from ...structures import WindowMask
+from .network import PCNetM
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +36,6 @@ class Patch:
     image: np.ndarray | None = None
 
 
-# Share of a patch up to which only a window is computed. Timed were windows of 1/8 of a patch
-# (faster than the whole) and of all of it (slower); this value was not searched for.
-_LARGEST_WINDOW = 0.4
 # Patch pixels around the eraser that the bilinear way back into the image can reach.
 _ERASER_MARGIN = 2
 
@@ -90,15 +90,10 @@ class _Complete:
 
     def __call__(self, runner: PatchCompleter, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         eraser = batch["eraser"]
-        near_only = self.under_eraser_only and runner.optimize and len(eraser) == 1
-        window = _window_near(eraser[0].cpu().numpy()) if near_only else None
-        if window is None:
-            probability = runner.model(batch)["probability"]
+        if runner.regional is not None and len(eraser) == 1:
+            probability = runner.near(batch, self.under_eraser_only)
         else:
-            top, bottom, left, right = window
-            probability = torch.zeros(eraser.shape, device=eraser.device)
-            inside = runner.model(batch, window=window)["probability"]
-            probability[:, top:bottom, left:right] = inside
+            probability = runner.model(batch)["probability"]
         return self.reduce(probability, eraser.bool())
 
 
@@ -106,8 +101,17 @@ class PatchCompleter(NetworkRunner):
     """Completes patches with a trained PCNet-M.
 
     What a patch gives does not depend on the patches beside it. With ``optimize``, large patches
-    are computed near the eraser only, on a CPU. See ``NetworkRunner`` for the arguments.
+    are computed on a CPU in the part that counts: see ``RegionalUNet``. See ``NetworkRunner`` for
+    the arguments.
     """
+
+    def __init__(self, model: PCNetM, **options: Any) -> None:
+        super().__init__(model, **options)
+        self.regional = None
+        network = self.model.network
+        # Other engines have wrapped it.
+        if self.optimize and isinstance(network, UNet) and self.model.device.type == "cpu":
+            self.regional = RegionalUNet(network)
 
     def run(
         self, patches: Iterable[Patch], reduce: Reduction, under_eraser_only: bool = False
@@ -123,6 +127,28 @@ class PatchCompleter(NetworkRunner):
         samples = (self._sample(patch) for patch in patches)
         return self.results(samples, _Complete(reduce, under_eraser_only))
 
+    def near(self, batch: dict[str, torch.Tensor], under_eraser_only: bool) -> torch.Tensor:
+        """The probability of one patch: (1, S, S) float32, 0 where it does not count.
+
+        Args:
+            batch: of one sample.
+            under_eraser_only: see ``run``.
+        """
+        eraser, target = (batch[key][0].cpu().numpy() for key in ("eraser", "modal_mask"))
+        size = len(eraser)
+        whole = (0, size, 0, size)
+        probability = torch.zeros((1, size, size), device=self.model.device)
+        wanted = _window_around(eraser, _ERASER_MARGIN) if under_eraser_only else whole
+        if wanted is None:
+            return probability
+        # Colours are everywhere.
+        content = whole if self.uses_rgb else _window_around(eraser | target)
+        logits, (y0, y1, x0, x1) = self.regional(
+            self.model.network_input(batch), wanted, content or whole
+        )
+        probability[:, y0:y1, x0:x1] = foreground_probability(logits)
+        return probability
+
     def _sample(self, patch: Patch) -> Sample:
         sample = {
             "modal_mask": patch.target,
@@ -134,21 +160,15 @@ class PatchCompleter(NetworkRunner):
         return sample
 
 
-def _window_near(eraser: np.ndarray) -> tuple[int, int, int, int] | None:
-    """The part of a patch to compute where only what is near the eraser counts.
+def _window_around(mask: np.ndarray, margin: int = 0) -> Window | None:
+    """The window of a patch that holds a mask and some pixels around it; None for an empty mask.
 
     Args:
-        eraser: (S, S), non-zero is foreground.
-
-    Returns:
-        (top, bottom, left, right) in pixels; None where the whole patch is faster.
+        mask: (S, S), non-zero is foreground.
     """
-    size = eraser.shape[0]
-    # Few different windows: oneDNN prepares a kernel for every size.
-    step = size // 8
-    x0, y0, x1, y1 = WindowMask.from_array(eraser).box
-    top, left = (max(v - _ERASER_MARGIN, 0) // step * step for v in (y0, x0))
-    bottom, right = (min(-(-(v + _ERASER_MARGIN) // step) * step, size) for v in (y1, x1))
-    if (bottom - top) * (right - left) > _LARGEST_WINDOW * size**2:
+    x0, y0, x1, y1 = WindowMask.from_array(mask).box
+    if x0 == x1:
         return None
-    return top, bottom, left, right
+    size = len(mask)
+    top, left = max(y0 - margin, 0), max(x0 - margin, 0)
+    return top, min(y1 + margin, size), left, min(x1 + margin, size)
