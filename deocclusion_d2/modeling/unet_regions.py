@@ -15,6 +15,7 @@ Shape shorthand: C: channels, S: side of the patch in pixels, n: side of a level
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +29,8 @@ Window = tuple[int, int, int, int]
 
 # How far two 3x3 convolutions see.
 _REACH = 2
-# Windows start and end at multiples of this share of a level: oneDNN prepares a kernel for every
-# size, and keeps about a thousand.
+# Windows start and end at multiples of this share of a level. oneDNN prepares a kernel for every
+# size and keeps a thousand: coarser steps would save less of that time than they cost.
 _STEPS = 32
 # Share of a patch up to which only wanted pixels are upsampled, by indexing; beyond, the library
 # is faster, whose every call is for a whole level.
@@ -64,8 +65,7 @@ def plan_levels(size: int, wanted: Window, content: Window, margin: int = 0) -> 
     decoded = [_rounded(wanted, steps[0], size)]
     for side, step in zip(sides[1:], steps[1:], strict=True):
         y0, y1, x0, x1 = _grown(decoded[-1], _REACH, 2 * side)
-        rows = upsampled_rows(y0, y1, 2 * side).needed
-        columns = upsampled_rows(x0, x1, 2 * side).needed
+        rows, columns = source_rows(y0, y1, 2 * side), source_rows(x0, x1, 2 * side)
         decoded.append(_rounded(_grown((*rows, *columns), margin, side), step, side))
     needed = [decoded[-1]]
     for level in reversed(range(UNet.LEVELS)):
@@ -168,21 +168,26 @@ class RegionalUNet(nn.Module):
             coarse: of the next coarser level, in its ``decoded`` window.
             skip: encoder features in the ``needed`` window.
         """
-        around = _grown(plan[level].decoded, _REACH, side)
+        y0, y1, x0, x1 = around = _grown(plan[level].decoded, _REACH, side)
         source = plan[level + 1].decoded
+        known, height, width = skip.shape[1], y1 - y0, x1 - x0
+        x = _empty(skip, (1, known + coarse.shape[1], height, width))
+        x[:, :known] = _cut(skip, around, plan[level].needed)
         if indexed:
-            rows = upsampled_rows(*around[:2], side).from_row(source[0])
-            columns = upsampled_rows(*around[2:], side).from_row(source[2])
-            upsampled = columns.apply(rows.apply(coarse, dim=2), dim=3).to(skip.dtype)
+            rows = upsampled(coarse.float(), 2, y0, y1, source[0], side)
+            x[:, known:] = upsampled(rows, 3, x0, x1, source[2], side)
         else:
-            if coarse.shape[-1] != side // 2 or coarse.shape[-2] != side // 2:
-                part, coarse = coarse, coarse.new_zeros((1, coarse.shape[1], side // 2, side // 2))
-                coarse = coarse.contiguous(memory_format=torch.channels_last)
+            if coarse.shape[-2:] != (side // 2, side // 2):
+                part = coarse
+                coarse = _packed(part.new_zeros((1, part.shape[1], side // 2, side // 2)))
                 _cut(coarse, source).copy_(part)
             whole = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=True)
-            upsampled = _cut(whole, around)
-        x = torch.cat([_cut(skip, around, plan[level].needed), upsampled], dim=1)
+            x[:, known:] = _cut(whole, around)
         return _double_conv(self.network.up[UNet.LEVELS - 1 - level], x, plan[level].decoded, side)
+
+
+def _packed(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _double_conv(block: DoubleConv, x: torch.Tensor, window: Window, side: int) -> torch.Tensor:
@@ -199,10 +204,16 @@ def _double_conv(block: DoubleConv, x: torch.Tensor, window: Window, side: int) 
             1 - (x1 - right),
         )
         rows, columns = min(top, bottom), min(left, right)
-        x = F.pad(x, (left - columns, right - columns, top - rows, bottom - rows))
-        x = x.contiguous(memory_format=torch.channels_last)
+        uneven = (left - columns, right - columns, top - rows, bottom - rows)
+        x = _packed(F.pad(x, uneven) if any(uneven) else x)
         x = relu(norm(F.conv2d(x, conv.weight, conv.bias, padding=(rows, columns))))
     return x
+
+
+def _empty(like: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
 
 
 def _cut(x: torch.Tensor, window: Window, of: Window = (0, 0, 0, 0)) -> torch.Tensor:
@@ -248,42 +259,60 @@ def _around(a: Window, b: Window) -> Window:
     return min(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3])
 
 
-@dataclass(frozen=True)
-class Upsampling:
-    """Some rows (or columns) of a bilinear (align_corners) doubling.
+def source_rows(start: int, stop: int, side: int) -> tuple[int, int]:
+    """First row that rows start..stop of a doubling to ``side`` rows need, and one past the last.
 
-    Attributes:
-        low, high: (n,) int64, the two source rows of each.
-        weight: (n,) float32, share of ``high``.
+    Of s source rows, row i stands at i (s - 1) / (2 s - 1): between rows k - 1 and k for i = 2 k,
+    between k and k + 1 for i = 2 k + 1; the first and the last row are the source's.
     """
-
-    low: torch.Tensor
-    high: torch.Tensor
-    weight: torch.Tensor
-
-    @property
-    def needed(self) -> tuple[int, int]:
-        """First source row, and one past the last."""
-        return int(self.low[0]), int(self.high[-1]) + 1
-
-    def from_row(self, first: int) -> Upsampling:
-        """For a source that starts at a row."""
-        return Upsampling(self.low - first, self.high - first, self.weight)
-
-    def apply(self, x: torch.Tensor, dim: int) -> torch.Tensor:
-        """(..., source rows, ...) -> (..., n, ...) float32."""
-        shape = [1] * x.ndim
-        shape[dim] = -1
-        low = x.index_select(dim, self.low.to(x.device)).float()
-        high = x.index_select(dim, self.high.to(x.device)).float()
-        return torch.lerp(low, high, self.weight.to(x.device).view(shape))
+    return max((start + 1) // 2 - 1, 0), min(stop // 2 + 1, side // 2)
 
 
-@functools.lru_cache(maxsize=1024)
-def upsampled_rows(start: int, stop: int, size: int) -> Upsampling:
-    """Rows start..stop of the doubling of ``size // 2`` rows."""
-    source = size // 2
-    position = torch.arange(start, stop, dtype=torch.float64) * ((source - 1) / (size - 1))
-    low = position.floor().long().clamp(max=source - 1)
-    high = (low + 1).clamp(max=source - 1)
-    return Upsampling(low, high, (position - low).float())
+def upsampled(
+    x: torch.Tensor, dim: int, start: int, stop: int, first: int, side: int
+) -> torch.Tensor:
+    """Rows (or columns) start..stop of a bilinear (align_corners) doubling to ``side`` of them.
+
+    Args:
+        x: (1, C, h, w) float32, of which ``dim`` holds the source rows from ``first`` on, those of
+            ``source_rows`` at least.
+    """
+    shape = list(x.shape)
+    shape[dim] = stop - start
+    out = _empty(x, shape)
+    weights = _weights(side, x.device)
+    # Rows of one parity follow each other in the source, too.
+    for begin in (start, start + 1):
+        end = stop - (stop - begin + 1) % 2  # the last of them, and one
+        if begin == 0:
+            _rows(out, dim, 0, 1).copy_(_rows(x, dim, 0, 1))
+            begin += 2
+        if end == side:
+            _rows(out, dim, side - 1 - start, side - start).copy_(
+                _rows(x, dim, side // 2 - 1 - first, side // 2 - first)
+            )
+            end -= 2
+        if begin >= end:
+            continue
+        low = (begin + 1) // 2 - 1 - first
+        count = (end - begin + 1) // 2
+        torch.lerp(
+            _rows(x, dim, low, low + count),
+            _rows(x, dim, low + 1, low + 1 + count),
+            weights[begin:end:2].view([-1 if k == dim else 1 for k in range(4)]),
+            out=_rows(out, dim, begin - start, end - start, 2),
+        )
+    return out
+
+
+def _rows(x: torch.Tensor, dim: int, start: int, stop: int, step: int = 1) -> torch.Tensor:
+    part = slice(start, stop, step)
+    return x[:, :, part] if dim == 2 else x[:, :, :, part]
+
+
+@functools.lru_cache(maxsize=16)
+def _weights(side: int, device: torch.device) -> torch.Tensor:
+    """(side,) float32: of each row of a doubling, the share of the second of its source rows."""
+    row = torch.arange(side, dtype=torch.float64, device=device)
+    low = torch.div(row + 1, 2, rounding_mode="floor") - 1
+    return (row * ((side // 2 - 1) / (side - 1)) - low).float()

@@ -7,7 +7,7 @@ import torch
 
 from deocclusion_d2.inference.network_runner import fold_batch_norms
 from deocclusion_d2.modeling import UNet
-from deocclusion_d2.modeling.unet_regions import RegionalUNet, plan_levels, upsampled_rows
+from deocclusion_d2.modeling.unet_regions import RegionalUNet, plan_levels, source_rows, upsampled
 
 _SIZE = 64
 _WHOLE = (0, _SIZE, 0, _SIZE)
@@ -103,12 +103,20 @@ def test_what_is_planned_for_a_small_window():
     )
 
 
-def test_upsampled_rows_are_those_of_the_library():
+@pytest.mark.parametrize("rows", [(0, 16), (3, 11), (0, 1), (1, 2), (15, 16), (14, 16), (4, 5)])
+def test_rows_of_a_doubling_are_those_of_the_library(rows):
     x = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     whole = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-    rows = upsampled_rows(3, 11, 16)
-    first, stop = rows.needed
-    assert (first, stop) == (1, 6)
-    columns = upsampled_rows(0, 16, 16)
-    part = columns.apply(rows.from_row(first).apply(x[:, :, first:stop], dim=2), dim=3)
-    assert torch.allclose(part, whole[:, :, 3:11], atol=1e-6)
+    first, stop = source_rows(*rows, 16)
+    part = upsampled(x[:, :, first:stop], 2, *rows, first, 16)
+    part = upsampled(part, 3, 0, 16, 0, 16)
+    assert torch.allclose(part, whole[:, :, slice(*rows)], atol=1e-6)
+
+
+def test_which_rows_a_doubling_needs():
+    """By hand, 8 rows to 16: row i stands at 7 i / 15."""
+    assert source_rows(0, 16, 16) == (0, 8)
+    # 3 stands at 1.4, 10 at 4.67.
+    assert source_rows(3, 11, 16) == (1, 6)
+    # 4 stands at 1.87.
+    assert source_rows(4, 5, 16) == (1, 3)
