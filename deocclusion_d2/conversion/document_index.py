@@ -94,6 +94,11 @@ class DocumentIndex:
     doubt: str | None
 
     @property
+    def has_no_categories(self) -> bool:
+        """Whether the file gives no categories; ``categories`` are assumed then."""
+        return not self.top.get("categories")
+
+    @property
     def num_images(self) -> int:
         return len(self.image_places) if self.entry_images is None else len(self.entry_images)
 
