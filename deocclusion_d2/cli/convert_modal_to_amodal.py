@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ..conversion import ConversionJob
 from ..conversion.job import SEGMENTATIONS
-from ..conversion.launch import run_conversion
-from ..errors import one_line_errors
+from ..conversion.launch import run_conversion, run_ray_conversion
+from ..conversion.ray_engine import RayJob
+from ..errors import UserError, one_line_errors
 from ..methods import accepted_methods, method_names
 from ..systems import known_steps
 from .input_arguments import add_input_arguments
@@ -143,9 +144,31 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--input", required=True, type=Path, metavar="JSON", help="annotations with modal masks"
+        "--input",
+        required=True,
+        metavar="JSON",
+        help="annotations with modal masks; with --engine ray also a folder or a glob, local or at "
+        "an address, of JSON, JSON Lines or Parquet files",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="JSON", help="file to write")
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="JSON",
+        help="file to write; with --engine ray also a folder, or NAME.parquet, for Parquet files",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="who shares the work out: this program, over a file; or Ray Data, over many files and "
+        "on a cluster, which needs pip install 'deocclusion_d2[ray]' (default: local); see below",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of the cluster that --engine ray joins (default: the environment's RAY_ADDRESS, or "
+        "else the cores and GPUs of this machine)",
+    )
     add_input_arguments(parser, "DEOCCLUSION.MIN_SCORE")
     parser.add_argument(
         "--method",
@@ -230,22 +253,48 @@ def build_parser() -> argparse.ArgumentParser:
 @one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
+    how = {
+        "method": args.method,
+        "format": args.format,
+        "config_file": args.config_file,
+        "weights": args.weights,
+        "opts": tuple(args.opts),
+        "image_root": args.image_root,
+        "overwrite": args.overwrite,
+        "skip_invalid": args.skip_invalid,
+        "segmentation": args.segmentation,
+        "num_workers": args.num_workers,
+    }
+    if args.engine == "ray":
+        _refuse_local_options(args)
+        on_gpus = args.num_gpus > 0
+        ray_job = RayJob(args.input, args.output, **how, on_gpus=on_gpus, address=args.ray_address)
+        run_ray_conversion(ray_job, as_json=args.json)
+    if args.ray_address:
+        raise UserError("--ray-address is for --engine ray: pass that, too")
     job = ConversionJob(
-        input=args.input,
-        output=args.output,
-        method=args.method,
-        format=args.format,
-        config_file=args.config_file,
-        weights=args.weights,
-        opts=tuple(args.opts),
-        image_root=args.image_root,
+        input=Path(args.input),
+        output=Path(args.output),
+        **how,
         images_from=args.images_from,
         min_score=args.min_score,
         shard_size=args.shard_size,
-        overwrite=args.overwrite,
-        skip_invalid=args.skip_invalid,
-        segmentation=args.segmentation,
-        num_workers=args.num_workers,
     )
     machines = (args.num_machines, args.machine_rank, args.dist_url)
     run_conversion(job, args.num_gpus, *machines, as_json=args.json)
+
+
+def _refuse_local_options(args: argparse.Namespace) -> None:
+    """Refuse what Ray does in its own way, or the engine does not do."""
+    parser = build_parser()
+    for name, instead in (
+        ("images_from", "convert COCO results with --engine local"),
+        ("min_score", "convert COCO results with --engine local"),
+        ("shard_size", "Ray shares the work out"),
+        ("num_machines", "the cluster has its machines (--ray-address)"),
+        ("machine_rank", "the cluster has its machines (--ray-address)"),
+        ("dist_url", "the cluster has its machines (--ray-address)"),
+    ):
+        if getattr(args, name) != parser.get_default(name):
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is not for --engine ray: {instead}; leave it out")

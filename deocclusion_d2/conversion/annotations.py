@@ -28,6 +28,9 @@ from ..structures.run_lengths import is_empty
 from .document_index import NULL, DocumentIndex
 from .tally import Tally
 
+# Instances in one call of the deoccluder: enough patches for full batches, little enough that
+# workers end together, and a bar that moves.
+INSTANCES_AT_ONCE = 256
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
 _NOT_ALWAYS = (
     "occluder_confidences",
