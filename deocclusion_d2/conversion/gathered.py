@@ -94,8 +94,7 @@ class GatheredRows:
         self._places, self._order = array("q"), array("q")
         self._base = self._next = 0
         self._can_be_several = can_be_several
-        self._image_ids: dict[Any, str] = {}
-        self._images = 0
+        self._file_of_image: dict[Any, str] = {}
         self._ids: set[Any] = set()
 
     def close(self) -> None:
@@ -143,19 +142,14 @@ class GatheredRows:
         if row.image is None:
             return
         image_id = row.image["id"]
-        other = self._image_ids.setdefault(image_id, row.file)
-        again = f"image id {image_id!r}" if len(self._image_ids) == self._images else ""
-        self._images = len(self._image_ids)
+        other = self._file_of_image.get(image_id)
+        if other is not None:
+            raise UserError(_twice(row.file, f"image id {image_id!r}", f" (first in {other})"))
+        self._file_of_image[image_id] = row.file
         for annotation_id in row.ids:
-            if not again and annotation_id in self._ids:
-                again = f"annotation id {annotation_id!r}"
+            if annotation_id in self._ids:
+                raise UserError(_twice(row.file, f"annotation id {annotation_id!r}"))
             self._ids.add(annotation_id)
-        if again:
-            of = f" (first in {other})" if again.startswith("image") else ""
-            raise UserError(
-                f"{row.file}: {again} occurs twice in the input{of}: number all files together, or "
-                "write a folder of Parquet files, whose rows name their file"
-            )
 
     @property
     def categories(self) -> list[dict[str, Any]]:
@@ -187,3 +181,10 @@ class GatheredRows:
             if self._line_file.tell() != place:
                 self._line_file.seek(place)
             yield self._line_file.readline()[:-1].decode("ascii")
+
+
+def _twice(file: str, what: str, first: str = "") -> str:
+    return (
+        f"{file}: {what} occurs twice in the input{first}: number all files together, or write a "
+        "folder of Parquet files, whose rows name their file"
+    )

@@ -77,8 +77,10 @@ _ROWS_AT_ONCE = 16
 # What a killed worker may cost, in bytes of rows: little beside the whole, enough for Ray to be
 # idle most of the time.
 _LEAST_BLOCK, _LARGEST_BLOCK, _BLOCKS_PER_CORE = 1 << 17, 1 << 23, 16
-# Reading is light beside converting: it leaves the cores to the actors.
-_CPUS_OF_READING = 0.25
+# Reading is light beside converting: it takes none of the cores, but a task for so many.
+_CORES_PER_READER = 4
+# Where Ray says how far it is when its output is no terminal.
+_PROGRESS_LOG = "ray.data._internal.progress.logging_progress"
 # Parquet files are made of blocks until they hold so much, uncompressed.
 _BYTES_PER_FILE = 1 << 26
 
@@ -150,14 +152,12 @@ class InputFiles:
         names: full paths or addresses, sorted.
         are_tables: whether they are Parquet files.
         size: of all, in bytes.
-        filesystem: where they are.
-        is_local: whether that is the local one.
+        is_local: whether they are on the local file system.
     """
 
     names: list[str]
     are_tables: bool
     size: int
-    filesystem: AbstractFileSystem
     is_local: bool
 
     @classmethod
@@ -196,7 +196,7 @@ class InputFiles:
             )
         size = sum(info.get("size") or 0 for info in found.values())
         full = names if is_local else [filesystem.unstrip_protocol(name) for name in names]
-        return cls(full, bool(tables), size, filesystem, is_local)
+        return cls(full, bool(tables), size, is_local)
 
     @property
     def can_be_several(self) -> bool:
@@ -228,7 +228,7 @@ def convert_with_ray(job: RayJob) -> ConversionResult:
         prepared = _prepare_on_cluster(job, files)
         if prepared.uses_default_network:
             print(f"network: {DEFAULT!r}, which comes with this package (others: --config-file)")
-        rows = _converted(_found(job, files, prepared), job, prepared)
+        rows = _converted(_found(job, files, prepared), job, prepared, files)
         if job.writes_json:
             result = _write_json(rows, job, prepared, files, Path(output.path))
         else:
@@ -247,8 +247,8 @@ def convert_with_ray(job: RayJob) -> ConversionResult:
 
 def _require_ray() -> None:
     try:
-        import fsspec
-        import pyarrow
+        import fsspec  # noqa: F401
+        import pyarrow  # noqa: F401
         import ray.data  # noqa: F401
     except ImportError as error:
         raise UserError(
@@ -265,13 +265,14 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS")
-    # Ray's own processes say on stderr what is no concern of the user's.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:
             ray.init(address=address, **quiet)
         else:
+            # It reports to nobody, and its own processes' notes are no concern of the user's.
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
             ray.init(address="local", num_cpus=usable_cores(), include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = f"--ray-address {address}" if address else "a Ray cluster on this machine"
@@ -287,20 +288,22 @@ def _settings(files: InputFiles) -> Iterator[None]:
     """Ray Data's settings, while a ``with`` lasts: order as in the input, blocks of a fit size."""
     import ray
 
-    context = ray.data.DataContext.get_current().copy()
-    context.execution_options.preserve_order = True
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    context = ray.data.DataContext.get_current()
+    before = context.execution_options.preserve_order, context.target_max_block_size
+    cores = max(1, _room(ray.cluster_resources(), "CPU"))
     block = files.size // (cores * _BLOCKS_PER_CORE)
+    context.execution_options.preserve_order = True
     context.target_max_block_size = min(max(block, _LEAST_BLOCK), _LARGEST_BLOCK)
-    # Errors are said here, in a line.
+    # Errors are said here, in a line; what is left is how far it is, where no bar can be shown.
     logger = logging.getLogger("ray.data")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
+    logging.getLogger(_PROGRESS_LOG).setLevel(logging.INFO)
     try:
-        with ray.data.DataContext.current(context):
-            yield
+        yield
     finally:
         logger.setLevel(level)
+        context.execution_options.preserve_order, context.target_max_block_size = before
 
 
 class _Told(Exception):
@@ -403,28 +406,22 @@ def _found(job: RayJob, files: InputFiles, prepared: _Prepared) -> ray.data.Data
     """The rows of all files, in their order."""
     import ray
 
+    how = {"batch_format": "pyarrow", "num_cpus": 0}
+    how["concurrency"] = max(1, _room(ray.cluster_resources(), "CPU") // _CORES_PER_READER)
     if files.are_tables:
+        filesystem = None if files.is_local else _filesystem(files.names[0])[0]
+        names = [_filesystem(name)[1] for name in files.names]
         tables = ray.data.read_parquet(
-            files.names if files.is_local else [_path(files, name) for name in files.names],
-            filesystem=None if files.is_local else files.filesystem,
-            include_paths=True,
-            partitioning=None,
+            names, filesystem=filesystem, include_paths=True, partitioning=None, num_cpus=0
         )
         read = partial(_rows_of_tables, job=job, uses_rgb=prepared.uses_rgb)
-        return tables.map_batches(
-            read, batch_size=None, batch_format="pyarrow", num_cpus=_CPUS_OF_READING
-        )
+        return tables.map_batches(read, batch_size=None, **how)
     items = [{"file": name} for name in files.names]
     # As many as tasks, up to some 200; of more files some together.
     blocks = min(len(items), max(200, len(items) // 64))
     read = partial(_rows_of_files, job=job, uses_rgb=prepared.uses_rgb)
-    return ray.data.from_items(items, override_num_blocks=blocks).map_batches(
-        read, batch_size=1, batch_format="pyarrow", num_cpus=_CPUS_OF_READING
-    )
-
-
-def _path(files: InputFiles, name: str) -> str:
-    return files.filesystem._strip_protocol(name)
+    found = ray.data.from_items(items, override_num_blocks=blocks)
+    return found.map_batches(read, batch_size=1, **how)
 
 
 def _rows_of_files(batch: pyarrow.Table, job: RayJob, uses_rgb: bool) -> Iterator[pyarrow.Table]:
@@ -535,6 +532,8 @@ def _filesystem(address: str) -> tuple[AbstractFileSystem, str, bool]:
     """(file system, path on it, whether it is the local one) of a path or an fsspec address."""
     import fsspec
 
+    if "::" in address:
+        raise UserError(f"{address}: an address in another cannot be read: copy or unpack it")
     try:
         filesystem, path = fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
@@ -629,9 +628,13 @@ def _resources(job: RayJob) -> dict[str, int]:
     """What an actor holds: a GPU, or a core."""
     import ray
 
-    if job.on_gpus and job.uses_network and ray.cluster_resources().get("GPU", 0) >= 1:
+    if job.on_gpus and job.uses_network and _room(ray.cluster_resources(), "GPU"):
         return {"num_gpus": 1}
     return {"num_cpus": 1}
+
+
+def _room(resources: dict[str, float], name: str) -> int:
+    return int(resources.get(name, 0))
 
 
 class _Converter:
@@ -668,16 +671,25 @@ def _at_once(rows: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
         yield some
 
 
-def _converted(rows: ray.data.Dataset, job: RayJob, prepared: _Prepared) -> ray.data.Dataset:
+def _converted(
+    rows: ray.data.Dataset, job: RayJob, prepared: _Prepared, files: InputFiles
+) -> ray.data.Dataset:
     import ray
 
+    resources = _resources(job)
+    room = _room(ray.cluster_resources(), "GPU" if "num_gpus" in resources else "CPU")
+    worth = files.size // _LEAST_BLOCK
+    # From there on it is Ray that starts and ends them, within the cluster's room.
+    first = max(1, min(room, worth, job.num_workers or room))
     return rows.map_batches(
         _Converter,
         fn_constructor_args=(_for_device(job), prepared, not job.writes_json),
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=job.num_workers),
-        **_resources(job),
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=job.num_workers, initial_size=first
+        ),
+        **resources,
     )
 
 
@@ -779,16 +791,18 @@ def _write_json(
 ) -> ConversionResult:
     totals = Totals()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished_folder(path.parent, path.name) as folder:
-        with contextlib.closing(GatheredRows(folder, files.can_be_several)) as gathered:
-            for table in rows.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for row in _rows(table, ConvertedRow):
-                    totals.add(row.file, row.about, row.tally)
-                    gathered.add(row)
-            info = _info(totals, job, prepared)
-            gathered.describe(info)
-            with whole_file(path, folder) as unfinished:
-                WRITERS["coco"].write(gathered, unfinished)
+    with (
+        unfinished_folder(path.parent, path.name) as folder,
+        contextlib.closing(GatheredRows(folder, files.can_be_several)) as gathered,
+    ):
+        for table in rows.iter_batches(batch_size=None, batch_format="pyarrow"):
+            for row in _rows(table, ConvertedRow):
+                totals.add(row.file, row.about, row.tally)
+                gathered.add(row)
+        info = _info(totals, job, prepared)
+        gathered.describe(info)
+        with whole_file(path, folder) as unfinished:
+            WRITERS["coco"].write(gathered, unfinished)
     warnings = list(totals.doubts)
     if gathered.dropped_keys:
         keys = ", ".join(sorted(gathered.dropped_keys))
