@@ -27,7 +27,6 @@ pytest.importorskip("ray.data")
 def cluster():
     """A Ray of two cores that reports to nobody, and ends with the tests of this file."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    far_store.register()
     ray.init(
         address="local",
         num_cpus=2,
@@ -35,7 +34,6 @@ def cluster():
         log_to_driver=False,
         logging_level="error",
         object_store_memory=100 << 20,
-        runtime_env={"worker_process_setup_hook": far_store.register},
     )
     yield
     ray.shutdown()
@@ -107,7 +105,7 @@ def test_a_network_measures_what_it_measures_alone(cluster, write, tmp_path):
     assert (tmp_path / "out.json").read_bytes() == whole.output.read_bytes()
 
 
-def test_rows_of_every_kind_and_what_becomes_of_them(cluster, tmp_path):
+def test_rows_of_every_kind_and_what_becomes_of_them(cluster, tmp_path, monkeypatch):
     """JSON of one image as in SA-1B, in a far store; JSON lines; Parquet; and what was written."""
     sam = [of_sam(image_id) for image_id in (3, 5)]
     for number, row in enumerate(sam):
@@ -127,6 +125,8 @@ def test_rows_of_every_kind_and_what_becomes_of_them(cluster, tmp_path):
     assert lines["categories"][0]["name"] == "object"
     for key in ("images", "annotations", "categories"):
         assert lines[key] == table[key]
+    far_store.register()
+    monkeypatch.setattr(ray_engine, "_rows_of_files", far_store.rows_of_files)
     far = RayJob(f"far://{tmp_path}/sa_*.json", f"far://{tmp_path}/amodal", "convex_r")
     assert convert_with_ray(far).tally.occluded == 2
     with pytest.raises(UserError, match="amodal exists: name another folder, or delete it"):
