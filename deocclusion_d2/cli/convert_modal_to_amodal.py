@@ -65,6 +65,12 @@ examples:
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 1 --dist-url tcp://10.0.0.1:29500
 
+  more data than one file, on all cores or GPUs of this machine or of a cluster (Ray Data):
+    %(prog)s --engine ray --input 'sa1b/*.json' --output amodal/
+    %(prog)s --engine ray --input s3://bucket/rows/ --output s3://bucket/amodal/
+    %(prog)s --engine ray --input rows.jsonl --output amodal.json --method convex_r
+    %(prog)s --engine ray --ray-address auto --input masks.parquet --output amodal.parquet
+
 what is written (COCO JSON; images and annotations in the order of the input):
   segmentation, bbox, area    amodal; compressed RLE (or polygons), [x, y, w, h], number of pixels
   modal_segmentation          the modal mask, as the input has it
@@ -114,6 +120,31 @@ surrounds, or that want outlines that never touch themselves, close the hole or 
 that fill through pixel centres (OpenCV) add a row and a column. Files grow. An empty mask has no
 polygon and stays RLE; polygons of the input stay where nothing was added. modal_segmentation stays
 as given, and hidden_probability and masks of hidden parts stay pixels.
+
+--engine ray reads a file, a folder or a glob, local or at an fsspec address (s3://, gs://, ...):
+  NAME.json      what the engine local reads, a whole data set each; or one image each as in SA-1B,
+                 {"image": {...}, "annotations": [...]}
+  NAME.jsonl     a row per line: an image's keys (id or image_id, height, width, file_name), its
+                 "annotations", and maybe "categories"; or as in SA-1B
+  NAME.parquet   rows with these columns; annotations as a list of structs, or as JSON text
+and writes, complete or not at all,
+  NAME.json      one COCO JSON, in the order of the input: of a single JSON the same bytes as the
+                 engine local. Image and annotation ids have to be unique over all files, and
+                 categories of one id the same; what else the files say differently is left out,
+                 with a warning
+  FOLDER/        (or NAME.parquet) Parquet files, written by many at a time, and read again by this
+                 program; at an address it is complete when it holds _SUCCESS. Columns: file,
+                 image_id, file_name, height, width; as JSON text image (the record), annotations
+                 (as below), categories (those they name), tally (counts), and in the first row of a
+                 document about (what it says as a whole)
+An actor has a GPU, or a core with --num-gpus 0 and where there are none; --num-workers is their
+largest number (default: all the room that the cluster has or gets). A killed worker or a lost
+machine costs what it had at hand, which is done again; no number of workers changes the result.
+What a method measures on its input first (gaps, how sure an order is) it measures once for the
+whole input, on 1,000 images at most: at equal distances in a JSON, the first ones of files of rows,
+as many of each file; of more files than that, of files at equal distances. Convert data sets that
+differ in how they were drawn by themselves. All machines must have this package, and see the files
+that options name.
 
 --json prints, in place of the summary, one object on stdout, and all else on stderr:
   written    list of files
@@ -272,6 +303,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         run_ray_conversion(ray_job, as_json=args.json)
     if args.ray_address:
         raise UserError("--ray-address is for --engine ray: pass that, too")
+    if "://" in args.input:
+        raise UserError(f"{args.input}: an address, which needs --engine ray")
     job = ConversionJob(
         input=Path(args.input),
         output=Path(args.output),

@@ -273,7 +273,10 @@ def _cluster(address: str | None) -> Iterator[None]:
             # It reports to nobody, and its own processes' notes are no concern of the user's.
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-            ray.init(address="local", num_cpus=usable_cores(), include_dashboard=False, **quiet)
+            os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+            # Of two cores at least, as an actor holds one and Ray's own tasks need another.
+            cores = max(2, usable_cores())
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = f"--ray-address {address}" if address else "a Ray cluster on this machine"
         raise UserError(f"{where}: it cannot be reached: {str(error).splitlines()[0]}") from None
@@ -678,6 +681,8 @@ def _converted(
 
     resources = _resources(job)
     room = _room(ray.cluster_resources(), "GPU" if "num_gpus" in resources else "CPU")
+    if files.are_tables:
+        room -= 1  # Ray lists Parquet files by a task that needs a core.
     worth = files.size // _LEAST_BLOCK
     # From there on it is Ray that starts and ends them, within the cluster's room.
     first = max(1, min(room, worth, job.num_workers or room))
