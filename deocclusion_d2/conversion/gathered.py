@@ -49,10 +49,22 @@ class Totals:
         self.tally.add(tally)
         self._rows += 1
 
-    def check(self) -> None:
-        """Raise RuntimeError unless as many rows have come as the documents have."""
+    def check(self, name: str) -> None:
+        """Find what is missing once all rows should be there.
+
+        Args:
+            name: of the input.
+
+        Raises:
+            UserError: there are no rows, or not as many as the documents have.
+        """
+        if not self.documents:
+            raise UserError(f"{name}: there is no row in it")
         if self._rows != self._promised:
-            raise RuntimeError(f"{self._rows} rows have come, the input has {self._promised}")
+            raise UserError(
+                f"{name}: of {self._promised:,} rows {self._rows:,} have come back: do all "
+                "machines see the folder of the output?"
+            )
 
     def describe(self, name: str, segmentation: str) -> dict[str, Any]:
         """What ``info.deocclusion`` says about the input.

@@ -171,19 +171,15 @@ class InputFiles:
         """
         filesystem, path, is_local = _filesystem(pattern)
         known = _DOCUMENTS + _LINES + _TABLES
-        if filesystem.isfile(path):
-            found = {path: filesystem.info(path)}
-        elif filesystem.isdir(path):
-            found = filesystem.find(path, detail=True)
-            # Of programs, such as _SUCCESS.
-            found = {n: i for n, i in found.items() if n.rpartition("/")[2][0] not in "._"}
-            found = {n: i for n, i in found.items() if n.lower().endswith(known)}
-        else:
-            found = filesystem.glob(path, detail=True)
-            found = {name: info for name, info in found.items() if info["type"] == "file"}
+        try:
+            found = _sizes(filesystem, path)
+        except Exception as error:
+            # Every store has errors of its own, such as of keys that are missing.
+            if is_local:
+                raise
+            raise UserError(f"{pattern}: {_first_line(error)}") from None
         if not found:
-            what = "holds no" if filesystem.isdir(path) else "there is no such"
-            raise UserError(f"{pattern}: {what} file ({', '.join(known)})")
+            raise UserError(f"{pattern}: there is no such file ({', '.join(known)})")
         names = sorted(found)
         other = next((name for name in names if not name.lower().endswith(known)), None)
         if other is not None:
@@ -194,7 +190,7 @@ class InputFiles:
                 f"{pattern}: it holds Parquet files and others, such as {tables[0]}: name those of "
                 "one kind by a glob, such as 'FOLDER/*.json'"
             )
-        size = sum(info.get("size") or 0 for info in found.values())
+        size = sum(found.values())
         full = names if is_local else [filesystem.unstrip_protocol(name) for name in names]
         return cls(full, bool(tables), size, is_local)
 
@@ -202,6 +198,22 @@ class InputFiles:
     def can_be_several(self) -> bool:
         """Whether they may hold more than one document."""
         return len(self.names) > 1 or not self.names[0].lower().endswith(_DOCUMENTS)
+
+
+def _sizes(filesystem: AbstractFileSystem, path: str) -> dict[str, int]:
+    """The files that a path means, and their sizes in bytes."""
+    if filesystem.isfile(path):
+        found = {path: filesystem.info(path)}
+    elif filesystem.isdir(path):
+        known = _DOCUMENTS + _LINES + _TABLES
+        found = filesystem.find(path, detail=True)
+        # The others are of programs, such as _SUCCESS.
+        found = {n: i for n, i in found.items() if n.rpartition("/")[2][0] not in "._"}
+        found = {n: i for n, i in found.items() if n.lower().endswith(known)}
+    else:
+        found = filesystem.glob(path, detail=True)
+        found = {name: info for name, info in found.items() if info["type"] == "file"}
+    return {name: info.get("size") or 0 for name, info in found.items()}
 
 
 def convert_with_ray(job: RayJob) -> ConversionResult:
@@ -435,12 +447,27 @@ def _rows_of_files(batch: pyarrow.Table, job: RayJob, uses_rgb: bool) -> Iterato
 
 def _rows_of_tables(batch: pyarrow.Table, job: RayJob, uses_rgb: bool) -> Iterator[pyarrow.Table]:
     with _telling():
+        _refuse_objects(batch.schema, job.input)
         for table in batch.to_batches(_ROWS_AT_ONCE):
             yield from _in_tables(
                 row
                 for given in table.to_pylist()
                 for row in _rows_of_table_row(given, given.pop("path"), job, uses_rgb)
             )
+
+
+def _refuse_objects(schema: pyarrow.Schema, name: str) -> None:
+    """Refuse columns of Ray's own types: taking a value out of one may run what a file holds."""
+    import pyarrow as pa
+
+    types = [field.type for field in schema]
+    while types:
+        kind = types.pop()
+        if isinstance(kind, pa.ExtensionType):
+            raise UserError(
+                f"{name}: it holds {kind.extension_name}: write lists, numbers and text"
+            )
+        types += [kind.field(number).type for number in range(kind.num_fields)]
 
 
 def _rows_of_file(
@@ -535,7 +562,7 @@ def _filesystem(address: str) -> tuple[AbstractFileSystem, str, bool]:
     """(file system, path on it, whether it is the local one) of a path or an fsspec address."""
     import fsspec
 
-    if "::" in address:
+    if "::" in address and "://" in address:
         raise UserError(f"{address}: an address in another cannot be read: copy or unpack it")
     try:
         filesystem, path = fsspec.core.url_to_fs(address)
@@ -614,6 +641,7 @@ def _first_of_table(file: str, job: RayJob, uses_rgb: bool) -> Iterator[ImageRow
     import pyarrow.parquet as pq
 
     with fsspec.open(file, "rb") as content, pq.ParquetFile(content) as table:
+        _refuse_objects(table.schema_arrow, file)
         for batch in table.iter_batches(_ROWS_AT_ONCE):
             for given in batch.to_pylist():
                 yield from _rows_of_table_row(given, file, job, uses_rgb)
@@ -754,7 +782,9 @@ class _Output:
             UserError: saying what to do.
         """
         output = cls(*_filesystem(job.output))
-        inputs = Inputs([*(files.names if files.is_local else ()), job.config_file, job.weights])
+        # What is not there holds no input, and inputs may be millions.
+        can_meet = files.is_local and output.is_local and os.path.lexists(output.path)
+        inputs = Inputs([*(files.names if can_meet else ()), job.config_file, job.weights])
         if job.writes_json:
             if not output.is_local:
                 raise UserError(
@@ -829,7 +859,8 @@ def _write_tables(
         # What is there counts, not what was tried.
         written = pyarrow.dataset.dataset(str(folder), filesystem=filesystem, format="parquet")
         totals, seen = Totals(), array("q")
-        for batch in written.to_batches(columns=["file", "image_id", "tally", "about"]):
+        columns = ["file", "image_id", "tally", "about"]
+        for batch in written.to_batches(columns=columns) if written.files else ():
             for row in batch.to_pylist():
                 about = None if row["about"] is None else json.loads(row["about"])
                 totals.add(row["file"], about, Tally.from_dict(json.loads(row["tally"])))
@@ -846,7 +877,7 @@ def _write_tables(
 
 def _info(totals: Totals, job: RayJob, prepared: _Prepared) -> dict[str, Any]:
     """What the output says about the conversion, once all rows are there."""
-    totals.check()
+    totals.check(job.input)
     about = totals.describe(job.input.rstrip("/").rpartition("/")[2], job.segmentation)
     info = {"version": __version__, **about, **prepared.settings}
     if totals.tally.overlaps is not None:

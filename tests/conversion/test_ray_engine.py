@@ -182,6 +182,28 @@ def test_what_is_found(write, tmp_path):
             InputFiles.find(str(pattern))
 
 
+def test_a_table_runs_no_code(tmp_path):
+    """Ray has a column type of pickles; values of it are never taken out."""
+    from ray.data._internal.object_extensions.arrow import ArrowPythonObjectArray
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    objects = ArrowPythonObjectArray.from_objects([Bomb()])
+    table = pyarrow.table({"id": [1], "annotations": objects})
+    pq.write_table(table, tmp_path / "a.parquet")
+    job = RayJob(str(tmp_path / "a.parquet"), "o", "raw")
+    read = pq.read_table(tmp_path / "a.parquet")
+    for rows in (
+        ray_engine._first_of_table(job.input, job, False),
+        ray_engine._rows_of_tables(read, job, False),
+    ):
+        with pytest.raises((UserError, ray_engine._Told), match="it holds ray.data.arrow_pickled"):
+            list(rows)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 
 import pytest
+from PIL import Image
 
 from deocclusion_d2.conversion import ConversionJob, convert
 from deocclusion_d2.conversion.document_index import read_index
@@ -15,10 +16,12 @@ from deocclusion_d2.conversion.rows import (
     document_of_row,
     images_with_annotations,
     is_row,
+    read_row,
     rows_of,
 )
 from deocclusion_d2.conversion.tally import Tally
 from deocclusion_d2.conversion.writers import WRITERS
+from deocclusion_d2.data.datasets.image_files import OTHER_FOLDER
 from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
 from deocclusion_d2.json_files import NamedDocument
@@ -49,7 +52,7 @@ def gathered(tmp_path):
             for row in rows:
                 totals.add(row.file, row.about, row.tally)
                 document.add(row)
-            totals.check()
+            totals.check("in")
             document.describe({})
             WRITERS["coco"].write(document, tmp_path / "rows.json")
         return json.loads((tmp_path / "rows.json").read_text()), totals, tmp_path / "rows.json"
@@ -125,6 +128,21 @@ def test_an_empty_file_has_a_row(gathered):
     assert len(rows) == 1 and rows[0].record is None
     out, _, _ = gathered(convert_rows(rows, CONVEX))
     assert out["images"] == out["annotations"] == [] and len(out["categories"]) == 2
+
+
+def test_photos_are_found_when_rows_are_made(tmp_path):
+    """The last part of a name is enough where the document has all names, not for a row alone."""
+    Image.new("RGB", (WIDTH, HEIGHT), (9, 8, 7)).save(tmp_path / "1.png")
+    document = coco(touching_pair(1, 1), 1)
+    document["images"][0]["file_name"] = "train/1.png"
+    index = read_index(as_document(document))
+    (row,) = rows_of(index, tmp_path)
+    tally = Tally()
+    assert read_row(row, False, tally).scene.image[3, 4].tolist() == [9, 8, 7]
+    assert tally.assumed.counts == {OTHER_FOLDER: 1}
+    (alone,) = rows_of(index, tmp_path, knows_all_names=False)
+    with pytest.raises(UserError, match=r"^in.json: image 1: .*train/1.png.*: check --image-root"):
+        read_row(alone, False, Tally())
 
 
 # -------------------------------------------------------------------- a user's rows
@@ -221,8 +239,10 @@ def test_a_row_that_is_missing_is_seen():
     rows = list(convert_rows(found(mixed()), CONVEX))
     for row in rows[:-1]:
         totals.add(row.file, row.about, row.tally)
-    with pytest.raises(RuntimeError, match="5 rows have come, the input has 6"):
-        totals.check()
+    with pytest.raises(UserError, match="^in: of 6 rows 5 have come back"):
+        totals.check("in")
+    with pytest.raises(UserError, match="^in: there is no row in it"):
+        Totals().check("in")
 
 
 def test_counts_travel_without_zeros():
