@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from typing import NoReturn
@@ -78,6 +79,8 @@ def run_ray_conversion(job: RayJob, as_json: bool = False) -> NoReturn:
         job: what to convert.
         as_json: see ``run_conversion``.
     """
+    # When it is interrupted, threads of Ray's that still run start no second cluster.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     with json_on_stdout(as_json) as print_json:
         result = convert_with_ray(job)
         print_json(result.to_json())

@@ -829,8 +829,10 @@ def _write_json(
     with (
         unfinished_folder(path.parent, path.name) as folder,
         contextlib.closing(GatheredRows(folder, files.can_be_several)) as gathered,
+        # Closed: whatever ends the loop ends Ray's work, too.
+        contextlib.closing(_tables_of(rows)) as tables,
     ):
-        for table in rows.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for table in tables:
             for row in _rows(table, ConvertedRow):
                 totals.add(row.file, row.about, row.tally)
                 gathered.add(row)
@@ -843,6 +845,10 @@ def _write_json(
         keys = ", ".join(sorted(gathered.dropped_keys))
         warnings.append(f"{job.input}: left out, as the files say different things: {keys}")
     return ConversionResult(path, totals.tally, info, warnings)
+
+
+def _tables_of(rows: ray.data.Dataset) -> Iterator[pyarrow.Table]:
+    yield from rows.iter_batches(batch_size=None, batch_format="pyarrow")
 
 
 def _write_tables(
