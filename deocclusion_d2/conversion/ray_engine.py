@@ -21,6 +21,7 @@ import json
 import logging
 import math
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -280,6 +281,7 @@ def _cluster(address: str | None) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:
+            _require_answer(address)
             ray.init(address=address, **quiet)
         else:
             # It reports to nobody, and its own processes' notes are no concern of the user's.
@@ -296,6 +298,13 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError where nobody listens at HOST:PORT, for which Ray would wait many minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=30).close()
 
 
 @contextlib.contextmanager

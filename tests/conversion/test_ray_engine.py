@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -229,6 +230,16 @@ def test_what_is_refused(write, tmp_path, capsys, options, message):
     assert stopped.value.code == 1 and message.replace("{F}", str(tmp_path)) in err
     assert err.startswith("error: ") and err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["in.json"]
+
+
+def test_a_cluster_that_is_not_there(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.socket() as bound:  # nobody listens
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        job = RayJob(str(write(coco([]))), str(tmp_path / "o.json"), "raw", address=address)
+        with pytest.raises(UserError, match=f"^--ray-address {address}: it cannot be reached: "):
+            convert_with_ray(job)
 
 
 def test_without_ray_it_says_what_to_install(write, tmp_path, monkeypatch):
