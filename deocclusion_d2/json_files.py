@@ -20,6 +20,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
+import io
 import json
 import math
 import re
@@ -87,7 +88,9 @@ class JsonStream:
         encoding: of the file, for ``read_item``.
     """
 
-    def __init__(self, path: Path, lists: tuple[str, ...], chunk_size: int = 1 << 20) -> None:
+    def __init__(
+        self, path: Path | NamedDocument, lists: tuple[str, ...], chunk_size: int = 1 << 20
+    ) -> None:
         """
         Args:
             path: the file.
@@ -349,8 +352,47 @@ class JsonStream:
 
 def read_item(file: BinaryIO, offset: int, length: int, encoding: str = "utf-8") -> Any:
     """Decode the item at a place that ``JsonStream`` has given, in its encoding."""
+    return json.loads(read_item_text(file, offset, length, encoding))
+
+
+def read_item_text(file: BinaryIO, offset: int, length: int, encoding: str = "utf-8") -> str:
+    """The JSON of such an item as it stands in the file."""
     file.seek(offset)
-    return json.loads(file.read(length).decode(encoding))
+    return file.read(length).decode(encoding)
+
+
+@dataclass(frozen=True)
+class NamedDocument:
+    """A document that is in memory, or that messages call by another name than its file's.
+
+    It stands where the readers take the path of a file.
+
+    Attributes:
+        name: what ``str`` gives: a path, or an address.
+        content: the bytes, or the file that they are in.
+    """
+
+    name: str
+    content: bytes | Path
+
+    def open(self, mode: str = "rb") -> BinaryIO:
+        """Open it for reading bytes."""
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        return self.content.open(mode)
+
+    @property
+    def stem(self) -> str:
+        """The name's last part without its ending."""
+        return Path(self.name).stem
+
+    @property
+    def parent(self) -> Path:
+        """The folder of the name."""
+        return Path(self.name).parent
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def read_json_file(path: str | Path) -> dict | list:

@@ -254,7 +254,7 @@ def test_conversion_finds_occluders_across_gaps(shrunk):
 
 def test_same_bytes_for_any_shards_and_workers(shrunk, monkeypatch):
     converted(shrunk, "whole.json", num_workers=0)
-    monkeypatch.setattr(sys.modules["deocclusion_d2.conversion.convert"], "_INSTANCES_AT_ONCE", 4)
+    monkeypatch.setattr(sys.modules["deocclusion_d2.conversion.convert"], "INSTANCES_AT_ONCE", 4)
     converted(shrunk, "parts.json", num_workers=2, shard_size=6)
     assert shrunk.with_name("parts.json").read_bytes() == (
         shrunk.with_name("whole.json").read_bytes()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ..conversion import ConversionJob
 from ..conversion.job import SEGMENTATIONS
-from ..conversion.launch import run_conversion
-from ..errors import one_line_errors
+from ..conversion.launch import run_conversion, run_ray_conversion
+from ..conversion.ray_engine import RayJob
+from ..errors import UserError, one_line_errors
 from ..methods import accepted_methods, method_names
 from ..systems import known_steps
 from .input_arguments import add_input_arguments
@@ -63,6 +64,12 @@ examples:
   2 machines with 8 GPUs each, which share the folder of the output:
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 1 --dist-url tcp://10.0.0.1:29500
+
+  more data than one file, on all cores or GPUs of this machine or of a cluster (Ray Data):
+    %(prog)s --engine ray --input 'sa1b/*.json' --output amodal/
+    %(prog)s --engine ray --input s3://bucket/rows/ --output s3://bucket/amodal/
+    %(prog)s --engine ray --input rows.jsonl --output amodal.json --method convex_r
+    %(prog)s --engine ray --ray-address auto --input masks.parquet --output amodal.parquet
 
 what is written (COCO JSON; images and annotations in the order of the input):
   segmentation, bbox, area    amodal; compressed RLE (or polygons), [x, y, w, h], number of pixels
@@ -114,6 +121,31 @@ that fill through pixel centres (OpenCV) add a row and a column. Files grow. An 
 polygon and stays RLE; polygons of the input stay where nothing was added. modal_segmentation stays
 as given, and hidden_probability and masks of hidden parts stay pixels.
 
+--engine ray reads a file, a folder or a glob, local or at an fsspec address (s3://, gs://, ...):
+  NAME.json      what the engine local reads, a whole data set each; or one image each as in SA-1B,
+                 {"image": {...}, "annotations": [...]}
+  NAME.jsonl     a row per line: an image's keys (id or image_id, height, width, file_name), its
+                 "annotations", and maybe "categories"; or as in SA-1B
+  NAME.parquet   rows with these columns; annotations as a list of structs, or as JSON text
+and writes, complete or not at all,
+  NAME.json      one COCO JSON, in the order of the input: of a single JSON the same bytes as the
+                 engine local. Image and annotation ids have to be unique over all files, and
+                 categories of one id the same; what else the files say differently is left out,
+                 with a warning
+  FOLDER/        (or NAME.parquet) Parquet files, written by many at a time, and read again by this
+                 program; at an address it is complete when it holds _SUCCESS. Columns: file,
+                 image_id, file_name, height, width; as JSON text image (the record), annotations
+                 (as below), categories (those they name), tally (counts), and in the first row of a
+                 document about (what it says as a whole)
+An actor has a GPU, or a core with --num-gpus 0 and where there are none; --num-workers is their
+largest number (default: all the room that the cluster has or gets). A killed worker or a lost
+machine costs what it had at hand, which is done again; no number of workers changes the result.
+What a method measures on its input first (gaps, how sure an order is) it measures once for the
+whole input, on 1,000 images at most: at equal distances in a JSON, the first ones of files of rows,
+as many of each file; of more files than that, of files at equal distances. Convert data sets that
+differ in how they were drawn by themselves. All machines must have this package, and see the files
+that options name.
+
 --json prints, in place of the summary, one object on stdout, and all else on stderr:
   written    list of files
   counts     numbers by name: images, instances, occluded, grown, added_pixels, cycles, hidden,
@@ -143,9 +175,31 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--input", required=True, type=Path, metavar="JSON", help="annotations with modal masks"
+        "--input",
+        required=True,
+        metavar="JSON",
+        help="annotations with modal masks; with --engine ray also a folder or a glob, local or at "
+        "an address, of JSON, JSON Lines or Parquet files",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="JSON", help="file to write")
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="JSON",
+        help="file to write; with --engine ray also a folder, or NAME.parquet, for Parquet files",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="who shares the work out: this program, over a file; or Ray Data, over many files and "
+        "on a cluster, which needs pip install 'deocclusion_d2[ray]' (default: local); see below",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of the cluster that --engine ray joins (default: the environment's RAY_ADDRESS, or "
+        "else the cores and GPUs of this machine)",
+    )
     add_input_arguments(parser, "DEOCCLUSION.MIN_SCORE")
     parser.add_argument(
         "--method",
@@ -230,22 +284,50 @@ def build_parser() -> argparse.ArgumentParser:
 @one_line_errors()
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
+    how = {
+        "method": args.method,
+        "format": args.format,
+        "config_file": args.config_file,
+        "weights": args.weights,
+        "opts": tuple(args.opts),
+        "image_root": args.image_root,
+        "overwrite": args.overwrite,
+        "skip_invalid": args.skip_invalid,
+        "segmentation": args.segmentation,
+        "num_workers": args.num_workers,
+    }
+    if args.engine == "ray":
+        _refuse_local_options(args)
+        on_gpus = args.num_gpus > 0
+        ray_job = RayJob(args.input, args.output, **how, on_gpus=on_gpus, address=args.ray_address)
+        run_ray_conversion(ray_job, as_json=args.json)
+    if args.ray_address:
+        raise UserError("--ray-address is for --engine ray: pass that, too")
+    if "://" in args.input:
+        raise UserError(f"{args.input}: an address, which needs --engine ray")
     job = ConversionJob(
-        input=args.input,
-        output=args.output,
-        method=args.method,
-        format=args.format,
-        config_file=args.config_file,
-        weights=args.weights,
-        opts=tuple(args.opts),
-        image_root=args.image_root,
+        input=Path(args.input),
+        output=Path(args.output),
+        **how,
         images_from=args.images_from,
         min_score=args.min_score,
         shard_size=args.shard_size,
-        overwrite=args.overwrite,
-        skip_invalid=args.skip_invalid,
-        segmentation=args.segmentation,
-        num_workers=args.num_workers,
     )
     machines = (args.num_machines, args.machine_rank, args.dist_url)
     run_conversion(job, args.num_gpus, *machines, as_json=args.json)
+
+
+def _refuse_local_options(args: argparse.Namespace) -> None:
+    """Refuse what Ray does in its own way, or the engine does not do."""
+    parser = build_parser()
+    for name, instead in (
+        ("images_from", "convert COCO results with --engine local"),
+        ("min_score", "convert COCO results with --engine local"),
+        ("shard_size", "Ray shares the work out"),
+        ("num_machines", "the cluster has its machines (--ray-address)"),
+        ("machine_rank", "the cluster has its machines (--ray-address)"),
+        ("dist_url", "the cluster has its machines (--ray-address)"),
+    ):
+        if getattr(args, name) != parser.get_default(name):
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is not for --engine ray: {instead}; leave it out")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from ..structures.run_lengths import is_empty
 from .document_index import NULL, DocumentIndex
 from .tally import Tally
 
+# Instances in one call of the deoccluder: enough patches for full batches, little enough that
+# workers end together, and a bar that moves.
+INSTANCES_AT_ONCE = 256
 # Keys of ours that not every annotation has; an input of an earlier conversion may hold old ones.
 _NOT_ALWAYS = (
     "occluder_confidences",
@@ -66,6 +69,107 @@ class SourceShard:
     tally: Tally = field(default_factory=Tally)
 
 
+@dataclass
+class ImageReader:
+    """An image and its raw annotations -> scene, wherever they come from.
+
+    Attributes:
+        name: of the input, for messages.
+        format: how the annotations are written.
+        category_ids: of the input's categories.
+        has_no_categories: whether the input gives none, and ``category_ids`` are assumed.
+        skip_invalid: keep annotations that cannot be used as they are, instead of raising.
+        pixels: reads the (H, W, 3) uint8 RGB of an image; None when the method looks at masks
+            alone. What it raises comes through.
+    """
+
+    name: str | Path
+    format: AnnotationFormat
+    category_ids: Set[int]
+    has_no_categories: bool
+    skip_invalid: bool
+    pixels: Callable[[ImageInfo, Tally], np.ndarray] | None = None
+
+    def read(self, info: ImageInfo, items: Iterable[tuple[int, Any]], tally: Tally) -> SourceImage:
+        """
+        Args:
+            items: (number, raw item) of the image, in their order.
+            tally: counts what is met.
+
+        Raises:
+            UserError: naming input, image and annotation.
+        """
+        instances: list[ParsedAnnotation] = []
+        parts: dict[int, list[dict | int]] = {}
+        for item, raw in items:
+            parts[item] = []
+            for parsed in self._parse(raw, info, tally):
+                if isinstance(parsed, ParsedAnnotation) and parsed.assumed:
+                    tally.assumed.note(parsed.assumed, locate(info, parsed.id))
+                if isinstance(parsed, dict):
+                    parts[item].append(parsed)
+                elif parsed.iscrowd:
+                    tally.crowds += 1
+                    parts[item].append({**parsed.raw, **_ids(parsed)})
+                else:
+                    parts[item].append(len(instances))
+                    instances.append(parsed)
+        scene = Scene(
+            info.height,
+            info.width,
+            [WindowMask.from_rle(p.modal) for p in instances],
+            np.array([p.category_id for p in instances], np.int64),
+            [p.id for p in instances],
+            image=self.pixels(info, tally) if instances and self.pixels is not None else None,
+            image_id=info.id,
+            file_name=info.file_name,
+            scores=known_scores([p.raw.get("score") for p in instances]),
+            amodal_boxes=corner_boxes([p.given_amodal_bbox for p in instances]),
+        )
+        return SourceImage(info, scene, instances, parts)
+
+    def _parse(self, raw: Any, info: ImageInfo, tally: Tally) -> Iterator[ParsedAnnotation | dict]:
+        """Annotations of an item; a dict is one that cannot be used."""
+        try:
+            parsed = self.format.parse(raw, info)
+            for annotation in parsed:
+                self._check_category(annotation, info)
+        except InvalidAnnotation as error:
+            if not self.skip_invalid:
+                raise UserError(f"{self.name}: {error}") from None
+            yield from self.format.salvage(raw, info, error, tally.skip)
+            return
+        yield from parsed
+
+    def _check_category(self, annotation: ParsedAnnotation, info: ImageInfo) -> None:
+        if annotation.category_id not in self.category_ids:
+            raise InvalidAnnotation(
+                f"{locate(info, annotation.id)}: 'category_id' {annotation.category_id} is not "
+                f"among the categories{NONE_GIVEN if self.has_no_categories else ''}"
+            )
+
+
+def read_pixels(
+    name: str | Path, found: tuple[str, Iterable[str]], info: ImageInfo, tally: Tally
+) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an image.
+
+    Args:
+        name: of the input, for messages.
+        found: path of the image's file, and what was assumed to find it; see ``ImageFinder``.
+        tally: counts what was assumed.
+
+    Raises:
+        UserError: the file is missing, no image, or of another size.
+    """
+    path, assumed = found
+    tally.assumed.note(assumed, f"image {info.id!r} ({info.file_name})")
+    try:
+        return read_rgb(path, (info.height, info.width))
+    except UserError as error:
+        raise UserError(f"{name}: image {info.id!r}: {error}: check --image-root") from None
+
+
 class ShardReader:
     """Reads the items of a shard from the input, and nothing else of it.
 
@@ -85,11 +189,16 @@ class ShardReader:
     ) -> None:
         self.index = index
         self.name = name or index.path
-        self.image_root = image_root
-        self.skip_invalid = skip_invalid
-        self._finder = ImageFinder(str(image_root), index.file_names)
         self.category_ids = {category["id"] for category in index.categories}
-        self._has_no_categories = not index.top.get("categories")
+        self._finder = ImageFinder(str(image_root), index.file_names)
+        self._images = ImageReader(
+            self.name,
+            index.format,
+            self.category_ids,
+            index.has_no_categories,
+            skip_invalid,
+            None if image_root is None else self._pixels,
+        )
 
     def read(self, items: np.ndarray) -> SourceShard:
         """
@@ -100,76 +209,18 @@ class ShardReader:
             UserError: naming file, image and annotation.
         """
         shard = SourceShard()
-        images = self.index.image_of_item[items]
+        index = self.index
+        images = index.image_of_item[items]
         starts = np.flatnonzero(np.diff(images, prepend=-1))
-        with self.index.path.open("rb") as file:
+        with index.path.open("rb") as file:
             for group in np.split(items, starts[1:]):
-                image = int(self.index.image_of_item[group[0]])
-                shard.images.append(self._read_image(file, image, group.tolist(), shard.tally))
+                info = index.image_info(file, int(index.image_of_item[group[0]]))
+                raw = ((item, index.read_annotation(file, item)) for item in group.tolist())
+                shard.images.append(self._images.read(info, raw, shard.tally))
         return shard
 
-    def _read_image(
-        self, file: BinaryIO, image: int, items: list[int], tally: Tally
-    ) -> SourceImage:
-        info = self.index.image_info(file, image)
-        instances: list[ParsedAnnotation] = []
-        parts: dict[int, list[dict | int]] = {}
-        for item in items:
-            parts[item] = []
-            raw = self.index.read_annotation(file, item)
-            for parsed in self._parse(raw, info, tally):
-                if isinstance(parsed, ParsedAnnotation) and parsed.assumed:
-                    tally.assumed.note(parsed.assumed, locate(info, parsed.id))
-                if isinstance(parsed, dict):
-                    parts[item].append(parsed)
-                elif parsed.iscrowd:
-                    tally.crowds += 1
-                    parts[item].append({**parsed.raw, **_ids(parsed)})
-                else:
-                    parts[item].append(len(instances))
-                    instances.append(parsed)
-        scene = Scene(
-            info.height,
-            info.width,
-            [WindowMask.from_rle(p.modal) for p in instances],
-            np.array([p.category_id for p in instances], np.int64),
-            [p.id for p in instances],
-            image=self._pixels(info, tally) if instances and self.image_root is not None else None,
-            image_id=info.id,
-            file_name=info.file_name,
-            scores=known_scores([p.raw.get("score") for p in instances]),
-            amodal_boxes=corner_boxes([p.given_amodal_bbox for p in instances]),
-        )
-        return SourceImage(info, scene, instances, parts)
-
-    def _parse(self, raw: Any, info: ImageInfo, tally: Tally) -> Iterator[ParsedAnnotation | dict]:
-        """Annotations of an item; a dict is one that cannot be used."""
-        try:
-            parsed = self.index.format.parse(raw, info)
-            for annotation in parsed:
-                self._check_category(annotation, info)
-        except InvalidAnnotation as error:
-            if not self.skip_invalid:
-                raise UserError(f"{self.name}: {error}") from None
-            yield from self.index.format.salvage(raw, info, error, tally.skip)
-            return
-        yield from parsed
-
-    def _check_category(self, annotation: ParsedAnnotation, info: ImageInfo) -> None:
-        if annotation.category_id not in self.category_ids:
-            raise InvalidAnnotation(
-                f"{locate(info, annotation.id)}: 'category_id' {annotation.category_id} is not "
-                f"among the categories{NONE_GIVEN if self._has_no_categories else ''}"
-            )
-
     def _pixels(self, info: ImageInfo, tally: Tally) -> np.ndarray:
-        path, assumed = self._finder.find(info.file_name)
-        tally.assumed.note(assumed, f"image {info.id!r} ({info.file_name})")
-        where = f"{self.name}: image {info.id!r}"
-        try:
-            return read_rgb(path, (info.height, info.width))
-        except UserError as error:
-            raise UserError(f"{where}: {error}: check --image-root") from None
+        return read_pixels(self.name, self._finder.find(info.file_name), info, tally)
 
 
 def count_given(image: SourceImage, annotation_format: AnnotationFormat, tally: Tally) -> None:
@@ -199,30 +250,41 @@ def convert_shard(
     Yields:
         (item, line): the number of an item, and the JSON of its annotations on one line.
     """
-    images, tally = shard.images, shard.tally
+    images = shard.images
     for image, result in zip(images, deoccluder([i.scene for i in images]), strict=True):
-        count_given(image, annotation_format, tally)
-        cycles = result.graph.cycles()
-        tally.cycles += len(cycles)
-        tally.mutual += len(result.graph.mutual_pairs)
-        if result.ownership is not None:
-            tally.add_overlaps(result.ownership.summary())
-        in_cycle = {row for cycle in cycles for row in cycle}
-        rows = [
-            _converted(
-                image,
-                result,
-                row,
-                {"z_order": rank, **({_IN_CYCLE: True} if row in in_cycle else {})},
-                annotation_format,
-                as_polygons,
-                tally,
-            )
-            for row, rank in enumerate(result.graph.z_order())
-        ]
-        for item, parts in image.parts.items():
-            out = [rows[part] if isinstance(part, int) else part for part in parts]
-            yield item, ", ".join(_dump(annotation, image.info, tally) for annotation in out)
+        yield from convert_image(image, result, annotation_format, as_polygons, shard.tally)
+
+
+def convert_image(
+    image: SourceImage,
+    result: Deocclusion,
+    annotation_format: AnnotationFormat,
+    as_polygons: bool,
+    tally: Tally,
+) -> Iterator[tuple[int, str]]:
+    """The annotations of an image that was de-occluded; see ``convert_shard``."""
+    count_given(image, annotation_format, tally)
+    cycles = result.graph.cycles()
+    tally.cycles += len(cycles)
+    tally.mutual += len(result.graph.mutual_pairs)
+    if result.ownership is not None:
+        tally.add_overlaps(result.ownership.summary())
+    in_cycle = {row for cycle in cycles for row in cycle}
+    rows = [
+        _converted(
+            image,
+            result,
+            row,
+            {"z_order": rank, **({_IN_CYCLE: True} if row in in_cycle else {})},
+            annotation_format,
+            as_polygons,
+            tally,
+        )
+        for row, rank in enumerate(result.graph.z_order())
+    ]
+    for item, parts in image.parts.items():
+        out = [rows[part] if isinstance(part, int) else part for part in parts]
+        yield item, ", ".join(_dump(annotation, image.info, tally) for annotation in out)
 
 
 def _dump(annotation: dict[str, Any], info: ImageInfo, tally: Tally) -> str:

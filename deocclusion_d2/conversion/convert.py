@@ -28,7 +28,7 @@ from ..progress import Progress, counting
 from ..structures import Scene
 from ..version import SAME_RESULTS_SINCE, __version__
 from ..workers import map_in_order, worker_count
-from .annotations import ShardReader, convert_shard
+from .annotations import INSTANCES_AT_ONCE, ShardReader, convert_shard
 from .check import bridged_gap, first_look
 from .document_index import DocumentIndex, read_index
 from .input_file import InputFile
@@ -44,23 +44,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Instances in one call of the deoccluder: enough patches for full batches, little enough that the
-# workers end together, and a bar that moves.
-_INSTANCES_AT_ONCE = 256
-
 
 @dataclass
 class ConversionResult:
     """What a conversion did.
 
     Attributes:
-        output: the file that was written.
+        output: the file that was written, or the folder or address of several.
         tally: the numbers; all 0 in processes of a group but the first.
         info: what the output says about its conversion (``info.deocclusion``).
         warnings: what is odd about the input as a whole, a line each.
     """
 
-    output: Path
+    output: Path | str
     tally: Tally = field(default_factory=Tally)
     info: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -319,11 +315,11 @@ def _convert_own_shards(
         part
         for number in todo
         for part in split_shard(
-            number, items[number], plan.image_of_item, index.instances_of_item, _INSTANCES_AT_ONCE
+            number, items[number], plan.image_of_item, index.instances_of_item, INSTANCES_AT_ONCE
         )
     ]
     # Shards may be small, and then their parts are no reason for a worker.
-    worth = math.ceil(sum(part.instances for part in parts) / _INSTANCES_AT_ONCE)
+    worth = math.ceil(sum(part.instances for part in parts) / INSTANCES_AT_ONCE)
     workers = worker_count(job.num_workers, launch.local_size(), min(worth, len(parts)))
     converted = 0
     as_polygons = job.segmentation == "polygons"

@@ -37,7 +37,14 @@ from ..data.datasets.formats import (
 from ..data.datasets.missing_sizes import SIZE_OF_MASKS, has_no_size, with_size
 from ..data.datasets.told_format import FormatTeller, check_kind
 from ..errors import UserError
-from ..json_files import JsonItem, JsonStream, is_finite, read_item
+from ..json_files import (
+    JsonItem,
+    JsonStream,
+    NamedDocument,
+    is_finite,
+    read_item,
+    read_item_text,
+)
 from .tally import Tally
 
 KEPT, DROPPED = -1, -2
@@ -76,7 +83,7 @@ class DocumentIndex:
         doubt: what speaks against the format, where the caller has named it; else None.
     """
 
-    path: Path
+    path: Path | NamedDocument
     sha256: str
     size: int
     format: AnnotationFormat
@@ -92,6 +99,11 @@ class DocumentIndex:
     encoding: str
     sizes: dict[int, tuple[int, int]]
     doubt: str | None
+
+    @property
+    def has_no_categories(self) -> bool:
+        """Whether the file gives no categories; ``categories`` are assumed then."""
+        return not self.top.get("categories")
 
     @property
     def num_images(self) -> int:
@@ -130,9 +142,13 @@ class DocumentIndex:
         """The raw item."""
         return read_item(file, *map(int, self.item_places[item]), self.encoding)
 
+    def annotation_text(self, file: BinaryIO, item: int) -> str:
+        """Its JSON, as it stands in the file."""
+        return read_item_text(file, *map(int, self.item_places[item]), self.encoding)
+
 
 def read_index(
-    path: Path,
+    path: Path | NamedDocument,
     format_name: str | None = None,
     image_root: Path | None = None,
     skip_invalid: bool = False,
@@ -208,7 +224,7 @@ def read_index(
 
 
 def _read(
-    path: Path, annotation_format: AnnotationFormat | None
+    path: Path | NamedDocument, annotation_format: AnnotationFormat | None
 ) -> tuple[JsonStream, _Reader, dict[str, Any], set[str]]:
     """One pass over a file: the reader, the values beside the long lists, and the lists found."""
     stream = JsonStream(path, ("images", "annotations"))
@@ -240,7 +256,9 @@ def _found_alike(first: AnnotationFormat, second: AnnotationFormat) -> bool:
 class _Reader:
     """Collects the parts of a document as they come by, in compact arrays."""
 
-    def __init__(self, path: Path, annotation_format: AnnotationFormat | None) -> None:
+    def __init__(
+        self, path: Path | NamedDocument, annotation_format: AnnotationFormat | None
+    ) -> None:
         self.path = path
         self.encoding = "utf-8"
         self.teller = FormatTeller()

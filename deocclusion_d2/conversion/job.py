@@ -21,8 +21,65 @@ from .older import config_hash_of_0_1
 SEGMENTATIONS = ("rle", "polygons")
 
 
+class NamesMethod:
+    """What jobs share that name a method and how its masks are written.
+
+    Attributes: those of ``ConversionJob``.
+    """
+
+    method: str | None
+    config_file: str | None
+    weights: str | None
+    opts: tuple[str, ...]
+    segmentation: str
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether a config says what to do. Raises UserError."""
+        return self.config_file is not None or self.method is None or uses_network(self.method)
+
+    def check_names(self) -> None:
+        """Refuse names that nothing has. Raises UserError."""
+        if self.method is not None:
+            uses_network(self.method)
+        if self.segmentation not in SEGMENTATIONS:
+            known = ", ".join(SEGMENTATIONS)
+            raise UserError(f"unknown --segmentation {self.segmentation!r}: use {known}")
+
+    def check_network(self) -> None:
+        """Refuse a config or weights that cannot be read. Raises UserError."""
+        if self.uses_network:
+            cfg = self.load_config()
+            if uses_own_network(cfg):
+                self.weights_file(cfg)
+        elif self.weights or self.opts:
+            raise UserError(
+                f"--method {self.method} uses no network: leave out --weights and config "
+                "overrides, or name a --config-file"
+            )
+
+    def load_config(self):
+        """The config, with weights and method in it. Raises UserError."""
+        return method_config(self.method, self.config_file, self.weights, self.opts)
+
+    def weights_file(self, cfg) -> Path:
+        """The local file of the weights. Raises UserError."""
+        from detectron2.utils.file_io import PathManager
+
+        name = cfg.MODEL.WEIGHTS
+        if not name:
+            raise UserError("--weights is missing, and MODEL.WEIGHTS is empty")
+        try:
+            path = Path(PathManager.get_local_path(name))
+        except (OSError, ValueError) as error:
+            raise UserError(f"weights {name}: {_one_line(error)}") from None
+        if not path.is_file():
+            raise UserError(f"weights {name}: there is no such file")
+        return path
+
+
 @dataclass(frozen=True)
-class ConversionJob:
+class ConversionJob(NamesMethod):
     """What to convert, and how.
 
     Attributes:
@@ -62,11 +119,6 @@ class ConversionJob:
     segmentation: str = "rle"
     num_workers: int | None = None
 
-    @property
-    def uses_network(self) -> bool:
-        """Whether a config says what to do. Raises UserError."""
-        return self.config_file is not None or self.method is None or uses_network(self.method)
-
     def input_file(self, min_score: float | None) -> InputFile:
         """The input and how it is read, with a least score of predictions."""
         return InputFile(
@@ -83,11 +135,7 @@ class ConversionJob:
         Raises:
             UserError: saying what to do.
         """
-        if self.method is not None:
-            uses_network(self.method)
-        if self.segmentation not in SEGMENTATIONS:
-            known = ", ".join(SEGMENTATIONS)
-            raise UserError(f"unknown --segmentation {self.segmentation!r}: use {known}")
+        self.check_names()
         if self.shard_size < 1:
             raise UserError(f"--shard-size is {self.shard_size}: use 1 or more")
         worker_count(self.num_workers)
@@ -97,40 +145,13 @@ class ConversionJob:
         held = inputs.inside(self.shard_folder)
         if held is not None:
             raise UserError(f"{held} lies in {self.shard_folder}, the folder of finished shards")
-        if self.uses_network:
-            cfg = self.load_config()
-            if uses_own_network(cfg):
-                self.weights_file(cfg)
-        elif self.weights or self.opts:
-            raise UserError(
-                f"--method {self.method} uses no network: leave out --weights and config "
-                "overrides, or name a --config-file"
-            )
+        self.check_network()
 
     def score_threshold(self) -> float:
         """The least score of a prediction that is used. Raises UserError."""
         if self.min_score is not None:
             return self.min_score
         return self.load_config().DEOCCLUSION.MIN_SCORE if self.uses_network else DEFAULT_MIN_SCORE
-
-    def load_config(self):
-        """The config, with weights and method in it. Raises UserError."""
-        return method_config(self.method, self.config_file, self.weights, self.opts)
-
-    def weights_file(self, cfg) -> Path:
-        """The local file of the weights. Raises UserError."""
-        from detectron2.utils.file_io import PathManager
-
-        name = cfg.MODEL.WEIGHTS
-        if not name:
-            raise UserError("--weights is missing, and MODEL.WEIGHTS is empty")
-        try:
-            path = Path(PathManager.get_local_path(name))
-        except (OSError, ValueError) as error:
-            raise UserError(f"weights {name}: {_one_line(error)}") from None
-        if not path.is_file():
-            raise UserError(f"weights {name}: there is no such file")
-        return path
 
 
 @dataclass(frozen=True)
@@ -152,7 +173,7 @@ class Method:
     uses_default_network: bool = False
 
     @classmethod
-    def build(cls, job: ConversionJob) -> Method:
+    def build(cls, job: NamesMethod) -> Method:
         if not job.uses_network:
             deoccluder = Deoccluder.baseline(job.method)
             return cls(deoccluder, {"method": job.method, **deoccluder.describe()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from typing import NoReturn
@@ -11,6 +12,7 @@ from ..json_files import json_on_stdout
 from ..launch import is_main_process, launch
 from .convert import convert
 from .job import ConversionJob
+from .ray_engine import RayJob, convert_with_ray
 
 # Exit code of a conversion that had nothing to work with: a nightly run should not go on with it.
 NOTHING_DONE = 3
@@ -67,6 +69,22 @@ def run_conversion(
         print(f"interrupted; finished shards stay in {job.shard_folder}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     sys.exit(0)
+
+
+@one_line_errors()
+def run_ray_conversion(job: RayJob, as_json: bool = False) -> NoReturn:
+    """Convert over Ray Data, and exit as ``run_conversion`` does.
+
+    Args:
+        job: what to convert.
+        as_json: see ``run_conversion``.
+    """
+    # When it is interrupted, threads of Ray's that still run start no second cluster.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    with json_on_stdout(as_json) as print_json:
+        result = convert_with_ray(job)
+        print_json(result.to_json())
+    sys.exit(NOTHING_DONE if result.tally.has_done_nothing else 0)
 
 
 def _work(job: ConversionJob, as_json: bool) -> None:

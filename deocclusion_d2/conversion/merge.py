@@ -36,6 +36,33 @@ def merge(
         writer.write(MergedShards(index, plan, folder, info), unfinished)
 
 
+def image_records(index: DocumentIndex) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The images of an input as they are written.
+
+    Yields:
+        (number, record): the image's number in the index, and what is written of it.
+    """
+    entries = {}
+    if index.format.one_item_per_image:
+        entries = {int(image): item for item, image in enumerate(index.image_of_item)}
+    with index.path.open("rb") as file:
+        for image in range(index.num_images):
+            if index.entry_images is None:
+                record = index.read_image(file, image)
+                with contextlib.suppress(InvalidAnnotation):
+                    record = {**record, "id": index.format.images_of(record).id}
+            elif index.entry_images[image] is None:
+                continue
+            else:
+                info = index.entry_images[image]
+                keys = ("id", "height", "width", "file_name")
+                record = {key: getattr(info, key) for key in keys}
+            if image in entries:
+                entry = index.read_annotation(file, entries[image])
+                record.update(index.format.about_image(entry))
+            yield image, record
+
+
 class MergedShards:
     """The converted file that the shards of a conversion make up; see ``ConvertedDocument``."""
 
@@ -54,26 +81,7 @@ class MergedShards:
 
     def images(self) -> Iterator[dict[str, Any]]:
         """The input's image records, with what its items say about an image as a whole."""
-        index = self._index
-        entries = {}
-        if index.format.one_item_per_image:
-            entries = {int(image): item for item, image in enumerate(index.image_of_item)}
-        with index.path.open("rb") as file:
-            for image in range(index.num_images):
-                if index.entry_images is None:
-                    record = index.read_image(file, image)
-                    with contextlib.suppress(InvalidAnnotation):
-                        record = {**record, "id": index.format.images_of(record).id}
-                elif index.entry_images[image] is None:
-                    continue
-                else:
-                    info = index.entry_images[image]
-                    keys = ("id", "height", "width", "file_name")
-                    record = {key: getattr(info, key) for key in keys}
-                if image in entries:
-                    entry = index.read_annotation(file, entries[image])
-                    record.update(index.format.about_image(entry))
-                yield record
+        return (record for _, record in image_records(self._index))
 
     def annotations(self) -> Iterator[dict[str, Any]]:
         for line in self.lines():

@@ -76,7 +76,7 @@ class Tally:
     def from_dict(cls, values: dict[str, Any]) -> Tally:
         assumed = values.get("assumed", {"counts": {}, "first": {}})
         read = {
-            "skipped": Counter(values["skipped"]),
+            "skipped": Counter(values.get("skipped", {})),
             "assumed": Assumptions(Counter(assumed["counts"]), assumed["first"]),
         }
         return cls(**{**values, **read})
@@ -85,6 +85,13 @@ class Tally:
         """JSON-able."""
         assumed = {"counts": dict(self.assumed.counts), "first": self.assumed.first}
         return {**asdict(self), "skipped": dict(self.skipped), "assumed": assumed}
+
+    def counted(self) -> dict[str, Any]:
+        """What of ``to_dict`` is not zero or empty; ``from_dict`` reads it."""
+        values = self.to_dict()
+        if not self.assumed.counts:
+            del values["assumed"]
+        return {key: value for key, value in values.items() if value}
 
     def add(self, other: Tally) -> None:
         for name in (f.name for f in fields(self) if f.type == "int"):

@@ -73,16 +73,16 @@ def gap_census(scenes: Iterable[Scene]) -> GapCensus:
     )
 
 
-def chosen_scenes(count: int) -> list[int]:
-    """Which of a request's scenes are measured: at most ``ENOUGH_SCENES``, at equal distances.
+def chosen_scenes(count: int, most: int = ENOUGH_SCENES) -> list[int]:
+    """Which of a request's scenes are measured: at most ``most``, at equal distances.
 
     Example:
         >>> chosen_scenes(3), len(chosen_scenes(10**6))
         ([0, 1, 2], 1000)
     """
-    if count <= ENOUGH_SCENES:
+    if count <= most:
         return list(range(count))
-    return (np.arange(ENOUGH_SCENES, dtype=np.int64) * count // ENOUGH_SCENES).tolist()
+    return (np.arange(most, dtype=np.int64) * count // most).tolist()
 
 
 def rounds(numbers: Sequence[int]) -> list[Sequence[int]]:

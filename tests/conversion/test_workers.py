@@ -35,7 +35,7 @@ def many(write):
 def small_parts(monkeypatch):
     # The package offers a function of the module's name.
     module = sys.modules["deocclusion_d2.conversion.convert"]
-    monkeypatch.setattr(module, "_INSTANCES_AT_ONCE", 4)
+    monkeypatch.setattr(module, "INSTANCES_AT_ONCE", 4)
 
 
 @pytest.mark.parametrize("shard_size", [7, 1000])
