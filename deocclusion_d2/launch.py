@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import multiprocessing
 import os
 import socket
@@ -136,6 +137,8 @@ def launch(
     import torch
     import torch.multiprocessing
 
+    # It logs whom it ends when one has failed.
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     found = torch.cuda.device_count() if on_gpus else 0
     if processes > found and (found or not cpu_group):
         raise UserError(f"--num-gpus is {processes}, but this machine has {found}")
@@ -211,7 +214,7 @@ def _work_in_group(
     status = 0
     try:
         with one_line_errors():
-            voice = _Voice(_meet(place), place.local_rank)
+            voice = _Voice(_meet(place), place)
             _join(place, voice.store, on_gpus)
             voice.listen()
             try:
@@ -233,7 +236,7 @@ def _work_in_group(
         if voice is None or voice.speaks(error):
             traceback.print_exc()
     if voice is not None:
-        voice.has_spoken()
+        voice.end()
     with contextlib.suppress(OSError):  # said by ``one_line_errors``
         sys.stdout.flush()
         sys.stderr.flush()
@@ -345,13 +348,16 @@ class _Voice:
         ending: the work is done.
     """
 
-    _FAILED, _SPOKEN = "failed", "spoken"
+    _FAILED, _SPOKEN, _HEARD = "failed", "spoken", "heard"
 
-    def __init__(self, store: torch.distributed.Store, local_rank: int) -> None:
+    def __init__(self, store: torch.distributed.Store, place: Place) -> None:
         self.store = store
         self.failed = False
         self.ending = False
-        self._local_rank = local_rank
+        self._place = place
+        self._first = False
+        self._has_heard = False
+        self._lost = False
         let_speak(self.speaks)
 
     def speaks(self, failure: BaseException) -> bool:
@@ -361,45 +367,60 @@ class _Voice:
             time.sleep(_GRACE)
         self.failed = True
         try:
-            if self.store.add(self._FAILED, 1) == 1:
-                return True
-            self._wait_until_spoken()
-        except RuntimeError:  # the first process has gone, and the store with it
-            return self._local_rank == 0
-        return False
+            if not self._lost and not self._has_heard:
+                self._first = self.store.add(self._FAILED, 1) == 1
+                self._wait(lambda: self._first or self.store.check([self._SPOKEN]))
+        except RuntimeError:
+            self._lost = True
+        # Where the first process has gone, and the store with it, each machine speaks for itself.
+        return self._first or (self._lost and self._place.local_rank == 0)
 
-    def has_spoken(self) -> None:
-        """All is said: the others may end."""
-        if self.failed:
-            with contextlib.suppress(RuntimeError):
+    def end(self) -> None:
+        """After a failure: all is said, and the others may end."""
+        if not self.failed or self._lost:
+            return
+        with contextlib.suppress(RuntimeError):
+            if self._first:
                 self.store.set(self._SPOKEN, "1")
-
-    def _wait_until_spoken(self) -> None:
-        end = time.monotonic() + _GRACE
-        while time.monotonic() < end and not self.store.check([self._SPOKEN]):
-            time.sleep(0.1)
+            else:
+                self._hear()
+            if self._place.rank == 0:
+                # The store mostly lives in this process.
+                others = self._place.world_size - 1
+                self._wait(lambda: self.store.add(self._HEARD, 0) >= others)
 
     def listen(self) -> None:
         """From now on, end this process when another one has failed, whatever it waits for."""
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        lost = False
-        while not lost:
-            time.sleep(_LOOK)
-            try:
-                if self.store.check([self._FAILED]):
-                    break
-            except RuntimeError:
-                lost = True
-        if lost and self.ending:
-            return  # the first process has ended before this one
+        try:
+            while not self.store.check([self._FAILED]):
+                time.sleep(_LOOK)
+            if self.failed:
+                return  # it ends by itself
+            self._hear()
+        except RuntimeError:
+            if self.ending:
+                return  # the first process has ended before this one
+            self._lost = True
         time.sleep(_GRACE)
         if self.failed:
-            return  # it ends by itself
-        if lost and self._local_rank == 0:
+            return
+        if self._lost and self._place.local_rank == 0:
             print("error: the first process of the group has ended", file=sys.stderr, flush=True)
         os._exit(1)
+
+    def _hear(self) -> None:
+        if not self._has_heard:
+            self._has_heard = True
+            self.store.add(self._HEARD, 1)
+
+    @staticmethod
+    def _wait(until: Callable[[], bool]) -> None:
+        end = time.monotonic() + _GRACE
+        while not until() and time.monotonic() < end:
+            time.sleep(0.1)
 
 
 # -------------------------------------------------------------------- what processes say

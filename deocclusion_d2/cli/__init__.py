@@ -20,6 +20,8 @@ quiet_interrupts()
 # that are started from here inherit it.
 if "GOMP_SPINCOUNT" not in os.environ:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Pages about connections to a process that has failed, which says why itself; read then, too.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 # Command -> (module of this package, what it is for).
 COMMANDS = {
