@@ -177,8 +177,11 @@ def one_line_errors() -> Iterator[None]:
     sys.exit(status)
 
 
-def let_speak(asked: Callable[[BaseException], bool]) -> None:
-    """From now on, ask whether this process says what has ended it, or another one does."""
+def let_speak(asked: Callable[[BaseException], bool] | None) -> None:
+    """From now on, ask whether this process says what has ended it, or another one does.
+
+    None: it does.
+    """
     global _asked
     _asked = asked
 

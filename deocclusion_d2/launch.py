@@ -64,14 +64,14 @@ def one_voice() -> Iterator[None]:
             return
         global _silence
         _silence = silence
+        let_speak(lambda failure: _speaks_if(place.rank == 0))
         nowhere = silence.enter_context(open(os.devnull, "w", encoding="utf-8"))
         silence.enter_context(contextlib.redirect_stdout(nowhere))
         silence.enter_context(contextlib.redirect_stderr(nowhere))
         try:
             yield
-        except BaseException:
-            # The end of this one may make the launcher end the first.
-            time.sleep(_GRACE)
+        except SystemExit:  # of what reads the arguments, which has printed why
+            _speaks_if(False)
             raise
 
 
@@ -123,6 +123,7 @@ def launch(
     if per_machine and 1 < num_machines == place.world_size:
         place = None
         _silence.close()
+        let_speak(None)
     if place is not None:
         if processes > 1 or num_machines > 1 or machine_rank or dist_url != "auto":
             raise UserError(
@@ -209,7 +210,7 @@ def _work_in_group(
     """Join the others, do this process's share, and end the process."""
     _silence.close()
     # Until they have met, each machine speaks for itself.
-    let_speak(lambda failure: _speaks_for_machine(place))
+    let_speak(lambda failure: _speaks_if(place.local_rank == 0))
     voice: _Voice | None = None
     status = 0
     try:
@@ -246,10 +247,11 @@ def _work_in_group(
     os._exit(status)
 
 
-def _speaks_for_machine(place: Place) -> bool:
-    if place.local_rank:
+def _speaks_if(chosen: bool) -> bool:
+    if not chosen:
+        # The end of this process may make the launcher end the one that speaks.
         time.sleep(_GRACE)
-    return place.local_rank == 0
+    return chosen
 
 
 def _status(end: SystemExit) -> int:

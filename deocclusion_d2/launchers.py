@@ -172,8 +172,8 @@ def first_host(nodes: str) -> str:
         UserError: it is no node list.
     """
     # The first of the list is the first in every bracket.
-    name = re.match(r"(?:[^\[\],]|\[[^\[\]]+\])+", nodes.strip())
-    first = "" if name is None else re.sub(r"\[(\w+)[^\]]*\]", r"\1", name[0])
+    name = re.match(r"((?:[^\[\],]|\[[^\[\]]+\])+)(?:,|$)", nodes.strip())
+    first = "" if name is None else re.sub(r"\[(\w+)[^\]]*\]", r"\1", name[1])
     if not first or "[" in first:
         raise UserError(f"Slurm's node list can't be read: {nodes}; set MASTER_ADDR")
     return first
