@@ -64,7 +64,7 @@ def one_voice() -> Iterator[None]:
             return
         global _silence
         _silence = silence
-        let_speak(lambda failure: _speaks_if(place.rank == 0))
+        let_speak(lambda failure: _speaks_if(False))
         nowhere = silence.enter_context(open(os.devnull, "w", encoding="utf-8"))
         silence.enter_context(contextlib.redirect_stdout(nowhere))
         silence.enter_context(contextlib.redirect_stderr(nowhere))
