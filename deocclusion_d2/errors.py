@@ -11,7 +11,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 # Status of a program that the user stopped, and of one whose reader has gone, as shells count them.
@@ -44,6 +44,15 @@ _OF_THE_SYSTEM = {
 }
 # What torch says where Python raises MemoryError.
 _OUT_OF_MEMORY = re.compile(r"not enough memory|can't allocate memory|out of (?:shared )?memory")
+# What it says where the other end of a connection has gone.
+_CONNECTION_LOST = re.compile(
+    r"Connection (?:closed|reset|refused)|Broken pipe|connection was aborted|failed to recv"
+    r"|remote process exited"
+)
+
+
+# Who decides whether this process speaks.
+_asked: Callable[[BaseException], bool] | None = None
 
 
 class UserError(ValueError):
@@ -80,9 +89,16 @@ def one_line(error: BaseException) -> str | None:
         message = _of_system(error, text)
     elif isinstance(error, MemoryError) or _is_out_of_memory(error, text):
         message = f"out of memory: {text}" if text else "out of memory"
+    elif is_connection_lost(error):
+        message = "another process of the group has ended; what it or its launcher says tells why"
     else:
         message = None
     return None if message is None else printable(" ".join(message.split()))
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether an error says that another process of a group has gone, as torch puts it."""
+    return isinstance(error, RuntimeError) and _CONNECTION_LOST.search(str(error)) is not None
 
 
 def _own_text(text: str) -> str:
@@ -128,7 +144,7 @@ def one_line_errors() -> Iterator[None]:
     lines that cannot be written are left out; that is said at the end.
 
     It is around a program's whole ``main``, so that what is printed last, and ``--help``, is told
-    in the same way.
+    in the same way. In a group of processes the first that fails speaks (``let_speak``).
     """
     try:
         with _printable_logs(), _quiet_logs(), _any_name_on(sys.stdout), _printable_streams():
@@ -144,6 +160,7 @@ def one_line_errors() -> Iterator[None]:
         message, status = "interrupted", INTERRUPTED
         if multiprocessing.parent_process() is not None:  # the first process speaks for all
             sys.exit(status)
+        failure: BaseException = KeyboardInterrupt()
     except Exception as error:
         # Of what is printed, not of other processes.
         if isinstance(error, BrokenPipeError):
@@ -153,10 +170,20 @@ def one_line_errors() -> Iterator[None]:
         said = one_line(error)
         if said is None:
             raise
-        message, status = f"error: {said}", 1
+        message, status, failure = f"error: {said}", 1, error
     _takes(sys.stdout)
-    print(message, file=sys.stderr)
+    if _asked is None or _asked(failure):
+        print(message, file=sys.stderr)
     sys.exit(status)
+
+
+def let_speak(asked: Callable[[BaseException], bool] | None) -> None:
+    """From now on, ask whether this process says what has ended it, or another one does.
+
+    None: it does.
+    """
+    global _asked
+    _asked = asked
 
 
 def _has_reader(stream: TextIO) -> bool:

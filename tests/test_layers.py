@@ -28,6 +28,7 @@ BELOW_ALL = (
     "files",
     "json_files",
     "launch",
+    "launchers",
     "outputs",
     "progress",
     "registry",

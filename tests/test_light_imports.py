@@ -107,3 +107,26 @@ from deocclusion_d2.decomposition import decompose
 print(decompose.__name__, callable(decompose))
 """
     assert run(code) == "decompose True\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "policy", "spins"),
+    [
+        ({}, "PASSIVE", None),
+        ({"OMP_WAIT_POLICY": "active"}, "active", None),
+        ({"GOMP_SPINCOUNT": "9"}, None, "9"),
+    ],
+)
+def test_programs_let_waiting_threads_sleep_unless_the_user_says_else(
+    monkeypatch, own, policy, spins
+) -> None:
+    """It must be there before torch is loaded."""
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    code = """
+import os, sys, deocclusion_d2.cli
+print("torch" in sys.modules, [os.environ.get(n) for n in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")])
+"""
+    assert run(code) == f"False {[policy, spins]}\n"

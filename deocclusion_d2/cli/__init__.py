@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,14 @@ from ..errors import one_line_errors, quiet_interrupts
 from ..version import __version__
 
 quiet_interrupts()
+
+# Threads of torch that wait for each other sleep instead of keeping their core busy: beside another
+# busy program an iteration is several times shorter. It is read when torch is loaded, and processes
+# that are started from here inherit it.
+if "GOMP_SPINCOUNT" not in os.environ:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Pages about connections to a process that has failed, which says why itself; read then, too.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 # Command -> (module of this package, what it is for).
 COMMANDS = {

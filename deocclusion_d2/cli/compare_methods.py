@@ -27,7 +27,7 @@ from ..errors import one_line_errors
 from ..experiments import compare_methods, comparison_table
 from ..experiments.compare_methods import default_rows
 from ..files import whole_text_file
-from ..launch import launch
+from ..launch import launch, one_voice
 from ..outputs import check_output_file
 from .inputs import weights_in
 from .worker_arguments import add_loader_workers, loader_workers
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
                 json.dump(results, file, indent=1)
 
 
-@one_line_errors()
+@one_voice()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

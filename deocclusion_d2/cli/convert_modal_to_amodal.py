@@ -14,7 +14,8 @@ from ..conversion import ConversionJob
 from ..conversion.job import SEGMENTATIONS
 from ..conversion.launch import run_conversion, run_ray_conversion
 from ..conversion.ray_engine import RayJob
-from ..errors import UserError, one_line_errors
+from ..errors import UserError
+from ..launch import one_voice
 from ..methods import accepted_methods, method_names
 from ..systems import known_steps
 from .input_arguments import add_input_arguments
@@ -64,6 +65,11 @@ examples:
   2 machines with 8 GPUs each, which share the folder of the output:
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 0 --dist-url tcp://10.0.0.1:29500
     %(prog)s ... --num-gpus 8 --num-machines 2 --machine-rank 1 --dist-url tcp://10.0.0.1:29500
+
+  the same by torchrun, on each of them; by Slurm, a task per GPU:
+    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint 10.0.0.1:29500 \\
+        tools/convert_modal_to_amodal.py ...
+    srun --nodes 2 --ntasks-per-node 8 --gpus-per-node 8 --kill-on-bad-exit=1 %(prog)s ...
 
   more data than one file, on all cores or GPUs of this machine or of a cluster (Ray Data):
     %(prog)s --engine ray --input 'sa1b/*.json' --output amodal/
@@ -281,7 +287,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@one_line_errors()
+@one_voice()
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     how = {

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import NoReturn
 
-from ..errors import INTERRUPTED, UserError, one_line, one_line_errors
+from ..errors import INTERRUPTED, UserError, one_line_errors
 from ..json_files import json_on_stdout
 from ..launch import is_main_process, launch
 from .convert import convert
@@ -38,7 +38,7 @@ def run_conversion(
         num_gpus: GPUs per machine. On machines without GPU, and for methods without network, the
             number of processes per machine; 0 for one process on the CPU.
         num_machines, machine_rank, dist_url: as for Detectron2's training. The machines share the
-            output's folder.
+            output's folder. Left as they are under torchrun and srun, see ``launch``.
         as_json: print ``ConversionResult.to_json`` on stdout, and all else on stderr.
     """
     try:
@@ -89,16 +89,10 @@ def run_ray_conversion(job: RayJob, as_json: bool = False) -> NoReturn:
 
 def _work(job: ConversionJob, as_json: bool) -> None:
     """One process. In a group, the first one speaks for all."""
-    if is_main_process():
-        with json_on_stdout(as_json) as print_json, one_line_errors():
-            result = convert(job)
+    main = is_main_process()
+    with json_on_stdout(as_json and main) as print_json, one_line_errors():
+        result = convert(job)
+        if main:
             print_json(result.to_json())
-        if result.tally.has_done_nothing:
-            sys.exit(NOTHING_DONE)
-        return
-    try:
-        convert(job)
-    except Exception as error:
-        if one_line(error) is None:
-            raise
-        sys.exit(1)
+    if main and result.tally.has_done_nothing:
+        sys.exit(NOTHING_DONE)

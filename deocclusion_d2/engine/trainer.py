@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
-from detectron2.engine import DefaultTrainer
+from detectron2.engine import DefaultTrainer, defaults
 from detectron2.engine.hooks import EvalHook
 from detectron2.evaluation import DatasetEvaluator, print_csv_format
 from detectron2.utils import comm
@@ -38,6 +39,10 @@ from .training_order import TrainingOrder
 
 class Trainer(DefaultTrainer):
     """Detectron2's trainer with this package's loaders and evaluators, and bfloat16 on CPUs."""
+
+    def __init__(self, cfg) -> None:
+        with _on_the_models_device():
+            super().__init__(cfg)
 
     @classmethod
     def build_model(cls, cfg) -> nn.Module:
@@ -147,6 +152,26 @@ class Trainer(DefaultTrainer):
         place = next(k for k, hook in enumerate(hooks) if isinstance(hook, EvalHook))
         hooks[place:place] = further
         return hooks
+
+
+@contextlib.contextmanager
+def _on_the_models_device() -> Iterator[None]:
+    """Let Detectron2's trainer share gradients on CPUs, and on any GPU that is a process's own.
+
+    It names the GPU whose number is that of the process on its machine.
+    """
+    of_detectron2 = defaults.create_ddp_model
+
+    def create(model: nn.Module, **options) -> nn.Module:
+        device = next(model.parameters()).device
+        ids = [device] if device.type == "cuda" else None
+        return of_detectron2(model, device_ids=ids, **options)
+
+    defaults.create_ddp_model = create
+    try:
+        yield
+    finally:
+        defaults.create_ddp_model = of_detectron2
 
 
 def wanted_calibration(cfg) -> Calibration | None:
