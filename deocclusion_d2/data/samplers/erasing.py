@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...structures.square_crop import SquareCrop, nearest_source_index
+from ...structures.square_crop import SquareCrop, nearest_source_index, take_grid
 from ...structures.window_mask import WindowMask
 from .crops import CropSettings, crop_arguments, draw_crop
 from .seams import Seam, SeamSettings, draw_seam
@@ -90,7 +90,7 @@ def draw_sample(
     masks = (seam.modal_mask, seam.eraser, seam.gap)
     if size < settings.patch_size:
         index = nearest_source_index(size, settings.patch_size)
-        masks = tuple(mask[index[:, None], index] for mask in masks)
+        masks = tuple(take_grid(mask, index, index) for mask in masks)
     return PartialCompletionSample(*masks, case, crop, flip)
 
 
