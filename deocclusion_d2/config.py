@@ -46,6 +46,7 @@ _NOT_LEARNT = (
     "DATASETS.TEST",
     "DATASETS.TRAIN",
     "DEOCCLUSION",
+    "INPUT.PARTIAL_COMPLETION.DRAW_ON",
     "MODEL.DEVICE",
     "MODEL.WEIGHTS",
     "OUTPUT_DIR",
@@ -65,6 +66,7 @@ _NOT_USED = (
     "DEOCCLUSION.ENGINE",
     "DEOCCLUSION.PATCHES_PER_BATCH",
     "GLOBAL",
+    "INPUT.PARTIAL_COMPLETION.DRAW_ON",
     "MODEL.DEVICE",
     "MODEL.WEIGHTS",
     "OUTPUT_DIR",
@@ -135,6 +137,10 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # was cut: a hint that real neighbours, which share their image's pixels, do not give. True: the
     # eraser is put on the pixels of the target's image first, and both are resized together.
     cfg.INPUT.PARTIAL_COMPLETION.COMMON_GRID = False
+    # Where PCNet-M's samples are drawn, which are the same everywhere: "cpu", by the loader's
+    # workers; "device", MODEL.DEVICE, a batch at once; "auto": on a GPU if the model is there and
+    # neither SEAMS nor colours are asked for.
+    cfg.INPUT.PARTIAL_COMPLETION.DRAW_ON = "auto"
     # The border between target and eraser, redrawn as in real masks; lengths as shares of the
     # patch's side. In Fig. 3a the two share their border to the pixel.
     cfg.INPUT.PARTIAL_COMPLETION.SEAMS = node()

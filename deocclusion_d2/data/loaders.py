@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 
 import torch
@@ -20,6 +20,8 @@ from .instance_table import InstanceTable
 from .places import place_of
 from .scenes import SceneMapper
 
+Tensors = dict[str, torch.Tensor]
+
 
 class DrawTrainLoader:
     """Endless batches of training samples, the same for any number of workers and processes.
@@ -29,6 +31,7 @@ class DrawTrainLoader:
 
     Attributes:
         first_iteration: where iterating starts; set it before the first batch is taken.
+        finish: makes a batch of what the mapper's stacked samples say, in the training process.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class DrawTrainLoader:
         num_workers: int,
         first_iteration: int = 0,
         pin_memory: bool = False,
+        finish: Callable[[Tensors], Tensors] | None = None,
     ) -> None:
         world_size = comm.get_world_size()
         if total_batch_size <= 0 or total_batch_size % world_size:
@@ -51,14 +55,15 @@ class DrawTrainLoader:
         self.num_workers = num_workers
         self.first_iteration = first_iteration
         self.pin_memory = pin_memory
+        self.finish = finish
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+    def __iter__(self) -> Iterator[Tensors]:
         # A generator, so that nothing starts before the first batch is asked for: a trainer makes
         # the iterator before it knows the iteration that it resumes from.
         draws = Draws(len(self.mapper), self.mapper.seed)
         per_process = self.total_batch_size // comm.get_world_size()
         sampler = DrawSampler(self.first_iteration * self.total_batch_size)
-        yield from DataLoader(
+        batches = DataLoader(
             MapDataset(draws, self.mapper),
             batch_sampler=BatchSampler(sampler, per_process, drop_last=True),
             num_workers=self.num_workers,
@@ -66,15 +71,27 @@ class DrawTrainLoader:
             pin_memory=self.pin_memory,
             worker_init_fn=enter_worker,
         )
+        yield from map(self._finished, batches)
+
+    def first_samples(self, count: int) -> Tensors:
+        """The first ``count`` samples of all processes as a batch, made in this one."""
+        draws = Draws(len(self.mapper), self.mapper.seed)
+        return self._finished(stack_samples([self.mapper(draws[k]) for k in range(count)]))
+
+    def _finished(self, batch: Tensors) -> Tensors:
+        return batch if self.finish is None else self.finish(batch)
 
 
-def build_draw_loader(cfg, mapper: DrawMapper) -> DrawTrainLoader:
-    """The training loader of a config over a mapper's samples."""
+def build_draw_loader(
+    cfg, mapper: DrawMapper, finish: Callable[[Tensors], Tensors] | None = None
+) -> DrawTrainLoader:
+    """The training loader of a config over a mapper's samples; see ``DrawTrainLoader``."""
     return DrawTrainLoader(
         mapper,
         total_batch_size=cfg.SOLVER.IMS_PER_BATCH,
         num_workers=_num_workers(cfg),
         pin_memory=cfg.MODEL.DEVICE.startswith("cuda"),
+        finish=finish,
     )
 
 
@@ -177,7 +194,7 @@ def run_seed(cfg) -> int:
     return cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
 
 
-def stack_samples(samples: list[dict]) -> dict[str, torch.Tensor]:
+def stack_samples(samples: list[dict]) -> Tensors:
     """Stack numpy samples into one batch, in the worker: three transfers a batch, not a sample."""
     return default_collate(samples)
 

@@ -12,11 +12,9 @@ from detectron2.engine import HookBase
 from detectron2.utils import comm
 from tqdm import tqdm
 
-from ..data.draws import Draws
-from ..data.loaders import stack_samples
+from ..data.loaders import Tensors
 from ..systems import Calibration
 
-Tensors = dict[str, torch.Tensor]
 # What Detectron2 calls the weights at the end of training.
 FINAL_WEIGHTS = "model_final.pth"
 
@@ -46,8 +44,7 @@ class TrainingPictures(HookBase):
         if not (due and comm.is_main_process()):
             return
         if self._batch is None:
-            mapper = self.trainer.data_loader.mapper
-            self._batch = fixed_samples(mapper, self._num_samples)
+            self._batch = self.trainer.data_loader.first_samples(self._num_samples)
         model = getattr(self.trainer.model, "module", self.trainer.model)
         model.eval()
         with torch.no_grad():
@@ -106,9 +103,3 @@ class ProgressBar(HookBase):
 
     def after_train(self) -> None:
         self._bar.close()
-
-
-def fixed_samples(mapper, count: int) -> Tensors:
-    """The first ``count`` training samples of a mapper, stacked."""
-    draws = Draws(len(mapper), mapper.seed)
-    return stack_samples([mapper(draws[k]) for k in range(count)])

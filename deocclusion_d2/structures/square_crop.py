@@ -83,8 +83,7 @@ class SquareCrop:
         r0, r1 = index.searchsorted((y, y + h))
         c0, c1 = index.searchsorted((x, x + w))
         target = out[:, ::-1] if flip else out
-        # One axis after the other: much faster than both at once.
-        target[r0:r1, c0:c1] = mask.array.take(index[r0:r1] - y, 0).take(index[c0:c1] - x, 1)
+        target[r0:r1, c0:c1] = take_grid(mask.array, index[r0:r1] - y, index[c0:c1] - x)
         return out
 
     def sample_outside(
@@ -205,6 +204,23 @@ def nearest_source_index(source: int, target: int) -> np.ndarray:
     # The reciprocal of the ratio, not the ratio: OpenCV rounds this way, and floor() shows it.
     step = 1.0 / (target / source)
     return np.minimum(np.floor(np.arange(target) * step).astype(np.int64), source - 1)
+
+
+def take_grid(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """What an array holds where rows and columns cross.
+
+    Args:
+        array: (h, w).
+        rows, columns: (R,) and (C,) int64.
+
+    Returns:
+        (R, C) of the same dtype, a new array.
+    """
+    # One axis after the other, much faster than both at once. Columns cost more than rows, so they
+    # are taken where there are fewer rows.
+    if len(array) < len(rows):
+        return array.take(columns, 1)[rows]
+    return array[rows].take(columns, 1)
 
 
 def _resize_cut(mask: np.ndarray, size: int) -> np.ndarray:

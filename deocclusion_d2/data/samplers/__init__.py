@@ -5,7 +5,11 @@ from .erasing import (
     ErasingSettings,
     PartialCompletionSample,
     draw_other,
+    draw_other_crop,
     draw_sample,
+    enlarge_other,
+    grid_size,
+    is_enlarged,
     place_eraser,
 )
 
@@ -15,6 +19,10 @@ __all__ = [
     "PartialCompletionSample",
     "draw_crop",
     "draw_other",
+    "draw_other_crop",
     "draw_sample",
+    "enlarge_other",
+    "grid_size",
+    "is_enlarged",
     "place_eraser",
 ]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...structures.square_crop import SquareCrop, nearest_source_index
-from ...structures.window_mask import WindowMask
+from ...structures.square_crop import SquareCrop, nearest_source_index, take_grid
+from ...structures.window_mask import Box, WindowMask
 from .crops import CropSettings, crop_arguments, draw_crop
 from .seams import Seam, SeamSettings, draw_seam
 
@@ -73,9 +73,7 @@ def draw_sample(
         target, other: non-empty masks, each in the coordinates of its own image.
     """
     crop, flip = draw_crop(target.box, settings, rng)
-    size = settings.patch_size
-    if settings.common_grid:
-        size = min(size, crop.side)
+    size = grid_size(crop, settings)
     modal_mask = crop.sample(target, size, flip)
 
     other_mask = draw_other(other, size, settings, rng)
@@ -90,8 +88,13 @@ def draw_sample(
     masks = (seam.modal_mask, seam.eraser, seam.gap)
     if size < settings.patch_size:
         index = nearest_source_index(size, settings.patch_size)
-        masks = tuple(mask[index[:, None], index] for mask in masks)
+        masks = tuple(take_grid(mask, index, index) for mask in masks)
     return PartialCompletionSample(*masks, case, crop, flip)
+
+
+def grid_size(crop: SquareCrop, settings: ErasingSettings) -> int:
+    """Side in pixels of the grid on which B is laid over A, whose square is given."""
+    return min(settings.patch_size, crop.side) if settings.common_grid else settings.patch_size
 
 
 def draw_other(
@@ -103,12 +106,33 @@ def draw_other(
         other: non-empty mask in the coordinates of its image.
         size: side of the patch in pixels.
     """
-    crop = SquareCrop.around(other.box, settings.enlarge, scale=rng.uniform(*settings.scale))
-    flip = bool(rng.random() < settings.flip_prob)
-    if settings.common_grid and crop.side < size:
-        mask = crop.resize_bilinear(other, size)
-        return mask[:, ::-1] if flip else mask
+    crop, flip = draw_other_crop(other.box, settings, rng)
+    if is_enlarged(crop, size, settings):
+        return enlarge_other(other, crop, size, flip)
     return crop.sample(other, size, flip)
+
+
+def draw_other_crop(
+    box: Box, settings: ErasingSettings, rng: np.random.Generator
+) -> tuple[SquareCrop, bool]:
+    """Draw the square of B, scaled, and whether its patch is mirrored.
+
+    Args:
+        box: modal box of B in pixels.
+    """
+    crop = SquareCrop.around(box, settings.enlarge, scale=rng.uniform(*settings.scale))
+    return crop, bool(rng.random() < settings.flip_prob)
+
+
+def is_enlarged(crop: SquareCrop, size: int, settings: ErasingSettings) -> bool:
+    """Whether B, of this square, is enlarged to the pixels of A; see ``enlarge_other``."""
+    return settings.common_grid and crop.side < size
+
+
+def enlarge_other(other: WindowMask, crop: SquareCrop, size: int, flip: bool) -> np.ndarray:
+    """B with a smooth border, as finer pixels of an image would show it: (size, size) bool."""
+    mask = crop.resize_bilinear(other, size)
+    return mask[:, ::-1] if flip else mask
 
 
 def place_eraser(

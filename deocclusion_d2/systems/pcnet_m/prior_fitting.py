@@ -126,7 +126,9 @@ def deciding_settings(cfg) -> list:
     """The config's values that decide the prior of a network and a data set."""
     options = cfg.DEOCCLUSION
     settings = [options.ORDER_THRESHOLD, options.DILATION, options.GAP, options.PRECISION]
-    return [*settings, cfg.INPUT.INSTANCE_CROP.dump(), cfg.INPUT.PARTIAL_COMPLETION.dump()]
+    sampler = cfg.INPUT.PARTIAL_COMPLETION.clone()
+    del sampler["DRAW_ON"]  # the samples are the same
+    return [*settings, cfg.INPUT.INSTANCE_CROP.dump(), sampler.dump()]
 
 
 # What ``DualCompletion.measure`` gives for each image of a loader.
