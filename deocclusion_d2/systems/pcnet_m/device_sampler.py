@@ -24,7 +24,7 @@ from ...data.samplers import ErasingSettings
 Tensors = dict[str, torch.Tensor]
 
 # Pixels that are worked on at once, where every one of them has an index: it bounds the memory.
-_PIXELS = {"cpu": 1 << 18, "cuda": 1 << 23}
+_PIXELS = 1 << 22
 # Placements that are looked at together: one, as most fit, then so many times more, up to a limit.
 _MORE, _MOST = 4, 32
 
@@ -141,7 +141,7 @@ def read_patches(
         (N, S + 1, S + 1) uint8 0/1, canvases.
     """
     canvas = rows.new_zeros((len(rows), patch + 1, patch + 1), dtype=torch.uint8)
-    for part in _portions(len(rows), patch**2, rows.device):
+    for part in _portions(len(rows), patch**2):
         box, offset = masks.boxes[rows[part]].long(), masks.offsets[rows[part]]
         x0, y0, side, flip = squares[part].unbind(1)
         x = source_index(side, size[part], patch, flip.bool())
@@ -150,7 +150,7 @@ def read_patches(
         y, in_y = _inside(y, y0 - box[:, 1], box[:, 3] - box[:, 1])
         stride = (box[:, 2] - box[:, 0] + 7) // 8
         byte = (offset[:, None] + y * stride[:, None])[:, :, None] + (x >> 3)[:, None]
-        pixels = masks.bits[byte]
+        pixels = masks.bits.index_select(0, byte.flatten()).view(byte.shape)
         pixels >>= (x & 7).to(torch.uint8)[:, None]
         # 0 or 1: the lowest bit is the pixel, where there is one.
         pixels &= in_x[:, None]
@@ -221,7 +221,7 @@ def first_fitting(
     """
     tries = offsets.shape[1]
     low, high = erased_share
-    area = target.sum((1, 2), dtype=torch.int64)
+    area = torch.cat([count_pixels(target[k]) for k in _portions(len(target), target[0].numel())])
     chosen = torch.where(area > 0, tries - 1, 0)
     open_samples = area.nonzero()[:, 0]
     start, together = 0, 1
@@ -256,13 +256,13 @@ def erased_areas(
     patch, tries = target.shape[1] - 1, offsets.shape[1]
     shown = torch.arange(patch, device=size.device)[None]
     found = [offsets.new_zeros((0, tries))]
-    for part in _portions(len(samples), tries * patch**2, size.device):
+    for part in _portions(len(samples), tries * patch**2):
         which = samples[part]
         each = which.repeat_interleave(tries)
         placed = place(other, each, size[each], offsets[which].flatten(0, 1), shown)
         placed = placed.unflatten(0, (-1, tries))
         placed &= target[which, None, :patch, :patch]
-        found.append(placed.sum((2, 3), dtype=torch.int64))
+        found.append(count_pixels(placed))
     return torch.cat(found)
 
 
@@ -311,7 +311,13 @@ def take_pixels(
     return taken.gather(2, columns[:, None].expand(-1, patch, -1))
 
 
-def _portions(count: int, pixels: int, device: torch.device) -> Iterator[slice]:
-    """Slices of samples that have so many pixels each, by the limit of a device."""
-    step = max(_PIXELS.get(device.type, min(_PIXELS.values())) // pixels, 1)
+def count_pixels(masks: torch.Tensor) -> torch.Tensor:
+    """Foreground of (..., S, S) uint8 0/1 masks: (...) int64."""
+    # Summed up as int64, each pixel would be one first.
+    return masks.sum((-2, -1), dtype=torch.int32).long()
+
+
+def _portions(count: int, pixels: int) -> Iterator[slice]:
+    """Slices of samples that have so many pixels each, a limited number together."""
+    step = max(_PIXELS // pixels, 1)
     return (slice(k, k + step) for k in range(0, count, step))

@@ -147,7 +147,7 @@ def test_limits_of_memory_change_nothing(table, monkeypatch):
     batch = stack_samples([recipes(draws[k]) for k in range(40)])
     expected = finish(batch)
     for limit in (1, 3 * 32**2, 1 << 30):
-        monkeypatch.setattr(device_sampler, "_PIXELS", {"cpu": limit})
+        monkeypatch.setattr(device_sampler, "_PIXELS", limit)
         assert_same(finish(batch), expected)
 
 
