@@ -53,10 +53,17 @@ EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.8.0.76"],
     # COCO's evaluation in less time, the same numbers; without it, pycocotools'.
     "fast": ["hotcoco>=1.3"],
+    # Computes networks on CPUs (DEOCCLUSION.ENGINE).
+    "openvino": ["openvino>=2026.2"],
+    # `export`: torch's exporter is written with onnxscript, and the file is onnx's.
+    "onnx": ["onnx>=1.17", "onnxscript>=0.5"],
+    # `convert --engine ray`. From 2.60 on, it can be told to run no code that a table holds.
+    "ray": ["ray[data]>=2.60"],
     # How different colours look, beside L1, L2 and SSIM. The library's own weights are not all:
     # AlexNet's, which torchvision has, must be there.
     "lpips": ["torchmetrics>=1.4"],
-    # hotcoco: the extra `fast`, which the tests compare with pycocotools.
+    # hotcoco, onnx, onnxscript, openvino, ray: extras that the tests compare with what is always
+    # there.
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
     # hypothesis: draws the strange inputs of tests/fuzz, and makes them small.
     # playwright: drives the Chromium of the system in the tests of the HTML page.
@@ -65,8 +72,12 @@ EXTRAS_REQUIRE = {
         "hotcoco>=1.3",
         "hypothesis>=6.100",
         "mini-racer>=0.14",
+        "onnx>=1.17",
+        "onnxscript>=0.5",
+        "openvino>=2026.2",
         "playwright>=1.40",
         "pytest>=7.4",
+        "ray[data]>=2.60",
         "ruff>=0.6",
         "setuptools>=77",
         "unearth>=0.17",

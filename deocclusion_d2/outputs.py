@@ -23,6 +23,8 @@ _BEGINS: dict[str, Callable[[bytes], bool]] = {
     "JSON file": lambda head: head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"", b"{", b"["),
     "PNG file": lambda head: head[:8] in (b"", b"\x89PNG\r\n\x1a\n"),
     "HTML page": lambda head: head.lstrip()[:9].lower() in (b"", b"<!doctype"),
+    # The field of the format's version comes first.
+    "ONNX file": lambda head: head[:1] in (b"", b"\x08"),
     # Of torch, now and before 1.6, and safetensors.
     "checkpoint": lambda head: (
         head[:4] in (b"", b"PK\x03\x04") or head[:1] == b"\x80" or head[8:9] == b"{"

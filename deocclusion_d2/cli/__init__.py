@@ -40,6 +40,7 @@ COMMANDS = {
     "erasures": ("evaluate_erasures", "judge PCNet-M where only modal masks are known"),
     "predict-masks": ("predict_modal_masks", "modal masks from images and boxes"),
     "make-general": ("make_general_model", "make the network that comes with the package"),
+    "export": ("export", "a trained network as an ONNX file"),
     "import-released": ("import_official_checkpoint", "the authors' released weights, both ways"),
 }
 

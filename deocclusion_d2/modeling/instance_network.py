@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -64,6 +64,17 @@ class InstanceNetwork(nn.Module):
         """The parts that inference runs, and whose precision it may change."""
         return [self.network]
 
+    def sample_of_inference(self, size: int) -> Batch:
+        """What a batch of evaluation holds, for programs that take the network elsewhere.
+
+        Args:
+            size: side of the crop in pixels.
+
+        Returns:
+            One sample by its keys, each (1, ...); nothing for a network that cannot go.
+        """
+        return {}
+
     def peak_activations(self, size: int) -> int:
         """Numbers in the largest activation of one sample.
 
@@ -107,6 +118,25 @@ def require_patch_size(cfg, multiple: int) -> None:
             f"INPUT.INSTANCE_CROP.SIZE = {side}: {cfg.MODEL.META_ARCHITECTURE} halves patches "
             f"{multiple.bit_length() - 1} times; use a multiple of {multiple}"
         )
+
+
+def empty_sample(
+    size: int, masks: Sequence[str], *, rgb: bool = False, category: bool = False
+) -> Batch:
+    """A sample of empty patches; see ``InstanceNetwork.sample_of_inference``.
+
+    Args:
+        size: S in pixels.
+        masks: keys of (1, S, S) uint8.
+        rgb: with ``image``, (1, S, S, 3) uint8.
+        category: with ``category_id``, (1,) int64.
+    """
+    sample = {key: torch.zeros((1, size, size), dtype=torch.uint8) for key in masks}
+    if category:
+        sample["category_id"] = torch.ones(1, dtype=torch.int64)
+    if rgb:
+        sample["image"] = torch.zeros((1, size, size, 3), dtype=torch.uint8)
+    return sample
 
 
 def to_device(batch: Batch, device: torch.device, keys: Iterable[str] | None = None) -> Batch:

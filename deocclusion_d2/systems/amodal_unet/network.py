@@ -10,6 +10,7 @@ from torch import nn
 from ...modeling.instance_network import (
     Batch,
     InstanceNetwork,
+    empty_sample,
     require_patch_size,
 )
 from ...modeling.losses import mask_loss
@@ -48,6 +49,9 @@ class AmodalUNet(InstanceNetwork):
             "network": UNet(1, width=options.WIDTH),
             "use_category": options.USE_CATEGORY,
         }
+
+    def sample_of_inference(self, size: int) -> Batch:
+        return empty_sample(size, ("modal_mask",), category=self.use_category)
 
     def network_input(self, batch: Batch) -> torch.Tensor:
         """The network's input: (N, 1, S, S), the mask as 0 or the category id, channels last."""

@@ -12,6 +12,7 @@ from ...modeling.instance_network import (
     PIXEL_STD,
     Batch,
     InstanceNetwork,
+    empty_sample,
     pixel_statistics,
     require_patch_size,
 )
@@ -58,6 +59,9 @@ class ModalUNet(InstanceNetwork):
             "network": UNet(4, width=cfg.MODEL.MODAL_UNET.WIDTH),
             **pixel_statistics(cfg),
         }
+
+    def sample_of_inference(self, size: int) -> Batch:
+        return empty_sample(size, ("box",), rgb=True)
 
     def network_input(self, batch: Batch) -> torch.Tensor:
         """The network's input: (N, 4, S, S), normalised RGB and the box (0/1), channels last."""

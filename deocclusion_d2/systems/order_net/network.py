@@ -15,6 +15,7 @@ from ...modeling.instance_network import (
     PIXEL_STD,
     Batch,
     InstanceNetwork,
+    empty_sample,
     pixel_statistics,
 )
 from ...modeling.rgb import normalise_rgb
@@ -82,6 +83,9 @@ class OrderNet(InstanceNetwork):
             "use_rgb": use_rgb,
             **pixel_statistics(cfg),
         }
+
+    def sample_of_inference(self, size: int) -> Batch:
+        return empty_sample(size, ("first_mask", "second_mask"), rgb=self.use_rgb)
 
     def network_input(self, batch: Batch) -> torch.Tensor:
         """The network's input: (N, 2 or 5, S, S), channels last.

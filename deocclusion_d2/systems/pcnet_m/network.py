@@ -12,6 +12,7 @@ from ...modeling.instance_network import (
     PIXEL_STD,
     Batch,
     InstanceNetwork,
+    empty_sample,
     pixel_statistics,
     require_patch_size,
     to_device,
@@ -78,6 +79,10 @@ class PCNetM(InstanceNetwork):
             "weight_in_eraser": options.LOSS_WEIGHT_IN_ERASER,
             **pixel_statistics(cfg),
         }
+
+    def sample_of_inference(self, size: int) -> Batch:
+        masks = ("modal_mask", "eraser")
+        return empty_sample(size, masks, rgb=self.use_rgb, category=self.use_category)
 
     def network_input(self, batch: Batch) -> torch.Tensor:
         """The network's input: (N, 2 or 5, S, S), channels last.
