@@ -1,12 +1,15 @@
 #!/usr/bin/env python
-"""All that the speed of conversion is judged by, as tables with ratios, in one run.
+"""All that speed is judged by, as tables with ratios, in one run.
 
   codec.py       masks in and out of run lengths, against pycocotools
+  engines.py     networks of three sizes by engine and precision
+  one_patch.py   de-occlusion against one patch per forward, in float32 on full images, with the
+                 released protocol beside it: the given network, and one of the paper's size
   conversion.py  conversion by image size and by workers; on a GPU, where there is one
-  one_patch.py   de-occlusion against one patch per forward, in float32 on full images
+  training.py    samples/s of the training's loader and step
 
-Each is a program of its own, whose --help says what is measured and how. Three to five minutes on
-two cores. Ratios hold for this run on this machine; other work beside it changes them, if less than
+Each is a program of its own, whose --help says what is measured and how. About ten minutes on two
+cores. Ratios hold for this run on this machine; other work beside it changes them, if less than
 the figures.
 
 examples:
@@ -40,6 +43,7 @@ from deocclusion_d2.workers import usable_cores
 _HERE = Path(__file__).resolve().parent
 _DATASET = "kitti_mots_dev"
 _CONFIG = "configs/quick_schedules/pcnet_m_kitti_mots_quick.yaml"
+_PAPER = "configs/pcnet_m_kitti_mots.yaml"
 _HEIGHT, _WIDTH = 375, 1242
 _MADE_IMAGES, _OBJECTS = 200, 12
 
@@ -152,6 +156,11 @@ def main() -> None:
         help=f"of the network (default: {_CONFIG}); its weights are random without MODEL.WEIGHTS",
     )
     parser.add_argument(
+        "--paper-weights",
+        metavar="FILE",
+        help=f"of a network of the paper's size, as {_PAPER} has it (default: random ones)",
+    )
+    parser.add_argument(
         "--repeats", type=int, default=3, metavar="N", help="of conversions (default: 3)"
     )
     parser.add_argument(
@@ -174,8 +183,14 @@ def main() -> None:
         if args.instances is not None:
             number += ["--instances", str(args.instances)]
         run("codec.py", *data)
-        run("conversion.py", *data, *network, *number, *args.opts)
+        run("engines.py")
         run("one_patch.py", *data, *network, "--images", str(args.images), *args.opts)
+        known = ["MODEL.WEIGHTS", args.paper_weights] if args.paper_weights else []
+        paper = ["--config-file", _PAPER, "--images", str(args.images)]
+        run("one_patch.py", *data, *paper, *([] if known else ["--random-weights"]), *known)
+        run("conversion.py", *data, *network, *number, *args.opts)
+        trained_on = ("DATASETS.TRAIN", f"('{data[1]}',)", *args.opts)
+        run("training.py", "--config-file", args.config_file, *trained_on)
 
 
 if __name__ == "__main__":
