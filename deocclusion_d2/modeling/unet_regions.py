@@ -15,6 +15,7 @@ Shape shorthand: C: channels, S: side of the patch in pixels, n: side of a level
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,9 +30,11 @@ Window = tuple[int, int, int, int]
 
 # How far two 3x3 convolutions see.
 _REACH = 2
-# Windows start and end at multiples of this share of a level. oneDNN prepares a kernel for every
-# size and keeps a thousand: coarser steps would save less of that time than they cost.
+# Windows start and end at multiples of this share of a level: oneDNN prepares a kernel for every
+# size, and keeps a thousand, where all sizes of large patches are some thousands. It asks for the
+# number when it prepares the first.
 _STEPS = 32
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
 # Share of a patch up to which only wanted pixels are upsampled, by indexing; beyond, the library
 # is faster, whose every call is for a whole level.
 _INDEXED_SHARE = 0.4
