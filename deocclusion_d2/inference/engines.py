@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -186,6 +187,10 @@ class _Compiled(_Prepared):
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         made = self.made()
         if "call" not in made:
+            # In this process: others of its own would be started by every worker. And without a
+            # warning where CUDA's compiler is there, and no GPU.
+            os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+            logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
             made["call"] = torch.compile(self.network, dynamic=False)
         try:
             return made["call"](*inputs)
