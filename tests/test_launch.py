@@ -28,7 +28,8 @@ from deocclusion_d2.errors import UserError
 launch._GRACE = launch._LOOK = 0.2
 
 def work():
-    print("rank", launch.rank(), "of", launch.world_size(), "on this machine", launch.local_size())
+    place = ("rank", launch.rank(), "of", launch.world_size())
+    print(*place, "on this machine", launch.local_size(), flush=True)  # before it is killed
     launch.synchronize()
     if "--killed" in sys.argv and launch.rank() == 0:
         os.kill(os.getpid(), signal.SIGKILL)
