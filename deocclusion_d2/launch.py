@@ -238,9 +238,7 @@ def _work_in_group(
             traceback.print_exc()
     if voice is not None:
         voice.end()
-    with contextlib.suppress(OSError):  # said by ``one_line_errors``
-        sys.stdout.flush()
-        sys.stderr.flush()
+    _flush()
     gc.collect()  # what is left of semaphores
     # At an ordinary end gloo's threads now and then abort the process, and work that is complete
     # would look like a failure.
@@ -252,6 +250,12 @@ def _speaks_if(chosen: bool) -> bool:
         # The end of this process may make the launcher end the one that speaks.
         time.sleep(_GRACE)
     return chosen
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # said by ``one_line_errors``
+            stream.flush()
 
 
 def _status(end: SystemExit) -> int:
@@ -375,7 +379,7 @@ class _Voice:
         except RuntimeError:
             self._lost = True
         # Where the first process has gone, and the store with it, each machine speaks for itself.
-        return self._first or (self._lost and self._place.local_rank == 0)
+        return self._first or (self._lost and _speaks_if(self._place.local_rank == 0))
 
     def end(self) -> None:
         """After a failure: all is said, and the others may end."""
@@ -409,8 +413,9 @@ class _Voice:
         time.sleep(_GRACE)
         if self.failed:
             return
-        if self._lost and self._place.local_rank == 0:
-            print("error: the first process of the group has ended", file=sys.stderr, flush=True)
+        if self._lost and _speaks_if(self._place.local_rank == 0):
+            print("error: the first process of the group has ended", file=sys.stderr)
+        _flush()
         os._exit(1)
 
     def _hear(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # One of two processes loses an image, and the other one waits for it as for a slow disk.
 FAILING = """
-import sys, time
+import os, signal, sys, time
 import deocclusion_d2.cli
 from deocclusion_d2 import launch
 from deocclusion_d2.errors import UserError
@@ -27,9 +28,12 @@ from deocclusion_d2.errors import UserError
 launch._GRACE = launch._LOOK = 0.2
 
 def work():
-    print("rank", launch.rank(), "of", launch.world_size(), "on this machine", launch.local_size())
+    place = ("rank", launch.rank(), "of", launch.world_size())
+    print(*place, "on this machine", launch.local_size(), flush=True)  # before it is killed
     launch.synchronize()
-    if launch.rank() == 1:
+    if "--killed" in sys.argv and launch.rank() == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if launch.rank() == 1 and "--killed" not in sys.argv:
         raise UserError("no image on this machine")
     time.sleep(600)
 
@@ -166,6 +170,26 @@ def test_one_process_that_fails_ends_all_with_one_line(tmp_path, way):
     assert "".join(err for _, _, err in ends) == "error: no image on this machine\n"
     said = sorted(line for _, out, _ in ends for line in out.splitlines())
     assert said == [f"rank {k} of 2 on this machine 2" for k in range(2)]
+
+
+@pytest.mark.slow
+def test_each_machine_says_that_the_first_process_has_gone(tmp_path):
+    """No launcher is told here of machine 0; of the two on machine 1 one speaks."""
+    program = tmp_path / "failing.py"
+    program.write_text(FAILING)
+    port = _free_port()
+    step = {**slurm(0, port), "MASTER_ADDR": "127.0.0.1", "SLURM_STEP_NUM_TASKS": "3",
+            "SLURM_STEP_TASKS_PER_NODE": "1,2"}  # fmt: skip
+    places = [
+        {**step, "SLURM_PROCID": rank, "SLURM_LOCALID": local, "SLURM_NODEID": machine}
+        for rank, local, machine in (("0", "0", "0"), ("1", "0", "1"), ("2", "1", "1"))
+    ]
+    ends = run([program, "--killed"], places)
+    assert [code for code, _, _ in ends] == [-9, 1, 1]
+    # "the first process", or "another process" where it was still being waited for.
+    assert re.fullmatch("error: .* process of the group has ended.*\n", ends[1][2]), ends
+    assert ends[0][2] == ends[2][2] == ""
+    assert ends[2][1] == "rank 2 of 3 on this machine 2\n"
 
 
 def test_wrong_arguments_are_told_once(tmp_path):

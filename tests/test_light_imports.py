@@ -112,12 +112,12 @@ print(decompose.__name__, callable(decompose))
 @pytest.mark.parametrize(
     ("own", "policy", "spins"),
     [
-        ({}, "PASSIVE", None),
+        ({}, None, "10000"),
         ({"OMP_WAIT_POLICY": "active"}, "active", None),
         ({"GOMP_SPINCOUNT": "9"}, None, "9"),
     ],
 )
-def test_programs_let_waiting_threads_sleep_unless_the_user_says_else(
+def test_programs_let_waiting_threads_sleep_soon_unless_the_user_says_else(
     monkeypatch, own, policy, spins
 ) -> None:
     """It must be there before torch is loaded."""
