@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -51,6 +52,25 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cores_of_others(seconds: float = 0.3) -> float:
+    """How many cores other processes keep busy, looked at for a while; 0 where nobody tells."""
+
+    def busy() -> tuple[float, float]:
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(text) for text in file.readline().split()[1:9]]
+        # Of these the fourth and the fifth are idle.
+        return sum(ticks[:3] + ticks[5:]) / os.sysconf("SC_CLK_TCK"), sum(os.times()[:2])
+
+    try:
+        before = busy()
+        time.sleep(seconds)
+        after = busy()
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    whole, own = (b - a for a, b in zip(before, after, strict=True))
+    return max(0.0, (whole - own) / seconds)
 
 
 def worker_count(wanted: int | None, processes: int = 1, parts: int | None = None) -> int:

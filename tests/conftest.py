@@ -14,6 +14,7 @@ import pytest
 import torch
 from detectron2.utils.logger import setup_logger
 
+from deocclusion_d2.engine import train
 from deocclusion_d2.evaluation.coco_api import coco_classes
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
@@ -87,6 +88,12 @@ def released_layout() -> dict[str, dict[str, list[int]]]:
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_is_busy(monkeypatch) -> None:
+    """Else trainings of busy machines would have fewer threads, and other last bits."""
+    monkeypatch.setattr(train, "cores_of_others", lambda: 0.0)
 
 
 @pytest.fixture(autouse=True)

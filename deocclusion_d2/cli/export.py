@@ -64,16 +64,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UserError(
             f"{cfg.MODEL.META_ARCHITECTURE} looks at whole images: Detectron2's own tools export it"
         )
-    options = cfg.DEOCCLUSION
     about = {
         "version": __version__,
         "network": cfg.MODEL.META_ARCHITECTURE,
         "weights_sha256": file_sha256(Path(PathManager.get_local_path(cfg.MODEL.WEIGHTS))),
         "patch_size": cfg.INPUT.INSTANCE_CROP.SIZE,
         "enlarge_box": cfg.INPUT.INSTANCE_CROP.ENLARGE,
-        "order_threshold": options.ORDER_THRESHOLD,
-        "amodal_threshold": options.AMODAL_THRESHOLD,
         "category_ids": sorted(model.trained_on.category_ids or ()),
+        "deocclusion": dict(cfg.DEOCCLUSION),
     }
     names, outputs = export_onnx(model, args.output, cfg.INPUT.INSTANCE_CROP.SIZE, about)
     print(f"{args.output}: {', '.join(names)} -> {', '.join(outputs)}")

@@ -63,7 +63,8 @@ def test_the_program(tmp_path, capsys):
     assert capsys.readouterr().out == f"{path}: modal_mask, eraser -> probability\n"
     said = {p.key: p.value for p in onnx.load(str(path)).metadata_props}
     about = json.loads(said[METADATA])
-    assert (about["network"], about["patch_size"], about["order_threshold"]) == ("PCNetM", 64, 0.3)
+    assert (about["network"], about["patch_size"]) == ("PCNetM", 64)
+    assert about["deocclusion"]["ORDER_THRESHOLD"] == 0.3
     before = path.read_bytes()
     with pytest.raises(SystemExit):
         export.main(["--output", str(path)])
