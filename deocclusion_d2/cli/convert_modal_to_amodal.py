@@ -13,7 +13,7 @@ from pathlib import Path
 from ..conversion import ConversionJob
 from ..conversion.job import SEGMENTATIONS
 from ..conversion.launch import run_conversion, run_ray_conversion
-from ..conversion.ray_engine import RayJob
+from ..conversion.ray_data.job import RayJob
 from ..errors import UserError
 from ..launch import one_voice
 from ..methods import accepted_methods, method_names

@@ -12,7 +12,8 @@ from ..json_files import json_on_stdout
 from ..launch import is_main_process, launch
 from .convert import convert
 from .job import ConversionJob
-from .ray_engine import RayJob, convert_with_ray
+from .ray_data.convert import convert_with_ray
+from .ray_data.job import RayJob
 
 # Exit code of a conversion that had nothing to work with: a nightly run should not go on with it.
 NOTHING_DONE = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from deocclusion_d2.conversion import ray_engine
+from deocclusion_d2.conversion.ray_data import reading
 
 
 class FarStore(LocalFileSystem):
@@ -29,4 +29,4 @@ def register() -> None:
 def rows_of_files(*args, **kwargs):
     """What reads files in workers, where fsspec has to be told first."""
     register()
-    yield from ray_engine._rows_of_files(*args, **kwargs)
+    yield from reading._rows_of_files(*args, **kwargs)

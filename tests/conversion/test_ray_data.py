@@ -10,8 +10,12 @@ import socket
 import pytest
 
 from deocclusion_d2.cli.convert_modal_to_amodal import main
-from deocclusion_d2.conversion import ConversionJob, convert, ray_engine
-from deocclusion_d2.conversion.ray_engine import InputFiles, RayJob, convert_with_ray
+from deocclusion_d2.conversion import ConversionJob, convert
+from deocclusion_d2.conversion.ray_data import actors, reading, tables
+from deocclusion_d2.conversion.ray_data import cluster as ray_cluster
+from deocclusion_d2.conversion.ray_data.convert import convert_with_ray
+from deocclusion_d2.conversion.ray_data.files import InputFiles
+from deocclusion_d2.conversion.ray_data.job import RayJob
 from deocclusion_d2.errors import UserError
 
 from . import far_store
@@ -42,8 +46,10 @@ def cluster():
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(ray_engine, "_LEAST_BLOCK", 1 << 10)
-    monkeypatch.setattr(ray_engine, "_ROWS_AT_ONCE", 2)
+    for module in (ray_cluster, actors):
+        monkeypatch.setattr(module, "LEAST_BLOCK", 1 << 10)
+    for module in (tables, reading):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 2)
 
 
 def pairs(first_image, images):
@@ -57,7 +63,7 @@ def pairs(first_image, images):
 def killed_once(marker):
     """The actor, killed in the middle of its work the first time that it meets image 13."""
 
-    class Killed(ray_engine._Converter):
+    class Killed(actors._Converter):
         def __call__(self, block):
             images = [json.loads(text)["id"] for text in block["record"].to_pylist()]
             for table in super().__call__(block):
@@ -77,7 +83,7 @@ def test_a_killed_worker_costs_nothing_but_time(
     document["annotations"] = document["annotations"][::-1]
     path = write(document)
     marker = tmp_path / "killed"
-    monkeypatch.setattr(ray_engine, "_Converter", killed_once(str(marker)))
+    monkeypatch.setattr(actors, "_Converter", killed_once(str(marker)))
     whole = convert(ConversionJob(path, tmp_path / "whole.json", "convex_r", num_workers=0))
     output = tmp_path / f"out.{kind}"
     result = convert_with_ray(RayJob(str(path), str(output), "convex_r"))
@@ -127,7 +133,7 @@ def test_rows_of_every_kind_and_what_becomes_of_them(cluster, tmp_path, monkeypa
     for key in ("images", "annotations", "categories"):
         assert lines[key] == table[key]
     far_store.register()
-    monkeypatch.setattr(ray_engine, "_rows_of_files", far_store.rows_of_files)
+    monkeypatch.setattr(reading, "_rows_of_files", far_store.rows_of_files)
     far = RayJob(f"far://{tmp_path}/sa_*.json", f"far://{tmp_path}/amodal", "convex_r")
     assert convert_with_ray(far).tally.occluded == 2
     with pytest.raises(UserError, match="amodal exists: name another folder, or delete it"):
@@ -197,10 +203,10 @@ def test_a_table_runs_no_code(tmp_path):
     job = RayJob(str(tmp_path / "a.parquet"), "o", "raw")
     read = pq.read_table(tmp_path / "a.parquet")
     for rows in (
-        ray_engine._first_of_table(job.input, job, False),
-        ray_engine._rows_of_tables(read, job, False),
+        reading.first_of_table(job.input, job, False),
+        reading._rows_of_tables(read, job, False),
     ):
-        with pytest.raises((UserError, ray_engine._Told), match="it holds ray.data.arrow_pickled"):
+        with pytest.raises((UserError, ray_cluster._Told), match="it holds ray.data.arrow_pickled"):
             list(rows)
     assert not (tmp_path / "ran").exists()
 

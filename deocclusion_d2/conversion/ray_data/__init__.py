@@ -1,0 +1,1 @@
+"""Conversion over Ray Data; imported with the engine alone, as Ray is an extra."""
