@@ -6,9 +6,11 @@ Shape shorthand: S: side of the patch in pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
+from ...errors import UserError
 from ...structures.square_crop import SquareCrop
 from ...structures.window_mask import Box
 
@@ -37,15 +39,33 @@ class CropSettings:
 
 
 def crop_arguments(cfg) -> dict:
-    """What a config says about the geometry of patches, by the names of ``CropSettings``."""
+    """What a config says about the geometry of patches, by the names of ``CropSettings``.
+
+    Raises:
+        UserError: see ``interval``.
+    """
     options = cfg.INPUT.INSTANCE_CROP
     return {
         "patch_size": options.SIZE,
         "enlarge": options.ENLARGE,
         "shift": options.SHIFT,
-        "scale": tuple(options.SCALE),
+        "scale": interval(cfg, "INPUT.INSTANCE_CROP.SCALE", 0.001, 1000.0),
         "flip_prob": options.FLIP_PROB,
     }
+
+
+def interval(cfg, key: str, lowest: float, highest: float) -> tuple[float, float]:
+    """The range that a config gives under a key, to draw from.
+
+    Raises:
+        UserError: it is no range, or leaves the bounds.
+    """
+    numbers = tuple(reduce(getattr, key.split("."), cfg))
+    if len(numbers) != 2 or not lowest <= numbers[0] <= numbers[1] <= highest:
+        raise UserError(
+            f"{key} = {numbers}: use two numbers from {lowest:g} to {highest:g}, the smaller first"
+        )
+    return numbers
 
 
 def draw_crop(

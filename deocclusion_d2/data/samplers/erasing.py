@@ -12,7 +12,7 @@ import numpy as np
 
 from ...structures.square_crop import SquareCrop, nearest_source_index, take_grid
 from ...structures.window_mask import Box, WindowMask
-from .crops import CropSettings, crop_arguments, draw_crop
+from .crops import CropSettings, crop_arguments, draw_crop, interval
 from .seams import Seam, SeamSettings, draw_seam
 
 
@@ -33,7 +33,7 @@ class ErasingSettings(CropSettings):
         return cls(
             **crop_arguments(cfg),
             gamma=options.GAMMA,
-            overlap=tuple(options.OVERLAP),
+            overlap=interval(cfg, "INPUT.PARTIAL_COMPLETION.OVERLAP", 0.0, 1.0),
             erased_share=tuple(options.ERASED_SHARE),
             max_placements=options.MAX_PLACEMENTS,
             common_grid=options.COMMON_GRID,

@@ -26,6 +26,8 @@ from .device_sampler import DeviceSampler
 
 # Devices that the sampler runs on: others lack float64, or give other results.
 _DEVICES = ("cpu", "cuda")
+# Every recipe holds the numbers of all placements, which the CPU draws as they are needed.
+_MOST_PLACEMENTS = 10_000
 
 
 def build_train_loader(cfg) -> DrawTrainLoader:
@@ -64,7 +66,7 @@ def draws_on_device(cfg) -> bool:
     device = cfg.MODEL.DEVICE.partition(":")[0]
     if options.DRAW_ON == "cpu" or (options.DRAW_ON == "auto" and device == "cpu"):
         return False
-    # What needs OpenCV or photos after the placement; and a loop that is not entered.
+    # What needs OpenCV or photos after the placement; and a loop that is not entered, or endless.
     on_cpu_alone = {
         "MODEL.DEVICE": (cfg.MODEL.DEVICE, device not in _DEVICES),
         "MODEL.PCNET_M.USE_RGB": (True, cfg.MODEL.PCNET_M.USE_RGB),
@@ -74,7 +76,7 @@ def draws_on_device(cfg) -> bool:
         ),
         "INPUT.PARTIAL_COMPLETION.MAX_PLACEMENTS": (
             options.MAX_PLACEMENTS,
-            options.MAX_PLACEMENTS < 1,
+            not 1 <= options.MAX_PLACEMENTS <= _MOST_PLACEMENTS,
         ),
     }
     reasons = [f"{name} = {value}" for name, (value, found) in on_cpu_alone.items() if found]

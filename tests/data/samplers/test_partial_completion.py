@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from deocclusion_d2.config import load_config
 from deocclusion_d2.data.samplers import ErasingSettings, draw_sample
 from deocclusion_d2.data.samplers.erasing import draw_offset, place_eraser
+from deocclusion_d2.errors import UserError
 from deocclusion_d2.structures import SquareCrop, WindowMask
 
 SETTINGS = ErasingSettings(patch_size=64)
@@ -173,3 +175,20 @@ def test_common_grid_changes_nothing_where_the_target_is_finer_than_the_patch():
 
 def _rng() -> np.random.Generator:
     return np.random.default_rng(5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "bounds"),
+    [
+        ("INPUT.PARTIAL_COMPLETION.OVERLAP", (0.9, 0.2), "0 to 1"),
+        ("INPUT.PARTIAL_COMPLETION.OVERLAP", (0.5, 1.5), "0 to 1"),
+        ("INPUT.PARTIAL_COMPLETION.OVERLAP", (0.5,), "0 to 1"),
+        ("INPUT.INSTANCE_CROP.SCALE", (0.0, 1.0), "0.001 to 1000"),
+    ],
+)
+def test_ranges_that_nothing_can_be_drawn_from(key, value, bounds):
+    with pytest.raises(UserError) as error:
+        ErasingSettings.from_config(load_config(None, [key, str(value)]))
+    assert str(error.value) == (
+        f"{key} = {value}: use two numbers from {bounds}, the smaller first"
+    )

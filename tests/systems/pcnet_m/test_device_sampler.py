@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pycocotools import mask as mask_util
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deocclusion_d2.config import fingerprint, load_config
 from deocclusion_d2.conversion.older import config_hash_of_0_1
@@ -151,6 +152,33 @@ def test_limits_of_memory_change_nothing(table, monkeypatch):
         assert_same(finish(batch), expected)
 
 
+class Waits(TorchDispatchMode):
+    """Counts operations whose result's size or value the host needs: on a GPU it waits for them."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = str(operation)
+        if name.startswith(("aten.nonzero", "aten._local_scalar_dense", "aten.equal")):
+            self.count += 1
+        elif name.startswith(("aten.index.", "aten.index_put")):
+            self.count += any(i is not None and i.dtype == torch.bool for i in args[1])
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("common_grid", [False, True])
+def test_the_host_waits_a_few_times_a_batch(table, common_grid):
+    settings = ErasingSettings(patch_size=32, erased_share=NEVER, common_grid=common_grid)
+    _, recipes, finish = mappers(table, settings)
+    draws = Draws(len(recipes), 5)
+    for count in (3, 60):
+        batch = stack_samples([recipes(draws[k]) for k in range(count)])
+        with Waits() as waits:
+            finish(batch)
+        # Samples that have pixels, then those left after 1, 5, 21, 53, 85 and 100 placements.
+        assert waits.count == 1 + 6
+
+
 def test_workers_processes_and_resuming(table, monkeypatch):
     settings = ErasingSettings(patch_size=32)
     whole, recipes, finish = mappers(table, settings, isolated_targets=False)
@@ -294,6 +322,7 @@ def test_where_samples_are_drawn():
         ("MODEL.PCNET_M.USE_RGB", "True"),
         ("INPUT.PARTIAL_COMPLETION.SEAMS.PROBABILITY", "0.5"),
         ("INPUT.PARTIAL_COMPLETION.MAX_PLACEMENTS", "0"),
+        ("INPUT.PARTIAL_COMPLETION.MAX_PLACEMENTS", "1000000"),
     ],
 )
 def test_what_the_cpu_alone_draws(key, value):
