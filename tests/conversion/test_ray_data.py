@@ -253,3 +253,11 @@ def test_without_ray_it_says_what_to_install(write, tmp_path, monkeypatch):
     job = RayJob(str(write(coco([]))), str(tmp_path / "o.json"), "raw")
     with pytest.raises(UserError, match=r"pip install 'deocclusion_d2\[ray\]'"):
         convert_with_ray(job)
+
+
+def test_a_cluster_of_one_core_cannot_read_tables(monkeypatch):
+    """It would wait for ever: the actor holds the core that finding the files needs."""
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 1.0})
+    job = RayJob("rows.parquet", "out.json", "raw")
+    with pytest.raises(UserError, match="one beside the actor's: add a core, or give JSON Lines"):
+        actors.converted(None, job, None, InputFiles(["rows.parquet"], True, 1, True))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ...errors import UserError
 from ...inference.calibration import ENOUGH_SCENES, RequestCalibration, chosen_scenes
 from ...json_files import dump_json
 from ...workers import one_thread
@@ -142,8 +143,13 @@ def converted(
 
     resources = _resources(job)
     room = room_for(ray.cluster_resources(), "GPU" if "num_gpus" in resources else "CPU")
-    if files.are_tables:
+    if files.are_tables and "num_cpus" in resources:
         room -= 1  # Ray lists Parquet files by a task that needs a core.
+        if room < 1:
+            raise UserError(
+                "the cluster has one core, and Parquet files need one beside the actor's: add a "
+                "core, or give JSON Lines"
+            )
     worth = files.size // LEAST_BLOCK
     # From there on it is Ray that starts and ends them, within the cluster's room.
     first = max(1, min(room, worth, job.num_workers or room))
