@@ -53,7 +53,9 @@ EXTRAS_REQUIRE = {
     "opencv": ["opencv-python-headless>=4.8.0.76"],
     # COCO's evaluation in less time, the same numbers; without it, pycocotools'.
     "fast": ["hotcoco>=1.3"],
-    # Computes networks on CPUs (DEOCCLUSION.ENGINE).
+    # Compute networks on CPUs (DEOCCLUSION.ENGINE). ncnn has Winograd's convolutions: with them,
+    # large patches in float32 take two thirds of torch's time. OpenVINO takes torch's.
+    "ncnn": ["ncnn>=1.0.20250503"],
     "openvino": ["openvino>=2026.2"],
     # `export`: torch's exporter is written with onnxscript, and the file is onnx's.
     "onnx": ["onnx>=1.17", "onnxscript>=0.5"],
@@ -62,8 +64,8 @@ EXTRAS_REQUIRE = {
     # How different colours look, beside L1, L2 and SSIM. The library's own weights are not all:
     # AlexNet's, which torchvision has, must be there.
     "lpips": ["torchmetrics>=1.4"],
-    # hotcoco, onnx, onnxscript, openvino, ray: extras that the tests compare with what is always
-    # there.
+    # hotcoco, ncnn, onnx, onnxscript, openvino, ray: extras that the tests compare with what is
+    # always there.
     # setuptools, unearth: the tests of the packaging build without an isolated environment.
     # hypothesis: draws the strange inputs of tests/fuzz, and makes them small.
     # playwright: drives the Chromium of the system in the tests of the HTML page.
@@ -72,6 +74,7 @@ EXTRAS_REQUIRE = {
         "hotcoco>=1.3",
         "hypothesis>=6.100",
         "mini-racer>=0.14",
+        "ncnn>=1.0.20250503",
         "onnx>=1.17",
         "onnxscript>=0.5",
         "openvino>=2026.2",

@@ -21,7 +21,7 @@ import torch
 from tabulate import tabulate
 
 from deocclusion_d2.errors import UserError, one_line_errors
-from deocclusion_d2.inference.engines import chosen_engine, has_openvino
+from deocclusion_d2.inference.engines import ENGINES, chosen_engine, installed_engines
 from deocclusion_d2.inference.network_runner import NetworkRunner
 from deocclusion_d2.modeling import UNet
 from deocclusion_d2.systems.pcnet_m.network import PCNetM
@@ -57,13 +57,15 @@ class Side:
         return out.float()
 
 
-def measure(width: float, size: int, engines: list[str], turns: int, device: str) -> list[list]:
+def measure(
+    width: float, size: int, engines: list[str], turns: int, device: torch.device
+) -> list[list]:
     """Rows of the table, for one network of random weights."""
     torch.manual_seed(0)
     model = PCNetM(network=UNet(2, width), use_category=False).to(device).eval()
     sides: dict[tuple[str, str], Side] = {}
     for precision in ("float32", "bfloat16"):
-        for engine in engines:
+        for engine in (name for name in engines if precision in ENGINES[name].precisions):
             runner = NetworkRunner(model, precision=precision, engine=engine, patch_size=size)
             sides[engine, precision] = Side(runner)
     count = sides[engines[0], "float32"].runner.forward_size(size)
@@ -103,17 +105,15 @@ def main() -> None:
     parser.add_argument(
         "--engines",
         metavar="NAME,NAME",
-        help="see DEOCCLUSION.ENGINE (default: torch, and openvino where it is installed; compile "
-        "takes up to a minute a network)",
+        help="see DEOCCLUSION.ENGINE (default: those installed but compile, which takes up to a "
+        "minute a network)",
     )
     parser.add_argument("--turns", type=int, default=10, metavar="N", help="of each (default: 10)")
     args = parser.parse_args()
     with one_line_errors():
-        names = args.engines or ("torch,openvino" if has_openvino() else "torch")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        engines = [
-            chosen_engine(name, torch.device(device), alone=True).name for name in names.split(",")
-        ]
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        names = args.engines.split(",") if args.engines else installed_engines(device)
+        engines = [chosen_engine(name, device, "float32", alone=True).name for name in names]
         try:
             networks = [
                 (float(width), int(size))

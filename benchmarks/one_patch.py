@@ -33,7 +33,8 @@ from deocclusion_d2.data.scenes import scene_from_record
 from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError, one_line_errors
 from deocclusion_d2.inference import load_model
-from deocclusion_d2.inference.engines import chosen_engine, has_openvino
+from deocclusion_d2.inference.engines import ENGINES, chosen_engine, installed_engines
+from deocclusion_d2.modeling.precision import chosen_precision
 from deocclusion_d2.structures import Deocclusion, OcclusionGraph, Scene, WindowMask
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -144,15 +145,16 @@ class OnePatchProtocol:
         return (resized > 0.5).astype(np.uint8)
 
 
-def engines(text: str | None) -> list[str]:
-    """The engines to measure: those named, with commas, or those that need no compiler.
+def engines(text: str | None, precision: str) -> list[str]:
+    """The engines to measure: those named, with commas, or those at hand for the precision.
 
     Raises:
         UserError: there is none of that name.
     """
+    device = torch.device("cpu")
     if text is None:
-        return ["torch", "openvino"] if has_openvino() else ["torch"]
-    return [chosen_engine(name, torch.device("cpu"), alone=True).name for name in text.split(",")]
+        return [name for name in installed_engines(device) if precision in ENGINES[name].precisions]
+    return [chosen_engine(name, device, precision, alone=True).name for name in text.split(",")]
 
 
 def best_of_turns(
@@ -194,7 +196,7 @@ def main() -> None:
     parser.add_argument(
         "--engines",
         metavar="NAME,NAME",
-        help="see DEOCCLUSION.ENGINE (default: torch, and openvino where it is installed)",
+        help="see DEOCCLUSION.ENGINE (default: those installed but compile)",
     )
     parser.add_argument(
         "--repeats", type=int, default=2, metavar="N", help="turns of each side (default: 2)"
@@ -224,7 +226,8 @@ def main() -> None:
         sides["paper_protocol: batches, float32"] = Deoccluder.from_config(cfg, model)
         cfg.DEOCCLUSION.PAPER_PROTOCOL = False
         cfg.DEOCCLUSION.CONSTRAIN = True
-        for engine in engines(args.engines):
+        precision = chosen_precision(cfg.DEOCCLUSION.PRECISION, model.device)
+        for engine in engines(args.engines, precision):
             cfg.DEOCCLUSION.ENGINE = engine
             sides[f"constrained, {engine}"] = Deoccluder.from_config(cfg, model)
         protocol = OnePatchProtocol(model, cfg)

@@ -218,8 +218,9 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     # "auto": bfloat16 where the hardware has it, else float32. Or name one of the two.
     cfg.DEOCCLUSION.PRECISION = "auto"
     # What computes trained networks: "torch"; "compile" (torch's compiler, which takes seconds for
-    # every shape first); "openvino" (CPUs; the extra "openvino"); "auto": OpenVINO where it is
-    # installed and gains, else torch. Networks of several parts are computed by torch.
+    # every shape first); on CPUs "ncnn" (float32) and "openvino" (extras of these names); "auto":
+    # one of these two where it is installed and gains, else torch. Networks of several parts are
+    # computed by torch.
     cfg.DEOCCLUSION.ENGINE = "auto"
     # Patches per forward on a GPU. On a CPU, as many as fit its cache, 16 at most.
     cfg.DEOCCLUSION.PATCHES_PER_BATCH = 64

@@ -1,4 +1,4 @@
-"""What computes a trained network: torch, torch's compiler, or OpenVINO.
+"""What computes a trained network: torch, torch's compiler, ncnn, or OpenVINO.
 
 A runner gives an engine batches of one shape, so whatever is prepared for a shape is prepared once.
 """
@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from ..errors import UserError
-from ..modeling.precision import has_bfloat16
 from ..registry import Registry
+from .ncnn_convolution import has_ncnn, with_ncnn_convolutions
+from .prepared import Prepared
 
 # Installed packages may bring engines: entry points of this group, each the name of a class.
 ENTRY_POINTS = "deocclusion_d2.engines"
@@ -31,9 +32,11 @@ class Engine(ABC):
 
     Attributes:
         name: key in ``ENGINES``, and value of ``DEOCCLUSION.ENGINE``.
+        precisions: in which it computes, the best first.
     """
 
     name: str
+    precisions: tuple[str, ...] = ("float32", "bfloat16")
 
     def require(self, device: torch.device) -> None:  # noqa: B027
         """Refuse a machine that it cannot use.
@@ -86,19 +89,39 @@ class OpenVINOEngine(Engine):
     name = "openvino"
 
     def require(self, device: torch.device) -> None:
-        if device.type != "cpu":
-            raise UserError(
-                f"DEOCCLUSION.ENGINE = 'openvino' computes on the CPU, and MODEL.DEVICE is "
-                f"{device}: set MODEL.DEVICE cpu, or another engine"
-            )
-        if not has_openvino():
-            raise UserError(
-                "DEOCCLUSION.ENGINE = 'openvino' needs OpenVINO: pip install "
-                "'deocclusion_d2[openvino]'"
-            )
+        _require_library(self.name, device, has_openvino())
 
     def prepare(self, network: nn.Module, precision: str) -> nn.Module:
         return _OpenVINONetwork(network, precision)
+
+
+@register_engine
+class NcnnEngine(Engine):
+    """Torch with ncnn's 3x3 convolutions, in float32 on a CPU (the extra ``ncnn``)."""
+
+    name = "ncnn"
+    precisions = ("float32",)
+
+    def require(self, device: torch.device) -> None:
+        _require_library(self.name, device, has_ncnn())
+
+    def prepare(self, network: nn.Module, precision: str) -> nn.Module:
+        # It wants a channel's pixels next to each other.
+        return with_ncnn_convolutions(network.to(memory_format=torch.contiguous_format))
+
+
+def _require_library(name: str, device: torch.device, installed: bool) -> None:
+    """Of an engine for CPUs, an extra of the same name."""
+    if device.type != "cpu":
+        raise UserError(
+            f"DEOCCLUSION.ENGINE = {name!r} computes on the CPU, and MODEL.DEVICE is {device}: set "
+            f"MODEL.DEVICE cpu, or another engine"
+        )
+    if not installed:
+        raise UserError(
+            f"DEOCCLUSION.ENGINE = {name!r} needs another library: pip install "
+            f"'deocclusion_d2[{name}]'"
+        )
 
 
 def has_openvino() -> bool:
@@ -120,29 +143,42 @@ def _openvino_core() -> Any:
     return _openvino().Core()
 
 
-def chosen_engine(name: str, device: torch.device, *, alone: bool) -> Engine:
+def chosen_engine(name: str, device: torch.device, precision: str, *, alone: bool) -> Engine:
     """What ``DEOCCLUSION.ENGINE`` means.
 
-    "auto" is OpenVINO where it is installed and gains: in float32 on a CPU, for batches of patches.
-    Large patches come alone there, and torch computes them in the part that counts. Beside bfloat16
-    it gains less than the seconds that converting a network takes, but for many thousand patches.
+    "auto" is what gains in float32 on a CPU, where it is installed: ncnn for patches that come
+    alone, OpenVINO for batches. Beside bfloat16 neither gains: OpenVINO less than the seconds that
+    converting a network takes, but for many thousand patches.
 
     Args:
         name: in ``ENGINES``, or "auto".
         device: of the network.
+        precision: "float32" or "bfloat16".
         alone: whether patches come alone.
 
     Raises:
         UserError: there is none of that name, or this machine lacks what it needs.
     """
     if name == AUTO:
-        gains = device.type == "cpu" and not alone and not has_bfloat16(device)
-        name = OpenVINOEngine.name if gains and has_openvino() else TorchEngine.name
+        name = TorchEngine.name
+        if device.type == "cpu" and precision == "float32":
+            best, installed = (
+                (NcnnEngine, has_ncnn()) if alone else (OpenVINOEngine, has_openvino())
+            )
+            name = best.name if installed else name
     if name not in ENGINES:
         raise UserError(f"DEOCCLUSION.ENGINE = {name!r}: use {', '.join((AUTO, *ENGINES))}")
     engine = ENGINES[name]
     engine.require(device)
     return engine
+
+
+def installed_engines(device: torch.device) -> list[str]:
+    """Those that are there and need no compiler, torch first."""
+    names = [TorchEngine.name]
+    if device.type == "cpu":
+        names += [NcnnEngine.name] * has_ncnn() + [OpenVINOEngine.name] * has_openvino()
+    return names
 
 
 def require_torch(name: str, network: str) -> None:
@@ -161,29 +197,7 @@ def require_torch(name: str, network: str) -> None:
         )
 
 
-class _Prepared(nn.Module):
-    """A network with what an engine has made of it, which copies for other processes lack."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self._made: dict[Any, Any] = {}
-        self._process = os.getpid()
-
-    def peak_activations(self, size: int) -> int:
-        return self.network.peak_activations(size)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_made": {}}
-
-    def made(self) -> dict[Any, Any]:
-        """What was made in this process; a forked one makes its own."""
-        if self._process != os.getpid():
-            self._made, self._process = {}, os.getpid()
-        return self._made
-
-
-class _Compiled(_Prepared):
+class _Compiled(Prepared):
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         made = self.made()
         if "call" not in made:
@@ -204,7 +218,7 @@ class _Compiled(_Prepared):
             ) from None
 
 
-class _OpenVINONetwork(_Prepared):
+class _OpenVINONetwork(Prepared):
     """Converted by ``torch.export`` for every shape that comes."""
 
     def __init__(self, network: nn.Module, precision: str) -> None:

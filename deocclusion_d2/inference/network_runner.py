@@ -91,7 +91,7 @@ class NetworkRunner:
         engine: str = TorchEngine.name,
         patch_size: int | None = None,
     ) -> None:
-        precision = chosen_precision(precision, model.device)
+        wanted, precision = precision, chosen_precision(precision, model.device)
         if batch_size < 1:
             raise UserError(f"DEOCCLUSION.PATCHES_PER_BATCH = {batch_size}: use 1 or more")
         self.model = plain_copy(model)
@@ -103,6 +103,14 @@ class NetworkRunner:
             for part in parts:
                 fold_batch_norms(part)
         chosen = self._chosen_engine(engine, patch_size)
+        if precision not in chosen.precisions:
+            best = chosen.precisions[0]
+            if wanted == precision:
+                raise UserError(
+                    f"DEOCCLUSION.PRECISION = {wanted!r}: the engine {chosen.name!r} computes in "
+                    f"{best}; set DEOCCLUSION.PRECISION {best}, or another DEOCCLUSION.ENGINE"
+                )
+            self.precision = precision = best
         if chosen.name == TorchEngine.name:
             for part in parts:
                 chosen.prepare(part, precision)
@@ -158,7 +166,7 @@ class NetworkRunner:
             require_torch(name, type(self.model).__name__)
             name = TorchEngine.name
         alone = patch_size is not None and self.forward_size(patch_size) == 1
-        return chosen_engine(name, self.model.device, alone=alone)
+        return chosen_engine(name, self.model.device, self.precision, alone=alone)
 
     def describe(self) -> dict[str, str]:
         """How it computes; torch, which was the only engine once, goes without saying."""

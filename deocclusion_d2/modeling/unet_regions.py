@@ -101,6 +101,10 @@ class RegionalUNet(nn.Module):
     def __init__(self, network: UNet) -> None:
         super().__init__()
         self.network = network
+        # Features lie in memory as the weights do; a library's convolutions want it their way.
+        weight = next(network.parameters())
+        channels_last = weight.is_contiguous(memory_format=torch.channels_last)
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
         # Encoder features of an empty patch, by its side.
         self._empty: dict[int, list[torch.Tensor]] = {}
 
@@ -121,7 +125,7 @@ class RegionalUNet(nn.Module):
         indexed = _area(_rounded(wanted, size // 8, size)) <= _INDEXED_SHARE * size**2
         # The library's rows may differ from ours by rounding.
         plan = plan_levels(size, wanted, content, margin=0 if indexed else 1)
-        features = self._encode(x, plan)
+        features = self._encode(x.contiguous(memory_format=self._layout), plan)
         out = features[-1]
         for level in reversed(range(UNet.LEVELS)):
             out = self._decode(level, out, features[level], plan, size >> level, indexed)
@@ -151,7 +155,7 @@ class RegionalUNet(nn.Module):
                 continue
             whole = _cut(self._empty[size][level], here.needed)
             if part is not None:
-                whole = whole.clone(memory_format=torch.channels_last)
+                whole = whole.clone(memory_format=_layout(whole))
                 _cut(whole, here.computed, here.needed).copy_(part)
             features.append(whole)
         return features
@@ -189,8 +193,13 @@ class RegionalUNet(nn.Module):
         return _double_conv(self.network.up[UNet.LEVELS - 1 - level], x, plan[level].decoded, side)
 
 
+def _layout(x: torch.Tensor) -> torch.memory_format:
+    """What a window of features was cut out of."""
+    return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
+
+
 def _packed(x: torch.Tensor) -> torch.Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=_layout(x))
 
 
 def _double_conv(block: DoubleConv, x: torch.Tensor, window: Window, side: int) -> torch.Tensor:
@@ -200,23 +209,24 @@ def _double_conv(block: DoubleConv, x: torch.Tensor, window: Window, side: int) 
         y0, y1, x0, x1 = _grown(window, left_over + 1, side)
         top, bottom, left, right = _grown(window, left_over, side)
         # Zeros around x only where the level ends; elsewhere its outermost pixels are used up.
-        top, bottom, left, right = (
-            1 - (top - y0),
-            1 - (y1 - bottom),
-            1 - (left - x0),
-            1 - (x1 - right),
-        )
-        rows, columns = min(top, bottom), min(left, right)
-        uneven = (left - columns, right - columns, top - rows, bottom - rows)
-        x = _packed(F.pad(x, uneven) if any(uneven) else x)
-        x = relu(norm(F.conv2d(x, conv.weight, conv.bias, padding=(rows, columns))))
+        zeros = (1 - (top - y0), 1 - (y1 - bottom), 1 - (left - x0), 1 - (x1 - right))
+        x = relu(norm(_convolved(x, conv, zeros)))
     return x
 
 
+def _convolved(x: torch.Tensor, conv: nn.Module, zeros: Window) -> torch.Tensor:
+    """A convolution with some rows above and below, and columns left and right, of zeros."""
+    if not isinstance(conv, nn.Conv2d):
+        return conv(x, zeros)  # another library's
+    top, bottom, left, right = zeros
+    rows, columns = min(top, bottom), min(left, right)
+    uneven = (left - columns, right - columns, top - rows, bottom - rows)
+    x = _packed(F.pad(x, uneven) if any(uneven) else x)
+    return F.conv2d(x, conv.weight, conv.bias, padding=(rows, columns))
+
+
 def _empty(like: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    return torch.empty(
-        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-    )
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_layout(like))
 
 
 def _cut(x: torch.Tensor, window: Window, of: Window = (0, 0, 0, 0)) -> torch.Tensor:

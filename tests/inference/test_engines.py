@@ -18,6 +18,7 @@ from deocclusion_d2.inference.engines import ENGINES, chosen_engine
 from deocclusion_d2.inference.network_runner import NetworkRunner
 from tests.helpers import box_mask, random_model, random_order_net, scene_of
 
+INSTALLED_APART = ["ncnn", "openvino"]
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
@@ -53,14 +54,15 @@ def decisions(result):
     return orders, [m.to_rle(60, 90) for m in result.amodal_masks]
 
 
-def test_openvino_decides_as_torch(cfg):
-    pytest.importorskip("openvino")
+@pytest.mark.parametrize("engine", INSTALLED_APART)
+def test_it_decides_as_torch(cfg, engine):
+    pytest.importorskip(engine)
     model = random_model()
     cfg.DEOCCLUSION.ENGINE = "torch"
     expected = [decisions(r) for r in Deoccluder.from_config(cfg, model)(scenes())]
-    cfg.DEOCCLUSION.ENGINE = "openvino"
+    cfg.DEOCCLUSION.ENGINE = engine
     deoccluder = Deoccluder.from_config(cfg, model)
-    assert deoccluder.describe()["engine"] == "openvino"
+    assert deoccluder.describe()["engine"] == engine
     results = [decisions(r) for r in deoccluder(scenes())]
     pairs = [
         p
@@ -77,19 +79,23 @@ def test_openvino_decides_as_torch(cfg):
     assert sum(a == b for a, b in masks) >= 0.97 * len(masks)
 
 
-def test_openvino_does_not_depend_on_grouping(cfg):
-    pytest.importorskip("openvino")
-    cfg.DEOCCLUSION.ENGINE = "openvino"
+@pytest.mark.parametrize("engine", INSTALLED_APART)
+def test_it_does_not_depend_on_grouping(cfg, engine):
+    pytest.importorskip(engine)
+    cfg.DEOCCLUSION.ENGINE = engine
     deoccluder = Deoccluder.from_config(cfg, random_model())
     together = [decisions(r) for r in deoccluder(scenes())]
     assert together == [decisions(deoccluder([s])[0]) for s in scenes()]
 
 
-@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-5), ("bfloat16", 0.05)])
-def test_openvino_of_two_shapes_and_of_a_network_of_another_kind(precision, tolerance):
-    pytest.importorskip("openvino")
+@pytest.mark.parametrize(
+    "engine, precision, tolerance",
+    [("openvino", "float32", 1e-5), ("openvino", "bfloat16", 0.05), ("ncnn", "float32", 1e-5)],
+)
+def test_two_shapes_and_a_network_of_another_kind(engine, precision, tolerance):
+    pytest.importorskip(engine)
     network = random_order_net().network
-    prepared = ENGINES["openvino"].prepare(copy.deepcopy(network), precision)
+    prepared = ENGINES[engine].prepare(copy.deepcopy(network), precision)
     for count in (1, 3, 1):
         x = (
             (torch.rand(count, 2, 32, 32) < 0.5)
@@ -100,20 +106,22 @@ def test_openvino_of_two_shapes_and_of_a_network_of_another_kind(precision, tole
             assert torch.allclose(prepared(x), network(x), atol=tolerance, rtol=tolerance)
 
 
-def test_results_stay_when_the_next_come():
-    pytest.importorskip("openvino")
-    prepared = ENGINES["openvino"].prepare(nn.Conv2d(1, 1, 1), "float32")
+@pytest.mark.parametrize("engine", INSTALLED_APART)
+def test_results_stay_when_the_next_come(engine):
+    pytest.importorskip(engine)
+    prepared = ENGINES[engine].prepare(nn.Conv2d(16, 16, 3), "float32")
     with torch.inference_mode():
-        ones = prepared(torch.ones(1, 1, 4, 4))
+        ones = prepared(torch.ones(1, 16, 4, 4))
         kept = ones.clone()
-        prepared(torch.zeros(1, 1, 4, 4))
+        prepared(torch.zeros(1, 16, 4, 4))
         assert torch.equal(ones, kept)
 
 
-def test_a_copy_for_another_process_makes_its_own():
-    pytest.importorskip("openvino")
-    prepared = ENGINES["openvino"].prepare(nn.Conv2d(1, 2, 1), "float32")
-    x = torch.rand(1, 1, 4, 4)
+@pytest.mark.parametrize("engine", INSTALLED_APART)
+def test_a_copy_for_another_process_makes_its_own(engine):
+    pytest.importorskip(engine)
+    prepared = ENGINES[engine].prepare(nn.Conv2d(16, 16, 3), "float32")
+    x = torch.rand(1, 16, 4, 4)
     with torch.inference_mode():
         expected = prepared(x)
     other = pickle.loads(pickle.dumps(prepared))
@@ -139,29 +147,42 @@ def test_the_compiler_is_told_that_shapes_stay(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "installed, bfloat16, alone, device, expected",
+    "installed, precision, alone, device, expected",
     [
-        (True, False, False, CPU, "openvino"),
-        (False, False, False, CPU, "torch"),
-        (True, True, False, CPU, "torch"),
-        (True, False, True, CPU, "torch"),
-        (True, False, False, GPU, "torch"),
+        (True, "float32", False, CPU, "openvino"),
+        (True, "float32", True, CPU, "ncnn"),
+        (False, "float32", False, CPU, "torch"),
+        (False, "float32", True, CPU, "torch"),
+        (True, "bfloat16", False, CPU, "torch"),
+        (True, "bfloat16", True, CPU, "torch"),
+        (True, "float32", False, GPU, "torch"),
+        (True, "float32", True, GPU, "torch"),
     ],
 )
-def test_auto(monkeypatch, installed, bfloat16, alone, device, expected):
-    monkeypatch.setattr(engines, "has_openvino", lambda: installed)
-    monkeypatch.setattr(engines, "has_bfloat16", lambda device: bfloat16)
-    assert chosen_engine("auto", device, alone=alone).name == expected
+def test_auto(monkeypatch, installed, precision, alone, device, expected):
+    for name in ("has_openvino", "has_ncnn"):
+        monkeypatch.setattr(engines, name, lambda: installed)
+    assert chosen_engine("auto", device, precision, alone=alone).name == expected
+
+
+def test_an_engine_of_one_precision(cfg):
+    pytest.importorskip("ncnn")
+    cfg.DEOCCLUSION.ENGINE, cfg.DEOCCLUSION.PRECISION = "ncnn", "auto"
+    assert Deoccluder.from_config(cfg, random_model()).describe()["precision"] == "float32"
+    cfg.DEOCCLUSION.PRECISION = "bfloat16"
+    with pytest.raises(UserError, match="'bfloat16': the engine 'ncnn' computes in float32"):
+        Deoccluder.from_config(cfg, random_model())
 
 
 def test_what_cannot_be(monkeypatch, cfg):
-    with pytest.raises(UserError, match="'onnx': use auto, compile, openvino, torch"):
-        chosen_engine("onnx", CPU, alone=False)
-    with pytest.raises(UserError, match="MODEL.DEVICE is cuda"):
-        chosen_engine("openvino", GPU, alone=False)
-    monkeypatch.setattr(engines, "has_openvino", lambda: False)
-    with pytest.raises(UserError, match=r"pip install 'deocclusion_d2\[openvino\]'"):
-        chosen_engine("openvino", CPU, alone=False)
+    with pytest.raises(UserError, match="'onnx': use auto, compile, ncnn, openvino, torch"):
+        chosen_engine("onnx", CPU, "float32", alone=False)
+    for name in INSTALLED_APART:
+        with pytest.raises(UserError, match=f"{name!r} computes on the CPU, and .* is cuda"):
+            chosen_engine(name, GPU, "float32", alone=False)
+        monkeypatch.setattr(engines, f"has_{name}", lambda: False)
+        with pytest.raises(UserError, match=rf"pip install 'deocclusion_d2\[{name}\]'"):
+            chosen_engine(name, CPU, "float32", alone=False)
     cfg.MODEL.META_ARCHITECTURE = "AmodalVAE"
     with pytest.raises(UserError, match="'compile': AmodalVAE is computed by torch alone"):
         NetworkRunner(build_model(cfg), engine="compile")

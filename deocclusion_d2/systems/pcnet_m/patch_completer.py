@@ -109,7 +109,7 @@ class PatchCompleter(NetworkRunner):
         super().__init__(model, **options)
         self.regional = None
         network = self.model.network
-        # Other engines have wrapped it.
+        # Some engines have wrapped it.
         if self.optimize and isinstance(network, UNet) and self.model.device.type == "cpu":
             self.regional = RegionalUNet(network)
 
