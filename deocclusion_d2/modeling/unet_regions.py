@@ -186,7 +186,7 @@ class RegionalUNet(nn.Module):
         else:
             if coarse.shape[-2:] != (side // 2, side // 2):
                 part = coarse
-                coarse = _packed(part.new_zeros((1, part.shape[1], side // 2, side // 2)))
+                coarse = _empty(part, (1, part.shape[1], side // 2, side // 2)).zero_()
                 _cut(coarse, source).copy_(part)
             whole = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=True)
             x[:, known:] = _cut(whole, around)
@@ -196,10 +196,6 @@ class RegionalUNet(nn.Module):
 def _layout(x: torch.Tensor) -> torch.memory_format:
     """What a window of features was cut out of."""
     return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
-
-
-def _packed(x: torch.Tensor) -> torch.Tensor:
-    return x.contiguous(memory_format=_layout(x))
 
 
 def _double_conv(block: DoubleConv, x: torch.Tensor, window: Window, side: int) -> torch.Tensor:
@@ -221,7 +217,9 @@ def _convolved(x: torch.Tensor, conv: nn.Module, zeros: Window) -> torch.Tensor:
     top, bottom, left, right = zeros
     rows, columns = min(top, bottom), min(left, right)
     uneven = (left - columns, right - columns, top - rows, bottom - rows)
-    x = _packed(F.pad(x, uneven) if any(uneven) else x)
+    layout = _layout(x)  # padding may lose it
+    x = F.pad(x, uneven) if any(uneven) else x
+    x = x.contiguous(memory_format=layout)
     return F.conv2d(x, conv.weight, conv.bias, padding=(rows, columns))
 
 

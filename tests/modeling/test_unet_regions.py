@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from types import SimpleNamespace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from deocclusion_d2.inference.network_runner import fold_batch_norms
-from deocclusion_d2.modeling import UNet
+from deocclusion_d2.modeling import UNet, unet_regions
 from deocclusion_d2.modeling.unet_regions import RegionalUNet, plan_levels, source_rows, upsampled
 
 _SIZE = 64
@@ -69,6 +73,28 @@ def test_patches_follow_each_other(network):
         results = [regional(_patch(w), _WHOLE, w)[0] for w in windows]
     assert torch.equal(results[0], results[2])
     assert not torch.allclose(results[0], results[1], atol=1e-2)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("wanted", [_WHOLE, (8, 24, 32, 64), (0, 40, 3, 61)])
+def test_features_lie_as_the_weights(network, monkeypatch, layout, wanted):
+    """Convolutions of another layout are slower, and differ in the last bits."""
+    regional = RegionalUNet(copy.deepcopy(network).to(memory_format=layout))
+    seen = {"conv2d": [], "interpolate": []}
+
+    def watched(name):
+        def call(x, *arguments, **options):
+            seen[name].append(x.is_contiguous(memory_format=layout))
+            return getattr(F, name)(x, *arguments, **options)
+
+        return call
+
+    of_library = {**vars(F), **{name: watched(name) for name in seen}}
+    monkeypatch.setattr(unet_regions, "F", SimpleNamespace(**of_library))
+    with torch.no_grad():
+        regional(_patch((24, 40, 16, 48)), wanted, (24, 40, 16, 48))
+    assert seen["conv2d"] == 18 * [True]
+    assert all(seen["interpolate"])
 
 
 def test_bfloat16_is_as_exact_as_the_whole(network):
