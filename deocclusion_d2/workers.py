@@ -54,23 +54,40 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def cores_of_others(seconds: float = 0.3) -> float:
-    """How many cores other processes keep busy, looked at for a while; 0 where nobody tells."""
+class BusyCores:
+    """How many cores other processes keep busy, from now on."""
 
-    def busy() -> tuple[float, float]:
-        with open("/proc/stat", encoding="ascii") as file:
-            ticks = [int(text) for text in file.readline().split()[1:9]]
-        # Of these the fourth and the fifth are idle.
-        return sum(ticks[:3] + ticks[5:]) / os.sysconf("SC_CLK_TCK"), sum(os.times()[:2])
+    def __init__(self) -> None:
+        self._start = self._seconds()
 
-    try:
-        before = busy()
-        time.sleep(seconds)
-        after = busy()
-    except (OSError, ValueError, IndexError):
-        return 0.0
-    whole, own = (b - a for a, b in zip(before, after, strict=True))
-    return max(0.0, (whole - own) / seconds)
+    def of_others(self) -> float:
+        """Other processes than this one and its children, on average; 0 where nobody tells."""
+        end = self._seconds()
+        if self._start is None or end is None or end[0] == self._start[0]:
+            return 0.0
+        passed, whole, own = (b - a for a, b in zip(self._start, end, strict=True))
+        return max(0.0, (whole - own) / passed)
+
+    @staticmethod
+    def _seconds() -> tuple[float, float, float] | None:
+        """Of a clock, of all cores' work, and of this process's with its children's."""
+        now = time.perf_counter()
+        try:
+            with open("/proc/stat", encoding="ascii") as file:
+                ticks = [int(text) for text in file.readline().split()[1:9]]
+            # Of these the fourth and the fifth are idle.
+            whole = sum(ticks[:3] + ticks[5:])
+            own = 0
+            for child in multiprocessing.active_children():
+                with open(f"/proc/{child.pid}/stat", encoding="utf-8") as file:
+                    # The second field, in parentheses, may hold anything.
+                    fields = file.read().rpartition(")")[2].split()
+                own += sum(map(int, fields[11:13]))
+            per_second = os.sysconf("SC_CLK_TCK")
+        except (OSError, ValueError, IndexError):
+            return None
+        # Children that have ended are in the sum of the process.
+        return now, whole / per_second, own / per_second + sum(os.times()[:4])
 
 
 def worker_count(wanted: int | None, processes: int = 1, parts: int | None = None) -> int:

@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from detectron2.utils.logger import setup_logger
 
-from deocclusion_d2.engine import train
+from deocclusion_d2.engine import shared_cores
 from deocclusion_d2.evaluation.coco_api import coco_classes
 from deocclusion_d2.synthesis.street import SyntheticKinsConfig, write_splits
 
@@ -93,7 +94,8 @@ def _same_random_numbers() -> None:
 @pytest.fixture(autouse=True)
 def _nobody_else_is_busy(monkeypatch) -> None:
     """Else trainings of busy machines would have fewer threads, and other last bits."""
-    monkeypatch.setattr(train, "cores_of_others", lambda: 0.0)
+    monkeypatch.setattr(shared_cores, "BusyCores", lambda: SimpleNamespace(of_others=lambda: 0.0))
+    monkeypatch.setattr(shared_cores, "_FIRST_LOOK", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -19,9 +19,9 @@ from ..errors import UserError, one_line_errors
 from ..files import whole_text_file
 from ..inference.weights import Checkpointer, checkpoint_errors, load_model
 from ..systems import system_of
-from ..workers import cores_of_others, usable_cores
 from .hooks import ProgressBar
 from .output_folder import CONFIG, check_output_folder
+from .shared_cores import SharedCores
 from .trainer import Trainer, with_own_calibration
 
 
@@ -59,10 +59,14 @@ def run_training(cfg, args: Namespace, *, resume: bool, bar: bool = False) -> di
         UserError: settings, weights or data that cannot be used.
     """
     _set_up(cfg, args, training=True, resume=resume)
+    hooks = []
+    if cfg.MODEL.DEVICE == "cpu" and comm.get_world_size() == 1:
+        hooks.append(SharedCores())
+    if bar and comm.is_main_process():
+        hooks.append(ProgressBar())
     trainer = Trainer(cfg)
     trainer.resume_or_load(resume=resume)
-    if bar and comm.is_main_process():
-        trainer.register_hooks([ProgressBar()])
+    trainer.register_hooks(hooks)
     return trainer.train()
 
 
@@ -111,27 +115,6 @@ def _set_up(cfg, args: Namespace, *, training: bool, resume: bool) -> None:
     seed_all_rng(None if cfg.SEED < 0 else cfg.SEED + rank)
     if training:
         torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
-        if cfg.MODEL.DEVICE == "cpu" and comm.get_world_size() == 1:
-            _leave_cores_to_others()
-
-
-def _leave_cores_to_others() -> None:
-    """Train by as many threads as there are idle cores, if the user has not said how many.
-
-    Threads wait for each other at every layer: one whose core is shared holds up all. Their number
-    stays, as the last bits of a training depend on it; ``OMP_NUM_THREADS`` fixes it.
-    """
-    if "OMP_NUM_THREADS" in os.environ:
-        return
-    others = cores_of_others()
-    threads = torch.get_num_threads()
-    idle = max(1, min(threads, round(usable_cores() - others)))
-    if idle < threads:
-        torch.set_num_threads(idle)
-        logging.getLogger(__name__).info(
-            "%d threads, not %d: other programs keep %.1f cores busy (OMP_NUM_THREADS says "
-            "otherwise)", idle, threads, others,
-        )  # fmt: skip
 
 
 def _evaluate(cfg, resume: bool) -> dict:
