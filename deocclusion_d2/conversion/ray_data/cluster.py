@@ -53,7 +53,7 @@ def joined_cluster(address: str | None) -> Iterator[None]:
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = f"--ray-address {address}" if address else "a Ray cluster on this machine"
-        raise UserError(f"{where}: it cannot be reached: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{where}: it cannot be reached: {first_line(error)}") from None
     try:
         yield
     finally:
@@ -138,4 +138,4 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
