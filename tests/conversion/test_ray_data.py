@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 from deocclusion_d2.cli.convert_modal_to_amodal import main
 from deocclusion_d2.conversion import ConversionJob, convert
 from deocclusion_d2.conversion.document_index import read_index
-from deocclusion_d2.conversion.ray_data import actors, reading, tables
+from deocclusion_d2.conversion.ray_data import actors, output, reading, tables
 from deocclusion_d2.conversion.ray_data import cluster as ray_cluster
 from deocclusion_d2.conversion.ray_data.convert import convert_with_ray
 from deocclusion_d2.conversion.ray_data.files import InputFiles
@@ -21,6 +22,7 @@ from deocclusion_d2.conversion.ray_data.job import RayJob
 from deocclusion_d2.conversion.rows import convert_rows, rows_of
 from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.files import whole_folder
 
 from . import far_store
 from .conftest import annotation, coco, touching_pair
@@ -192,6 +194,22 @@ def test_what_was_written_is_read_again(cluster, write, tmp_path):
     assert again["categories"] == [{"id": 1, "name": "tram"}]
 
 
+def test_a_machine_that_does_not_see_the_output_is_told(cluster, write, tmp_path, monkeypatch):
+    """It makes no folder of its own, in which its rows would be lost."""
+
+    @contextlib.contextmanager
+    def unseen(path):
+        with whole_folder(path) as folder:
+            folder.rmdir()
+            yield folder
+
+    monkeypatch.setattr(output, "whole_folder", unseen)
+    job = RayJob(str(write(pairs(1, 2))), str(tmp_path / "out"), "raw")
+    with pytest.raises(UserError, match=r"out cannot be written: [^\n\x1b]*No such file[^\n]*$"):
+        convert_with_ray(job)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.json"]
+
+
 # -------------------------------------------------------------------- without a cluster
 
 
@@ -352,6 +370,47 @@ def test_a_cluster_that_is_not_there(write, tmp_path, monkeypatch):
         job = RayJob(str(write(coco([]))), str(tmp_path / "o.json"), "raw", address=address)
         with pytest.raises(UserError, match=f"^--ray-address {address}: it cannot be reached: "):
             convert_with_ray(job)
+
+
+def test_a_cluster_that_wants_a_token(write, tmp_path, monkeypatch):
+    """Ray says nothing of it, whatever port it is."""
+
+    def refuse(**settings):
+        raise ConnectionError("Failed to connect")
+
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        job = RayJob(str(write(coco([]))), str(tmp_path / "o.json"), "raw", address=address)
+        with pytest.raises(UserError, match="Failed to connect: if it asks for a token, as Ray's"):
+            convert_with_ray(job)
+
+
+def test_errors_of_the_cluster_and_of_stores(tmp_path, monkeypatch):
+    full = OSError(28, "No space left on device", "Failed to apply\nTo change")
+    failed = ray.exceptions.RayTaskError("Write", "a traceback", full).as_instanceof_cause()
+    bug = ray.exceptions.RayTaskError("Write", "a traceback", KeyError(1)).as_instanceof_cause()
+    for error, message in (
+        (failed, "^o cannot be written: No space left on device$"),
+        (OSError(28, "No space left on device"), "^o cannot be written: No space left on device$"),
+        (ray.exceptions.LocalRayletDiedError(), "^the Ray cluster has failed: The task's local"),
+    ):
+        with pytest.raises(UserError, match=message), ray_cluster.errors_in_one_line("o"):
+            raise error
+    with pytest.raises(KeyError), ray_cluster.errors_in_one_line("o"):
+        raise bug
+
+    def no_text(*args):
+        raise RuntimeError
+
+    far_store.register()
+    monkeypatch.setattr(far_store.FarStore, "isdir", no_text)
+    with pytest.raises(UserError, match=f"^far://{tmp_path}: RuntimeError$"):
+        InputFiles.find(f"far://{tmp_path}")
 
 
 def test_without_ray_it_says_what_to_install(write, tmp_path, monkeypatch):

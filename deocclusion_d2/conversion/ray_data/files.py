@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,14 +45,9 @@ class InputFiles:
         """
         filesystem, path, is_local = filesystem_of(pattern)
         known = _DOCUMENTS + LINES + TABLES
-        try:
+        with errors_of_store(pattern, is_local):
             found = _sizes(filesystem, path)
             is_folder = filesystem.isdir(path)
-        except Exception as error:
-            # Every store has errors of its own, such as of keys that are missing.
-            if is_local:
-                raise
-            raise UserError(f"{pattern}: {first_line(error)}") from None
         if not found:
             raise UserError(f"{pattern}: there is no such file ({', '.join(known)})")
         names = sorted(found)
@@ -106,6 +103,20 @@ def is_text(name: str) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def errors_of_store(address: str, is_local: bool) -> Iterator[None]:
+    """Where an address is not local, whatever goes wrong there is a UserError.
+
+    Every store has errors of its own, such as of keys that are missing.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_local or isinstance(error, UserError):
+            raise
+        raise UserError(f"{address}: {first_line(error)}") from None
+
+
 def filesystem_of(address: str) -> tuple[AbstractFileSystem, str, bool]:
     """(file system, path on it, whether it is the local one) of a path or an fsspec address."""
     import fsspec
@@ -114,13 +125,8 @@ def filesystem_of(address: str) -> tuple[AbstractFileSystem, str, bool]:
         raise UserError("--input or --output is empty: name a file or a folder")
     if "::" in address and "://" in address:
         raise UserError(f"{address}: an address in another cannot be read: copy or unpack it")
-    try:
+    with errors_of_store(address, "://" not in address):
         filesystem, path = fsspec.core.url_to_fs(address)
-    except Exception as error:
-        # Of some stores this is where they are asked for the first time.
-        if "://" not in address:
-            raise
-        raise UserError(f"{address}: {first_line(error)}") from None
     names = filesystem.protocol
     names = {names} if isinstance(names, str) else set(names)
     if "memory" in names:

@@ -25,8 +25,8 @@ from ..rows import ConvertedRow
 from ..tally import Tally
 from ..writers import WRITERS
 from .actors import Prepared
-from .cluster import first_line
-from .files import TABLES, InputFiles, filesystem_of
+from .cluster import errors_in_one_line
+from .files import TABLES, InputFiles, errors_of_store, filesystem_of
 from .job import RayJob
 from .tables import rows_in
 
@@ -93,10 +93,8 @@ class Output:
 
     def _check_folder(self, job: RayJob, inputs: Inputs) -> None:
         if not self.is_local:
-            try:
+            with errors_of_store(job.output, False):
                 exists = self.filesystem.exists(self.path)
-            except Exception as error:  # see InputFiles.find
-                raise UserError(f"{job.output}: {first_line(error)}") from None
             if exists:
                 raise UserError(f"{job.output} exists: name another folder, or delete it")
             return
@@ -154,7 +152,8 @@ def write_tables(
     where = contextlib.nullcontext(output.path)
     if output.is_local:
         where = whole_folder(output.path)
-    with where as folder:
+    # Within: Ray's errors are OSErrors, too, with a traceback as their text.
+    with where as folder, errors_in_one_line(job.output):
         filesystem = None if output.is_local else output.filesystem
         # The folder is there: a machine that does not see it must not make one of its own, whose
         # rows would be missed by nobody.
@@ -179,7 +178,10 @@ def write_tables(
             _refuse_second(written, set(found[times > 1].tolist()))
         info = _info(totals, job, prepared)
         result = ConversionResult(job.output, totals.tally, info, totals.doubts)
-        with output.filesystem.open(f"{folder}/{SUCCESS}", "w") as file:
+        with (
+            errors_of_store(job.output, output.is_local),
+            output.filesystem.open(f"{folder}/{SUCCESS}", "w") as file,
+        ):
             file.write(dump_json(result.to_json()))
     return result
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import UserError
 from ...inference.calibration import chosen_scenes
@@ -18,7 +18,7 @@ from ...json_files import JsonStream, NamedDocument
 from ..document_index import read_index
 from ..rows import ImageRow, document_of_row, images_with_annotations, is_row, rows_of
 from .cluster import first_line, room_for, telling
-from .files import LINES, TABLES, InputFiles, filesystem_of
+from .files import LINES, TABLES, InputFiles, errors_of_store, filesystem_of
 from .job import RayJob
 from .tables import ROWS_AT_ONCE, in_tables
 
@@ -88,9 +88,7 @@ def rows_of_file(
 
 def _lines(file: str) -> Iterator[tuple[str, Any]]:
     """(place in the file for messages, row) of JSON lines."""
-    import fsspec
-
-    with fsspec.open(file, "rb") as lines:
+    with _opened(file) as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield f"line {number}: ", _row_of_line(line, f"{file}: line {number}")
@@ -117,13 +115,12 @@ def _row_of_line(line: bytes, name: str) -> Any:
 
 def _table_rows(file: str) -> Iterator[tuple[str, Any]]:
     """As ``_lines``, of a Parquet file."""
-    import fsspec
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     numbers = count(1)
     try:
-        with fsspec.open(file, "rb") as content, pq.ParquetFile(content) as table:
+        with _opened(file) as content, pq.ParquetFile(content) as table:
             _check_columns(table.schema_arrow, file)
             for batch in table.iter_batches(ROWS_AT_ONCE, use_threads=False):
                 for row in batch.to_pylist():
@@ -203,5 +200,13 @@ def _document(file: str) -> Iterator[NamedDocument]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "document.json"
-        filesystem.get_file(path, str(copy))
+        with errors_of_store(file, is_local):
+            filesystem.get_file(path, str(copy))
         yield NamedDocument(file, copy)
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    filesystem, path, is_local = filesystem_of(file)
+    with errors_of_store(file, is_local), filesystem.open(path, "rb") as content:
+        yield content
