@@ -340,6 +340,7 @@ def test_a_table_runs_no_code(tmp_path):
         ("--shard-size 5", "--shard-size is not for --engine ray: Ray shares the work out"),
         ("--num-machines 2", "--num-machines is not for --engine ray: the cluster has its"),
         ("--min-score 0.5", "--min-score is not for --engine ray: convert COCO results with"),
+        ("--num-gpus -1", "--num-gpus is -1: use 0 or more"),
         ("--num-workers 0", "--num-workers is 0: with --engine ray use 1 or more"),
         ("--output {F}/o.txt", "o.txt: name a .json, or a folder"),
         ("--output far://b/o.json", "one JSON is written to a local folder"),
