@@ -31,7 +31,7 @@ LONGEST_LINE = 120
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Words in capitals that are no config keys.
 NO_KEYS = re.compile(
-    r"RESULTS_JSON|IMAGE_ROOT|DETECTRON2_DATASETS|CONFIG_C|W_C|PIP_\w+|G?OMP_\w+|MASTER_\w+"
+    r"RESULTS_JSON|IMAGE_ROOT|DETECTRON2_DATASETS|CONFIG_C|W_C|PIP_\w+|G?OMP_\w+|MASTER_\w+|RAY_\w+"
 )
 # Examples bring their own; tests/test_extending.py runs them.
 EXAMPLES = "docs/EXTENDING.md"

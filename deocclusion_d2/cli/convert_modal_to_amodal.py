@@ -304,6 +304,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     if args.engine == "ray":
         _refuse_local_options(args)
+        if args.num_gpus < 0:
+            raise UserError(f"--num-gpus is {args.num_gpus}: use 0 or more")
         on_gpus = args.num_gpus > 0
         ray_job = RayJob(args.input, args.output, **how, on_gpus=on_gpus, address=args.ray_address)
         run_ray_conversion(ray_job, as_json=args.json)

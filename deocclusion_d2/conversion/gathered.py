@@ -33,7 +33,7 @@ class Totals:
         self.documents = 0
         self.formats: set[str] = set()
         self.about: dict[str, Any] | None = None
-        self.doubts: list[str] = []
+        self._doubt, self._doubtful = "", 0
         self._rows = self._promised = 0
 
     def add(self, file: str, about: dict[str, Any] | None, tally: Tally) -> None:
@@ -45,7 +45,8 @@ class Totals:
             self._promised += about["rows"]
             self.tally.add(Tally.from_dict(about["tally"]))
             if about["doubt"]:
-                self.doubts.append(f"{file}: {about['doubt']}")
+                self._doubt = self._doubt or f"{file}: {about['doubt']}"
+                self._doubtful += 1
         self.tally.add(tally)
         self._rows += 1
 
@@ -65,6 +66,13 @@ class Totals:
                 f"{name}: of {self._promised:,} rows {self._rows:,} have come back: do all "
                 "machines see the folder of the output?"
             )
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against the format that the user has named, in a line: rows are millions."""
+        if self._doubtful < 2:
+            return [self._doubt] * self._doubtful
+        return [f"{self._doubt}; and so on in {self._doubtful - 1:,} more rows or files"]
 
     def describe(self, name: str, segmentation: str) -> dict[str, Any]:
         """What ``info.deocclusion`` says about the input.

@@ -39,6 +39,8 @@ from .tally import Tally
 
 # Keys of a user's row that are not the image's.
 _OF_ROW = ("annotations", "categories")
+# Those that a row without an image has in our own Parquet files.
+_WITHOUT_IMAGE = {"file", "annotations", "categories", "tally", "about"}
 
 
 @dataclass
@@ -223,24 +225,28 @@ def document_of_row(row: Mapping[str, Any], name: str) -> NamedDocument:
             f"{name}: a row has no 'annotations': give an image's keys, and a list 'annotations'"
         )
     image = _decoded(row, "image", dict, name)
-    if image is None:
-        image = {key: value for key, value in row.items() if key not in _OF_ROW}
-    if "id" not in image and "image_id" in image:
-        image = {**image, "id": image["image_id"]}
-    document = {
-        "images": [image],
-        "annotations": [_of_image(annotation, image.get("id")) for annotation in annotations],
-    }
+    if image is None and {"file", "tally"} <= row.keys() <= _WITHOUT_IMAGE:
+        document = {"images": [], "annotations": annotations}
+    else:
+        if image is None:
+            image = {key: value for key, value in row.items() if key not in _OF_ROW}
+        if "id" not in image and "image_id" in image:
+            image = {**image, "id": image["image_id"]}
+        of_image = [_of_image(annotation, image.get("id")) for annotation in annotations]
+        document = {"images": [image], "annotations": of_image}
     categories = _decoded(row, "categories", list, name)
     if categories is not None:
         document["categories"] = categories
-    return NamedDocument(name, json.dumps(document).encode())
+    try:
+        return NamedDocument(name, json.dumps(document).encode())
+    except RecursionError:
+        raise UserError(f"{name}: a row is nested too deeply") from None
 
 
 def _decoded(row: Mapping[str, Any], key: str, kind: type, name: str) -> Any:
     value = row.get(key)
     if isinstance(value, str):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(value)
     if value is not None and not isinstance(value, kind):
         what = "a list" if kind is list else "an object"

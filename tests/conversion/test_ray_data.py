@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import json
 import os
 import signal
@@ -11,12 +13,16 @@ import pytest
 
 from deocclusion_d2.cli.convert_modal_to_amodal import main
 from deocclusion_d2.conversion import ConversionJob, convert
-from deocclusion_d2.conversion.ray_data import actors, reading, tables
+from deocclusion_d2.conversion.document_index import read_index
+from deocclusion_d2.conversion.ray_data import actors, output, reading, tables
 from deocclusion_d2.conversion.ray_data import cluster as ray_cluster
 from deocclusion_d2.conversion.ray_data.convert import convert_with_ray
 from deocclusion_d2.conversion.ray_data.files import InputFiles
 from deocclusion_d2.conversion.ray_data.job import RayJob
+from deocclusion_d2.conversion.rows import convert_rows, rows_of
+from deocclusion_d2.deoccluder import Deoccluder
 from deocclusion_d2.errors import UserError
+from deocclusion_d2.files import whole_folder
 
 from . import far_store
 from .conftest import annotation, coco, touching_pair
@@ -158,7 +164,11 @@ def test_the_users_errors_are_one_line(cluster, write, tmp_path):
     result = convert_with_ray(RayJob(pattern, str(tmp_path / "out"), "raw", skip_invalid=True))
     assert result.tally.instances == 9 and result.tally.skipped.total() == 1
     (tmp_path / "rows.jsonl").write_text("{}\n{'id'")
-    with pytest.raises(UserError, match="rows.jsonl: a row has no 'annotations'"):
+    with pytest.raises(UserError, match="rows.jsonl: line 1: a row has no 'annotations'"):
+        convert_with_ray(RayJob(str(tmp_path / "rows.jsonl"), str(tmp_path / "o"), "raw"))
+    twice = json.dumps(flat(9)) + "\n"
+    (tmp_path / "rows.jsonl").write_text(twice + twice)
+    with pytest.raises(UserError, match="rows.jsonl: image id '9' occurs twice in it"):
         convert_with_ray(RayJob(str(tmp_path / "rows.jsonl"), str(tmp_path / "o"), "raw"))
     with pytest.raises(UserError, match="--overwrite"):
         convert_with_ray(RayJob(pattern, str(tmp_path / "out"), "raw"))
@@ -166,15 +176,58 @@ def test_the_users_errors_are_one_line(cluster, write, tmp_path):
     assert sorted(kept) == ["1", "2", "5", "6", "7"]
 
 
+def test_what_was_written_is_read_again(cluster, write, tmp_path):
+    """Images without objects give no category, and what has no image makes none."""
+    document = coco([*touching_pair(1, 1), annotation(5, 77)], 2)
+    document["categories"].append({"id": 1, "name": "tram"})
+    for pair in document["annotations"][:2]:
+        pair["category_id"] = 1
+    (tmp_path / "in").mkdir()
+    write(document, "in/a.json")
+    write(coco([], 0), "in/b.json")
+    how = {"method": "raw", "skip_invalid": True}
+    convert_with_ray(RayJob(str(tmp_path / "in"), str(tmp_path / "out"), **how))
+    convert_with_ray(RayJob(str(tmp_path / "out"), str(tmp_path / "again.json"), **how))
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["images"] == document["images"]
+    assert [a["id"] for a in again["annotations"]] == [1, 2, 5]
+    assert again["categories"] == [{"id": 1, "name": "tram"}]
+
+
+def test_a_machine_that_does_not_see_the_output_is_told(cluster, write, tmp_path, monkeypatch):
+    """It makes no folder of its own, in which its rows would be lost."""
+
+    @contextlib.contextmanager
+    def unseen(path):
+        with whole_folder(path) as folder:
+            folder.rmdir()
+            yield folder
+
+    monkeypatch.setattr(output, "whole_folder", unseen)
+    job = RayJob(str(write(pairs(1, 2))), str(tmp_path / "out"), "raw")
+    with pytest.raises(UserError, match=r"out cannot be written: [^\n\x1b]*No such file[^\n]*$"):
+        convert_with_ray(job)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.json"]
+
+
 # -------------------------------------------------------------------- without a cluster
 
 
+def test_a_name_that_parquet_cannot_hold(write):
+    document = coco(touching_pair(1, 1), 1)
+    document["images"][0]["file_name"] = "\ud800.png"
+    rows = list(rows_of(read_index(write(document))))
+    with pytest.raises(UserError, match=r"in.json: image 1: 'file_name' '\\ud800.png' holds half"):
+        actors._packed(list(convert_rows(rows, Deoccluder.baseline("raw"))))
+
+
 def test_what_is_found(write, tmp_path):
-    for name in ("b.json", "a.json", "_SUCCESS", ".hidden.json", "photo.jpg"):
+    (tmp_path / ".a.tmp").mkdir()
+    for name in ("b.json", "a.json", "_SUCCESS", ".hidden.json", ".a.tmp/c.json", "photo.jpg"):
         write({}, name)
     files = InputFiles.find(str(tmp_path))
     assert files.names == [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
-    assert (files.are_tables, files.size, files.is_local) == (False, 4, True)
+    assert (files.size, files.is_local, files.folder) == (4, True, str(tmp_path))
     assert InputFiles.find(f"file://{tmp_path}/b*.json").names == files.names[1:]
     assert not InputFiles.find(files.names[0]).can_be_several
     write("", "c.parquet")
@@ -184,9 +237,84 @@ def test_what_is_found(write, tmp_path):
         (tmp_path / "x*", "there is no such file"),
         ("memory://a", "memory"),
         ("nowhere://a", "nowhere"),
+        ("ftp://127.0.0.1:1/a", "^ftp://127.0.0.1:1/a: .*refused"),
+        ("", "--input or --output is empty"),
     ):
         with pytest.raises(UserError, match=message):
             InputFiles.find(str(pattern))
+
+
+def rows_in_folder(folder):
+    job = RayJob(str(folder), "o", "raw")
+    files = InputFiles.find(job.input).names
+    return [row for file in files for row in reading.rows_of_file(file, job, False)]
+
+
+def flat(image_id, **others):
+    row = of_sam(image_id)
+    return {**row["image"], "annotations": row["annotations"], **others}
+
+
+def test_tables_of_different_columns(tmp_path):
+    """What the first files have not, other files still have; so it is in structs. Nothing is lost
+    for its name."""
+    other = flat(2, path="mine", annotations=[annotation(5, 2, iscrowd=1)])
+    text = json.dumps(flat(3)["annotations"])
+    rows = {"1": flat(1), "2 #1?": other, "3": flat(3, annotations=text), "4": flat(5)}
+    rows["4"]["image_id"] = "5"
+    for name, row in rows.items():
+        pq.write_table(pyarrow.Table.from_pylist([row]), tmp_path / f"{name}.parquet")
+    (tmp_path / "4.parquet").rename(tmp_path / "4.PARQUET")
+    found = rows_in_folder(tmp_path)
+    assert [row.record["id"] for row in found] == [1, 2, 3, 5]
+    assert found[1].record["path"] == "mine" and '"iscrowd": 1' in found[1].annotations[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read as Parquet: .*0 bytes"),
+        (b"PAR1 and no more", "cannot be read as Parquet: "),
+        ([flat(1, seen=datetime.date(2020, 1, 1))], "row 1: 'seen' holds a date: write it as"),
+        ([flat(1, jpg=b"\xff\xd8")], "row 1: 'jpg' holds bytes that are no text"),
+        ([flat(1), flat(2, annotations=None)], "row 2: a row has no 'annotations'"),
+        ([flat(1), {**flat(2), "image_id": None}], "row 2: an image has no key 'id'"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path, content, message):
+    path = tmp_path / "a.parquet"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        pq.write_table(pyarrow.Table.from_pylist(content), path)
+    with pytest.raises(UserError, match=f"/a.parquet: {message}"):
+        rows_in_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", json.dumps(of_sam())[:-9], "not a JSON file: .*the file is cut off"),
+        ("a.json", json.dumps(of_sam()) + "{", "not a JSON file: text after the end"),
+        (
+            "a.json",
+            json.dumps(of_sam())[:-1] + ', "annotations": []}',
+            "'annotations' stands twice",
+        ),
+        (
+            "a.jsonl",
+            '{"annotations": [], "annotations": []}',
+            "line 1: the key 'annotations' stands",
+        ),
+        ("a.jsonl", "\n" + "[" * 100_000, "line 2 is nested too deeply"),
+        ("a.jsonl", '{"id": 1,', "line 1 is no JSON: "),
+        ("a.jsonl", '{"annotations": []}', "line 1: an image has no key 'id'"),
+    ],
+)
+def test_rows_that_cannot_be_used(write, tmp_path, name, text, message):
+    write(text, name)
+    with pytest.raises(UserError, match=f"/{name}: .*{message}"):
+        rows_in_folder(tmp_path)
 
 
 def test_a_table_runs_no_code(tmp_path):
@@ -201,13 +329,8 @@ def test_a_table_runs_no_code(tmp_path):
     table = pyarrow.table({"id": [1], "annotations": objects})
     pq.write_table(table, tmp_path / "a.parquet")
     job = RayJob(str(tmp_path / "a.parquet"), "o", "raw")
-    read = pq.read_table(tmp_path / "a.parquet")
-    for rows in (
-        reading.first_of_table(job.input, job, False),
-        reading._rows_of_tables(read, job, False),
-    ):
-        with pytest.raises((UserError, ray_cluster._Told), match="it holds ray.data.arrow_pickled"):
-            list(rows)
+    with pytest.raises(UserError, match="it holds ray.data.arrow_pickled"):
+        list(reading.rows_of_file(job.input, job, False))
     assert not (tmp_path / "ran").exists()
 
 
@@ -217,12 +340,14 @@ def test_a_table_runs_no_code(tmp_path):
         ("--shard-size 5", "--shard-size is not for --engine ray: Ray shares the work out"),
         ("--num-machines 2", "--num-machines is not for --engine ray: the cluster has its"),
         ("--min-score 0.5", "--min-score is not for --engine ray: convert COCO results with"),
+        ("--num-gpus -1", "--num-gpus is -1: use 0 or more"),
         ("--num-workers 0", "--num-workers is 0: with --engine ray use 1 or more"),
         ("--output {F}/o.txt", "o.txt: name a .json, or a folder"),
         ("--output far://b/o.json", "one JSON is written to a local folder"),
         ("--input zip://a.json::b.zip", "an address in another"),
         ("--output {F}", "holds {F}/in.json: name another folder"),
         ("--output {F}/in.json --overwrite", "in.json is the input"),
+        ("--input {F} --output {F}/o.json", "o.json lies in the folder of the input, and would be"),
         ("--ray-address 127.0.0.1:1 --engine local", "--ray-address is for --engine ray"),
     ],
 )
@@ -248,16 +373,49 @@ def test_a_cluster_that_is_not_there(write, tmp_path, monkeypatch):
             convert_with_ray(job)
 
 
+def test_a_cluster_that_wants_a_token(write, tmp_path, monkeypatch):
+    """Ray says nothing of it, whatever port it is."""
+
+    def refuse(**settings):
+        raise ConnectionError("Failed to connect")
+
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        job = RayJob(str(write(coco([]))), str(tmp_path / "o.json"), "raw", address=address)
+        with pytest.raises(UserError, match="Failed to connect: if it asks for a token, as Ray's"):
+            convert_with_ray(job)
+
+
+def test_errors_of_the_cluster_and_of_stores(tmp_path, monkeypatch):
+    full = OSError(28, "No space left on device", "Failed to apply\nTo change")
+    failed = ray.exceptions.RayTaskError("Write", "a traceback", full).as_instanceof_cause()
+    bug = ray.exceptions.RayTaskError("Write", "a traceback", KeyError(1)).as_instanceof_cause()
+    for error, message in (
+        (failed, "^o cannot be written: No space left on device$"),
+        (OSError(28, "No space left on device"), "^o cannot be written: No space left on device$"),
+        (ray.exceptions.LocalRayletDiedError(), "^the Ray cluster has failed: The task's local"),
+    ):
+        with pytest.raises(UserError, match=message), ray_cluster.errors_in_one_line("o"):
+            raise error
+    with pytest.raises(KeyError), ray_cluster.errors_in_one_line("o"):
+        raise bug
+
+    def no_text(*args):
+        raise RuntimeError
+
+    far_store.register()
+    monkeypatch.setattr(far_store.FarStore, "isdir", no_text)
+    with pytest.raises(UserError, match=f"^far://{tmp_path}: RuntimeError$"):
+        InputFiles.find(f"far://{tmp_path}")
+
+
 def test_without_ray_it_says_what_to_install(write, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray.data", None)
     job = RayJob(str(write(coco([]))), str(tmp_path / "o.json"), "raw")
     with pytest.raises(UserError, match=r"pip install 'deocclusion_d2\[ray\]'"):
         convert_with_ray(job)
-
-
-def test_a_cluster_of_one_core_cannot_read_tables(monkeypatch):
-    """It would wait for ever: the actor holds the core that finding the files needs."""
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 1.0})
-    job = RayJob("rows.parquet", "out.json", "raw")
-    with pytest.raises(UserError, match="one beside the actor's: add a core, or give JSON Lines"):
-        actors.converted(None, job, None, InputFiles(["rows.parquet"], True, 1, True))

@@ -245,6 +245,16 @@ def test_a_row_that_is_missing_is_seen():
         Totals().check("in")
 
 
+def test_doubts_of_many_rows_are_one_line():
+    totals = Totals()
+    about = {**found(mixed())[0].about, "doubt": "annotation 1 has 'inmodal_seg'"}
+    expected = [[], ["a: annotation 1 has 'inmodal_seg'"]]
+    expected.append([expected[1][0] + "; and so on in 1 more rows or files"])
+    for lines, file in zip(expected, ("a", "b", ""), strict=True):
+        assert totals.doubts == lines
+        totals.add(file, about, Tally())
+
+
 def test_counts_travel_without_zeros():
     tally = Tally(images=2, cycles=1)
     tally.skip("image 1, annotation 2: odd")

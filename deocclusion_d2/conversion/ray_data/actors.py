@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
@@ -17,9 +16,9 @@ from ..annotations import INSTANCES_AT_ONCE
 from ..job import Method
 from ..rows import ConvertedRow, ImageRow, convert_rows, scenes_reader
 from .cluster import LEAST_BLOCK, room_for, telling
-from .files import InputFiles
+from .files import InputFiles, is_text
 from .job import RayJob
-from .reading import first_of_table, rows_of_file, with_annotations
+from .reading import rows_of_file, with_annotations
 from .tables import rows_in, table_of
 
 if TYPE_CHECKING:
@@ -77,11 +76,7 @@ def sample_of(job: RayJob, files: InputFiles, uses_rgb: bool) -> list[ImageRow]:
     most = math.ceil(ENOUGH_SCENES / len(chosen))
     rows: list[ImageRow] = []
     for file in chosen:
-        if files.are_tables:
-            found = islice(with_annotations(first_of_table(file, job, uses_rgb)), most)
-        else:
-            found = rows_of_file(file, job, uses_rgb, most)
-        rows += with_annotations(found)
+        rows += with_annotations(rows_of_file(file, job, uses_rgb, most))
     return [rows[number] for number in chosen_scenes(len(rows))]
 
 
@@ -143,13 +138,6 @@ def converted(
 
     resources = _resources(job)
     room = room_for(ray.cluster_resources(), "GPU" if "num_gpus" in resources else "CPU")
-    if files.are_tables and "num_cpus" in resources:
-        room -= 1  # Ray lists Parquet files by a task that needs a core.
-        if room < 1:
-            raise UserError(
-                "the cluster has one core, and Parquet files need one beside the actor's: add a "
-                "core, or give JSON Lines"
-            )
     worth = files.size // LEAST_BLOCK
     # From there on it is Ray that starts and ends them, within the cluster's room.
     first = max(1, min(room, worth, job.num_workers or room))
@@ -185,6 +173,12 @@ def _packed(rows: list[ConvertedRow]) -> pyarrow.Table:
 
 def _as_written(row: ConvertedRow) -> dict[str, Any]:
     image = row.image or {}
+    for key in ("id", "file_name"):
+        if isinstance(image.get(key), str) and not is_text(image[key]):
+            raise UserError(
+                f"{row.file}: image {image['id']!r}: '{key}' {image[key]!r} holds half a "
+                "character, which Parquet cannot: mend it, or write NAME.json"
+            )
     return {
         "file": row.file,
         "image_id": str(image["id"]) if image else None,

@@ -14,6 +14,11 @@ from ...workers import usable_cores
 # What a killed worker may cost, in bytes of rows: little beside the whole, enough for Ray to be
 # idle most of the time.
 LEAST_BLOCK, _LARGEST_BLOCK, _BLOCKS_PER_CORE = 1 << 17, 1 << 23, 16
+# Ray says nothing of it, and uses a token by itself only where it has found the cluster itself.
+_TOKEN = (
+    ": if it asks for a token, as Ray's clusters do, set RAY_AUTH_MODE=token, and have ~/.ray/auth_"
+    "token as on its head"
+)
 # Where Ray says how far it is when its output is no terminal.
 _PROGRESS_LOG = "ray.data._internal.progress.logging_progress"
 
@@ -39,9 +44,11 @@ def joined_cluster(address: str | None) -> Iterator[None]:
         return
     address = address or os.environ.get("RAY_ADDRESS")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    hint = ""
     try:
         if address:
             _require_answer(address)
+            hint = "" if "RAY_AUTH_MODE" in os.environ else _TOKEN
             ray.init(address=address, **quiet)
         else:
             # It reports to nobody, and its own processes' notes are no concern of the user's.
@@ -53,7 +60,7 @@ def joined_cluster(address: str | None) -> Iterator[None]:
             ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = f"--ray-address {address}" if address else "a Ray cluster on this machine"
-        raise UserError(f"{where}: it cannot be reached: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{where}: it cannot be reached: {first_line(error)}{hint}") from None
     try:
         yield
     finally:
@@ -119,8 +126,8 @@ def telling() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Here: a line that a worker told is a UserError; so is what cannot be read or written."""
+def errors_in_one_line(output: str) -> Iterator[None]:
+    """Here: a line that a worker told is a UserError; so is an output that cannot be written."""
     import pyarrow
     import ray
 
@@ -131,11 +138,20 @@ def errors_in_one_line() -> Iterator[None]:
         if isinstance(cause, _Told):
             raise UserError(cause.line) from None
         if isinstance(cause, (OSError, pyarrow.ArrowException)):
-            raise UserError(first_line(cause)) from None
-        raise
+            # Ray puts lines of its own where an error of the system has a file's name.
+            said = getattr(cause, "strerror", None) or first_line(cause)
+            raise UserError(f"{output} cannot be written: {said}") from None
+        if isinstance(error, ray.exceptions.RayTaskError):
+            raise
+        # Not of what was run, but of what runs it: machines, memory, disks.
+        raise UserError(f"the Ray cluster has failed: {first_line(error)}") from None
     except pyarrow.ArrowException as error:
-        raise UserError(first_line(error)) from None
+        raise UserError(f"{output} cannot be written: {first_line(error)}") from None
+    except OSError as error:
+        if error.filename is not None or error.strerror is None:
+            raise
+        raise UserError(f"{output} cannot be written: {error.strerror}") from None
 
 
 def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

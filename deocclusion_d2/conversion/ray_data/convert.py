@@ -49,7 +49,7 @@ def convert_with_ray(job: RayJob) -> ConversionResult:
     output = Output.check(job, files)
     job = job.with_full_paths()
     print(f"{job.input}: {len(files.names):,} files, {files.size / 1e6:,.1f} MB")
-    with joined_cluster(job.address), data_settings(files.size), errors_in_one_line():
+    with joined_cluster(job.address), data_settings(files.size), errors_in_one_line(job.output):
         prepared = prepare_on_cluster(job, files)
         if prepared.uses_default_network:
             print(f"network: {DEFAULT!r}, which comes with this package (others: --config-file)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,15 +24,15 @@ class InputFiles:
 
     Attributes:
         names: full paths or addresses, sorted.
-        are_tables: whether they are Parquet files.
         size: of all, in bytes.
         is_local: whether they are on the local file system.
+        folder: that they were looked for in, with all below it; None of a file or a glob.
     """
 
     names: list[str]
-    are_tables: bool
     size: int
     is_local: bool
+    folder: str | None = None
 
     @classmethod
     def find(cls, pattern: str) -> InputFiles:
@@ -43,19 +45,18 @@ class InputFiles:
         """
         filesystem, path, is_local = filesystem_of(pattern)
         known = _DOCUMENTS + LINES + TABLES
-        try:
+        with errors_of_store(pattern, is_local):
             found = _sizes(filesystem, path)
-        except Exception as error:
-            # Every store has errors of its own, such as of keys that are missing.
-            if is_local:
-                raise
-            raise UserError(f"{pattern}: {first_line(error)}") from None
+            is_folder = filesystem.isdir(path)
         if not found:
             raise UserError(f"{pattern}: there is no such file ({', '.join(known)})")
         names = sorted(found)
         other = next((name for name in names if not name.lower().endswith(known)), None)
         if other is not None:
             raise UserError(f"{other}: not a file of {', '.join(known)}: name those by a glob")
+        for name in names:
+            if not is_text(name):
+                raise UserError(f"{name}: its name is no UTF-8: give it another")
         tables = [name for name in names if name.lower().endswith(TABLES)]
         if 0 < len(tables) < len(names):
             raise UserError(
@@ -64,7 +65,8 @@ class InputFiles:
             )
         size = sum(found.values())
         full = names if is_local else [filesystem.unstrip_protocol(name) for name in names]
-        return cls(full, bool(tables), size, is_local)
+        folder = path if is_local else filesystem.unstrip_protocol(path)
+        return cls(full, size, is_local, folder if is_folder else None)
 
     @property
     def can_be_several(self) -> bool:
@@ -79,8 +81,8 @@ def _sizes(filesystem: AbstractFileSystem, path: str) -> dict[str, int]:
     elif filesystem.isdir(path):
         known = _DOCUMENTS + LINES + TABLES
         found = filesystem.find(path, detail=True)
-        # The others are of programs, such as SUCCESS.
-        found = {n: i for n, i in found.items() if n.rpartition("/")[2][0] not in "._"}
+        # The others are of programs, such as SUCCESS, and what is still being written.
+        found = {n: i for n, i in found.items() if not _is_hidden("/" + n[len(path) :])}
         found = {n: i for n, i in found.items() if n.lower().endswith(known)}
     else:
         found = filesystem.glob(path, detail=True)
@@ -88,16 +90,43 @@ def _sizes(filesystem: AbstractFileSystem, path: str) -> dict[str, int]:
     return {name: info.get("size") or 0 for name, info in found.items()}
 
 
+def _is_hidden(name: str) -> bool:
+    return "/." in name or name.rpartition("/")[2].startswith("_")
+
+
+def is_text(name: str) -> bool:
+    """Whether all of it can be written as UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def errors_of_store(address: str, is_local: bool) -> Iterator[None]:
+    """Where an address is not local, whatever goes wrong there is a UserError.
+
+    Every store has errors of its own, such as of keys that are missing.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_local or isinstance(error, UserError):
+            raise
+        raise UserError(f"{address}: {first_line(error)}") from None
+
+
 def filesystem_of(address: str) -> tuple[AbstractFileSystem, str, bool]:
     """(file system, path on it, whether it is the local one) of a path or an fsspec address."""
     import fsspec
 
+    if not address:
+        raise UserError("--input or --output is empty: name a file or a folder")
     if "::" in address and "://" in address:
         raise UserError(f"{address}: an address in another cannot be read: copy or unpack it")
-    try:
+    with errors_of_store(address, "://" not in address):
         filesystem, path = fsspec.core.url_to_fs(address)
-    except (ImportError, ValueError) as error:
-        raise UserError(f"{address}: {error}") from None
     names = filesystem.protocol
     names = {names} if isinstance(names, str) else set(names)
     if "memory" in names:

@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import UserError
 from ...files import whole_file, whole_folder
 from ...json_files import dump_json
-from ...outputs import Inputs, check_folder_can_be_made, check_output_file
+from ...outputs import Inputs, check_folder_can_be_made, check_output_file, is_inside
 from ...unfinished import clean_leftovers, unfinished_folder
 from ...version import __version__
 from ..convert import ConversionResult
@@ -25,7 +25,8 @@ from ..rows import ConvertedRow
 from ..tally import Tally
 from ..writers import WRITERS
 from .actors import Prepared
-from .files import TABLES, InputFiles, filesystem_of
+from .cluster import errors_in_one_line
+from .files import TABLES, InputFiles, errors_of_store, filesystem_of
 from .job import RayJob
 from .tables import rows_in
 
@@ -62,6 +63,11 @@ class Output:
             UserError: saying what to do.
         """
         output = cls(*filesystem_of(job.output))
+        if files.folder is not None and output._is_inside(files):
+            raise UserError(
+                f"{job.output} lies in the folder of the input, and would be read with it the next "
+                "time: name another, or the input by a glob, such as 'FOLDER/*.json'"
+            )
         # What is not there holds no input, and inputs may be millions.
         can_meet = files.is_local and output.is_local and os.path.lexists(output.path)
         inputs = Inputs([*(files.names if can_meet else ()), job.config_file, job.weights])
@@ -80,9 +86,16 @@ class Output:
             output._check_folder(job, inputs)
         return output
 
+    def _is_inside(self, files: InputFiles) -> bool:
+        if self.is_local and files.is_local:
+            return is_inside(self.path, files.folder)
+        return self.filesystem.unstrip_protocol(self.path).startswith(f"{files.folder}/")
+
     def _check_folder(self, job: RayJob, inputs: Inputs) -> None:
         if not self.is_local:
-            if self.filesystem.exists(self.path):
+            with errors_of_store(job.output, False):
+                exists = self.filesystem.exists(self.path)
+            if exists:
                 raise UserError(f"{job.output} exists: name another folder, or delete it")
             return
         path = Path(self.path)
@@ -139,9 +152,17 @@ def write_tables(
     where = contextlib.nullcontext(output.path)
     if output.is_local:
         where = whole_folder(output.path)
-    with where as folder:
+    # Within: Ray's errors are OSErrors, too, with a traceback as their text.
+    with where as folder, errors_in_one_line(job.output):
         filesystem = None if output.is_local else output.filesystem
-        rows.write_parquet(str(folder), filesystem=filesystem, min_bytes_per_file=_BYTES_PER_FILE)
+        # The folder is there: a machine that does not see it must not make one of its own, whose
+        # rows would be missed by nobody.
+        rows.write_parquet(
+            str(folder),
+            filesystem=filesystem,
+            try_create_dir=not output.is_local,
+            min_bytes_per_file=_BYTES_PER_FILE,
+        )
         # What is there counts, not what was tried.
         written = pyarrow.dataset.dataset(str(folder), filesystem=filesystem, format="parquet")
         totals, seen = Totals(), array("q")
@@ -152,13 +173,27 @@ def write_tables(
                 totals.add(row["file"], about, Tally.from_dict(json.loads(row["tally"])))
                 if row["image_id"] is not None:
                     seen.append(hash((row["file"], row["image_id"])))
-        if len(np.unique(np.asarray(seen, np.int64))) != len(seen):
-            raise UserError(f"{job.input}: an image id occurs twice in a file: number them all")
+        found, times = np.unique(np.asarray(seen, np.int64), return_counts=True)
+        if len(found) != len(seen):
+            _refuse_second(written, set(found[times > 1].tolist()))
         info = _info(totals, job, prepared)
         result = ConversionResult(job.output, totals.tally, info, totals.doubts)
-        with output.filesystem.open(f"{folder}/{SUCCESS}", "w") as file:
+        with (
+            errors_of_store(job.output, output.is_local),
+            output.filesystem.open(f"{folder}/{SUCCESS}", "w") as file,
+        ):
             file.write(dump_json(result.to_json()))
     return result
+
+
+def _refuse_second(written: pyarrow.dataset.Dataset, twice: set[int]) -> None:
+    for batch in written.to_batches(columns=["file", "image_id"]):
+        for row in batch.to_pylist():
+            if row["image_id"] is not None and hash((row["file"], row["image_id"])) in twice:
+                raise UserError(
+                    f"{row['file']}: image id {row['image_id']!r} occurs twice in it: give every "
+                    "image its own"
+                )
 
 
 def _info(totals: Totals, job: RayJob, prepared: Prepared) -> dict[str, Any]:
