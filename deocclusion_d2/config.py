@@ -219,8 +219,8 @@ def _add_shared_keys(cfg: CfgNode) -> None:
     cfg.DEOCCLUSION.PRECISION = "auto"
     # What computes trained networks: "torch"; "compile" (torch's compiler, which takes seconds for
     # every shape first); on CPUs "ncnn" (float32) and "openvino" (extras of these names); "auto":
-    # one of these two where it is installed and gains, else torch. Networks of several parts are
-    # computed by torch.
+    # ncnn where it is installed and gains (float32, large patches), else torch. Networks of several
+    # parts are computed by torch.
     cfg.DEOCCLUSION.ENGINE = "auto"
     # Patches per forward on a GPU. On a CPU, as many as fit its cache, 16 at most.
     cfg.DEOCCLUSION.PATCHES_PER_BATCH = 64

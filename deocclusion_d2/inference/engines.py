@@ -146,9 +146,8 @@ def _openvino_core() -> Any:
 def chosen_engine(name: str, device: torch.device, precision: str, *, alone: bool) -> Engine:
     """What ``DEOCCLUSION.ENGINE`` means.
 
-    "auto" is what gains in float32 on a CPU, where it is installed: ncnn for patches that come
-    alone, OpenVINO for batches. Beside bfloat16 neither gains: OpenVINO less than the seconds that
-    converting a network takes, but for many thousand patches.
+    "auto" is torch, but ncnn where it is installed and gains: in float32 on a CPU, for patches that
+    come alone. OpenVINO gains little anywhere beside the seconds that converting a network takes.
 
     Args:
         name: in ``ENGINES``, or "auto".
@@ -160,12 +159,8 @@ def chosen_engine(name: str, device: torch.device, precision: str, *, alone: boo
         UserError: there is none of that name, or this machine lacks what it needs.
     """
     if name == AUTO:
-        name = TorchEngine.name
-        if device.type == "cpu" and precision == "float32":
-            best, installed = (
-                (NcnnEngine, has_ncnn()) if alone else (OpenVINOEngine, has_openvino())
-            )
-            name = best.name if installed else name
+        gains = device.type == "cpu" and precision == "float32" and alone
+        name = NcnnEngine.name if gains and has_ncnn() else TorchEngine.name
     if name not in ENGINES:
         raise UserError(f"DEOCCLUSION.ENGINE = {name!r}: use {', '.join((AUTO, *ENGINES))}")
     engine = ENGINES[name]
