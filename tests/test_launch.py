@@ -28,8 +28,10 @@ from deocclusion_d2.errors import UserError
 launch._GRACE = launch._LOOK = 0.2
 
 def work():
-    place = ("rank", launch.rank(), "of", launch.world_size())
-    print(*place, "on this machine", launch.local_size(), flush=True)  # before it is killed
+    here = launch.local_size()
+    # At once, as both write to one pipe; and out before it is killed.
+    sys.stdout.write(f"rank {launch.rank()} of {launch.world_size()} on this machine {here}\\n")
+    sys.stdout.flush()
     launch.synchronize()
     if "--killed" in sys.argv and launch.rank() == 0:
         os.kill(os.getpid(), signal.SIGKILL)
