@@ -230,8 +230,20 @@ class _OpenVINONetwork(Prepared):
         shapes = tuple(x.shape for x in inputs)
         if shapes not in made:
             made[shapes] = self._request(inputs, shapes)
-        results = made[shapes].infer([x.contiguous().numpy() for x in inputs])
-        return torch.from_numpy(next(iter(results.values())))
+        try:
+            results = made[shapes].infer([x.contiguous().numpy() for x in inputs])
+            result = torch.from_numpy(next(iter(results.values())))
+        except RuntimeError:
+            if self.precision == "float32":
+                raise
+            result = torch.empty(0)
+        if len(result) != len(inputs[0]):
+            # On some processors without bfloat16 it fails, or gives nothing without a word.
+            raise UserError(
+                f"DEOCCLUSION.PRECISION = {self.precision!r}: OpenVINO computes nothing in it on "
+                "this processor: set DEOCCLUSION.PRECISION float32, or DEOCCLUSION.ENGINE torch"
+            )
+        return result
 
     def _request(self, inputs: tuple[torch.Tensor, ...], shapes: tuple[torch.Size, ...]) -> Any:
         if shapes not in self._models:

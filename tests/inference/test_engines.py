@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,6 +116,19 @@ def test_results_stay_when_the_next_come(engine):
         kept = ones.clone()
         prepared(torch.zeros(1, 16, 4, 4))
         assert torch.equal(ones, kept)
+
+
+def _fails(inputs):
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("infer", [_fails, lambda inputs: {"y": np.zeros((0, 1, 0, 0), "f4")}])
+def test_a_result_of_nothing_is_refused(monkeypatch, infer):
+    """OpenVINO's in bfloat16 where the processor has no instructions for it."""
+    prepared = ENGINES["openvino"].prepare(nn.Conv2d(1, 1, 1), "bfloat16")
+    monkeypatch.setattr(prepared, "_request", lambda *arguments: SimpleNamespace(infer=infer))
+    with pytest.raises(UserError, match="'bfloat16': OpenVINO computes nothing"):
+        prepared(torch.ones(2, 1, 4, 4))
 
 
 @pytest.mark.parametrize("engine", INSTALLED_APART)
