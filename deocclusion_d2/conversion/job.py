@@ -21,17 +21,38 @@ from .older import config_hash_of_0_1
 SEGMENTATIONS = ("rle", "polygons")
 
 
-class NamesMethod:
-    """What jobs share that name a method and how its masks are written.
+@dataclass(frozen=True)
+class AnyJob:
+    """What to convert, and how, whatever runs the conversion.
 
-    Attributes: those of ``ConversionJob``.
+    Attributes:
+        input, output: see the jobs.
+        method: one of ``deoccluder.accepted_methods()``; None for the config's own completion.
+        format: a name of ``ANNOTATION_FORMATS``; None to tell it from the annotations.
+        config_file, weights: of the method's network; see ``deoccluder.method_config``. The
+            methods without network need neither.
+        opts: alternating config keys and values.
+        image_root: folder of the images, for models that look at colours and COCOA files without
+            image sizes; the folder of the annotations when None.
+        overwrite: replace an existing output.
+        skip_invalid: leave annotations that cannot be used as they are, instead of stopping.
+        segmentation: how amodal masks are written, one of ``SEGMENTATIONS``.
+        num_workers: how many work at the same time; None for as many as there is room for. They
+            change no result.
     """
 
-    method: str | None
-    config_file: str | None
-    weights: str | None
-    opts: tuple[str, ...]
-    segmentation: str
+    input: Path | str
+    output: Path | str
+    method: str | None = None
+    format: str | None = None
+    config_file: str | None = None
+    weights: str | None = None
+    opts: tuple[str, ...] = ()
+    image_root: Path | None = None
+    overwrite: bool = False
+    skip_invalid: bool = False
+    segmentation: str = "rle"
+    num_workers: int | None = None
 
     @property
     def uses_network(self) -> bool:
@@ -79,45 +100,27 @@ class NamesMethod:
 
 
 @dataclass(frozen=True)
-class ConversionJob(NamesMethod):
-    """What to convert, and how.
+class ConversionJob(AnyJob):
+    """What to convert by the processes of a group, and how.
 
     Attributes:
         input: COCO-like JSON with modal masks; or, with ``images_from``, COCO results.
         output: JSON to write.
-        method: one of ``deoccluder.accepted_methods()``; None for the config's own completion.
-        format: a name of ``ANNOTATION_FORMATS``; None to tell it from the annotations.
-        config_file, weights: of the method's network; see ``deoccluder.method_config``. The
-            methods without network need neither.
-        opts: alternating config keys and values.
-        image_root: folder of the images, for models that look at colours and COCOA files without
-            image sizes; the folder of ``images_from``, or else of the input, when None.
-        images_from: the JSON whose images and categories COCO results were predicted for.
+        images_from: the JSON whose images and categories COCO results were predicted for; without
+            ``image_root``, images lie beside it.
         min_score: predictions below it are left out; None for the config's DEOCCLUSION.MIN_SCORE,
             or its default for methods without network.
         shard_size: instances (about) that are lost at most when the process is killed.
-        overwrite: replace an existing output, and shards that another conversion has left.
-        skip_invalid: leave annotations that cannot be used as they are, instead of stopping.
-        segmentation: how amodal masks are written, one of ``SEGMENTATIONS``.
+        overwrite: also replaces shards that another conversion has left.
         num_workers: processes that work on parts of the shards, of each process of a group; None
-            for one per core. They change no result.
+            for one per core.
     """
 
     input: Path
     output: Path
-    method: str | None = None
-    format: str | None = None
-    config_file: str | None = None
-    weights: str | None = None
-    opts: tuple[str, ...] = ()
-    image_root: Path | None = None
     images_from: Path | None = None
     min_score: float | None = None
     shard_size: int = 1000
-    overwrite: bool = False
-    skip_invalid: bool = False
-    segmentation: str = "rle"
-    num_workers: int | None = None
 
     def input_file(self, min_score: float | None) -> InputFile:
         """The input and how it is read, with a least score of predictions."""
@@ -173,7 +176,7 @@ class Method:
     uses_default_network: bool = False
 
     @classmethod
-    def build(cls, job: NamesMethod) -> Method:
+    def build(cls, job: AnyJob) -> Method:
         if not job.uses_network:
             deoccluder = Deoccluder.baseline(job.method)
             return cls(deoccluder, {"method": job.method, **deoccluder.describe()})

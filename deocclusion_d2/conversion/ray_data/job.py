@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...errors import UserError
 from ...workers import worker_count
-from ..job import NamesMethod
+from ..job import AnyJob
 
 
 @dataclass(frozen=True)
-class RayJob(NamesMethod):
-    """What to convert over Ray Data, and how.
+class RayJob(AnyJob):
+    """What to convert over Ray Data, and how. All machines must have the files that it names.
 
     Attributes:
         input: a file, folder or glob of annotations, local or at an fsspec address.
         output: ``NAME.json`` for one COCO JSON; a folder (or ``NAME.parquet``) of Parquet files,
             local or at an fsspec address.
-        method, format, config_file, weights, opts, image_root, overwrite, skip_invalid,
-            segmentation: see ``ConversionJob``. All machines must have the files that they name.
         num_workers: actors at most; None for as many as the cluster has room for.
         on_gpus: whether each has a GPU, where the cluster has some and the method runs a network;
             else each has a core.
@@ -30,16 +27,6 @@ class RayJob(NamesMethod):
 
     input: str
     output: str
-    method: str | None = None
-    format: str | None = None
-    config_file: str | None = None
-    weights: str | None = None
-    opts: tuple[str, ...] = ()
-    image_root: Path | None = None
-    overwrite: bool = False
-    skip_invalid: bool = False
-    segmentation: str = "rle"
-    num_workers: int | None = None
     on_gpus: bool = True
     address: str | None = None
 
